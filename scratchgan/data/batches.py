@@ -5,10 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-# The top word of Philox's 256-bit counter tells the streams of one key apart: the noise of a
-# step and the order of an epoch may share a key and still never share a number.
-_SHUFFLE_STREAM = 1
-
 
 def batches(
     images: NDArray[np.uint8], batch_size: int, *, seed: int, epoch: int, start: int = 0
@@ -62,9 +58,7 @@ def shuffled(count: int, *, seed: int, epoch: int) -> NDArray[np.intp]:
     for name, value in (("seed", seed), ("epoch", epoch)):
         if not 0 <= value < 1 << 64:
             raise ValueError(f"{name} is {value}; it must be 0 to 2**64 - 1")
-    key = np.array([seed, epoch], np.uint64)
-    counter = np.array([0, 0, 0, _SHUFFLE_STREAM], np.uint64)
-    keys = np.random.Philox(key=key, counter=counter).random_raw(count)
+    keys = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(count)
     return np.argsort(keys, kind="stable")  # equal keys keep their order on every processor
 
 
