@@ -1,0 +1,124 @@
+"""Backends: the kernels that compute on arrays, and which ones are in force.
+
+Above this room nothing knows what library an array comes from: it asks ``kernels_for[type(array)]``
+for a :class:`Backend` and calls its kernels, ``kernel(*inputs, out=..., **scalars)``.
+"""
+
+import functools
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from scratchgan.backend.scalar import DEFINITIONS
+
+#: An array of any backend. Each is typed by its own library; above the backends only `shape`,
+#: `dtype`, `ndim`, `size` and `strides` of it may be read.
+Array = Any
+
+CPU_BACKENDS = ("numpy", "numba")
+
+
+class BackendError(RuntimeError):
+    """A backend cannot be used here; the message says why and what to do."""
+
+
+class Backend:
+    """Kernels by name, as attributes.
+
+    A kernel that the backend's module holds is used as it is; any other name is looked up in
+    :data:`scratchgan.backend.scalar.DEFINITIONS` and compiled by the module's
+    ``compile_elementwise`` when it is first asked for.
+    """
+
+    def __init__(self, name: str, module: ModuleType) -> None:
+        self.name = name
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        kernel = getattr(self._module, name, None)
+        if kernel is None:
+            if name not in DEFINITIONS:
+                raise AttributeError(f"the {self.name} backend has no kernel named {name!r}")
+            kernel = self._module.compile_elementwise(DEFINITIONS[name])
+        setattr(self, name, kernel)  # the next look-up finds it without coming here
+        return kernel
+
+    def __repr__(self) -> str:
+        return f"<backend {self.name}>"
+
+
+@functools.cache
+def _load(name: str) -> Backend:
+    try:
+        module = importlib.import_module(f"scratchgan.backend.{name}_kernels")
+    except ImportError as error:
+        raise BackendError(f"the {name} backend is not available: {error}") from error
+    return Backend(name, module)
+
+
+class _KernelsFor(dict[type, Backend]):
+    """From an array's type to its backend; filled as types are first met."""
+
+    def __missing__(self, array_type: type) -> Backend:
+        if array_type is not np.ndarray:
+            raise TypeError(
+                f"no backend computes on arrays of type {array_type.__module__}."
+                f"{array_type.__qualname__}; convert it with numpy.asarray first"
+            )
+        set_backend(os.environ.get("SCRATCHGAN_BACKEND", "numba"))
+        return self[np.ndarray]
+
+
+kernels_for = _KernelsFor()
+
+
+def set_backend(name: str) -> None:
+    """Choose the kernels that compute on NumPy arrays from now on: ``"numba"`` or ``"numpy"``.
+
+    The environment variable ``SCRATCHGAN_BACKEND`` sets the one to start with; without it that
+    is ``"numba"``.
+
+    Raises:
+        BackendError: There is no such backend, or what it needs is not installed.
+    """
+    if name not in CPU_BACKENDS:
+        raise BackendError(
+            f"there is no backend named {name!r}; choose one of {', '.join(CPU_BACKENDS)}"
+        )
+    kernels_for[np.ndarray] = _load(name)
+
+
+def get_backend() -> str:
+    """Name of the backend that computes on NumPy arrays."""
+    return kernels_for[np.ndarray].name
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[None]:
+    """Within the ``with`` block, compute on NumPy arrays with backend ``name``."""
+    before = kernels_for[np.ndarray]
+    set_backend(name)
+    try:
+        yield
+    finally:
+        kernels_for[np.ndarray] = before
+
+
+Kernel = Callable[..., Any]
+
+__all__ = [
+    "CPU_BACKENDS",
+    "Array",
+    "Backend",
+    "BackendError",
+    "Kernel",
+    "get_backend",
+    "kernels_for",
+    "set_backend",
+    "use_backend",
+]

@@ -1,0 +1,296 @@
+"""The ``numpy`` backend: the readable reference that says what every kernel means.
+
+A kernel takes arrays (an elementwise one also Python numbers in their place), keyword scalars,
+and ``out``, the array or tuple of arrays that it writes. It knows nothing of gradients. View
+kernels (:func:`reshape`, :func:`permute`, :func:`expand`, :func:`view`) write nothing: they
+return another view of their input's memory.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from scratchgan.backend import noise
+from scratchgan.backend.scalar import Definition, as_numpy
+
+Array = np.ndarray[Any, Any]
+Index = tuple[Any, ...]
+
+# --- Making arrays, and reading them back ----------------------------------------------
+
+empty = np.empty
+
+
+def fill(value: float, *, out: Array) -> None:
+    """``out[...] = value``."""
+    out.fill(value)
+
+
+def from_host(value: ArrayLike, dtype: DTypeLike | None = None) -> Array:
+    """An array of this backend that holds a copy of ``value``."""
+    return np.array(value, dtype)
+
+
+def to_host(x: Array) -> Array:
+    """``x`` as a NumPy array, sharing memory where that is possible."""
+    return x
+
+
+def owns_memory(x: Array) -> bool:
+    """Whether ``x`` is the whole of its memory and not a view into another array's."""
+    return x.base is None
+
+
+def copy(x: Array, *, out: Array) -> None:
+    """``out[...] = x``, broadcast and converted to the type of ``out``."""
+    np.copyto(out, x, casting="unsafe")
+
+
+# --- Elementwise ----------------------------------------------------------------------
+
+add = np.add
+sub = np.subtract
+mul = np.multiply
+div = np.true_divide
+neg = np.negative
+abs = np.absolute
+sign = np.sign
+sqrt = np.sqrt
+exp = np.exp
+expm1 = np.expm1
+log = np.log
+log1p = np.log1p
+sin = np.sin
+cos = np.cos
+tanh = np.tanh
+pow = np.power
+maximum = np.maximum
+minimum = np.minimum
+eq = np.equal
+ne = np.not_equal
+lt = np.less
+le = np.less_equal
+gt = np.greater
+ge = np.greater_equal
+
+
+def compile_elementwise(definition: Definition) -> Callable[..., None]:
+    """A kernel for a scalar definition that has none in this file."""
+    function = as_numpy(definition)
+
+    def kernel(*inputs: Any, out: Array, **scalars: float) -> None:
+        # Masks compute both sides of a condition, so the side not taken may overflow.
+        with np.errstate(all="ignore"):
+            np.copyto(out, function(*inputs, **scalars), casting="unsafe")
+
+    kernel.__name__ = definition.name
+    return kernel
+
+
+# --- Reductions -----------------------------------------------------------------------
+
+Axis = tuple[int, ...]
+
+
+def sum(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
+    """Sum over the axes ``axis``."""
+    np.add.reduce(x, axis=axis, out=out, keepdims=keepdims)
+
+
+def max(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
+    """Largest element over the axes ``axis``; nan where there is one."""
+    np.maximum.reduce(x, axis=axis, out=out, keepdims=keepdims)
+
+
+def min(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
+    """Smallest element over the axes ``axis``; nan where there is one."""
+    np.minimum.reduce(x, axis=axis, out=out, keepdims=keepdims)
+
+
+def argmax(x: Array, *, axis: int, out: Array) -> None:
+    """Index of the first largest element along ``axis``."""
+    np.argmax(x, axis=axis, out=out)
+
+
+def log_softmax(x: Array, *, axis: int, out: Array) -> None:
+    """``x - log(sum(exp(x)))`` along ``axis``, shifted by the maximum so that nothing overflows."""
+    with np.errstate(all="ignore"):
+        np.subtract(x, x.max(axis=axis, keepdims=True), out=out)
+        out -= np.log(np.exp(out).sum(axis=axis, keepdims=True))
+
+
+# --- Views: the same memory under another shape ---------------------------------------
+
+
+def is_contiguous(x: Array) -> bool:
+    """Whether the elements lie in memory in row-major order without gaps."""
+    return x.flags.c_contiguous
+
+
+def reshape(x: Array, *, shape: Sequence[int]) -> Array:
+    """The contiguous array ``x`` seen under another shape of the same size."""
+    return x.reshape(shape)
+
+
+def permute(x: Array, *, axes: Sequence[int]) -> Array:
+    """``x`` with its axes in the order ``axes``."""
+    return x.transpose(axes)
+
+
+def expand(x: Array, *, shape: Sequence[int]) -> Array:
+    """``x`` broadcast to ``shape``; the repeated elements share memory."""
+    return np.broadcast_to(x, shape)
+
+
+def view(x: Array, *, index: Index) -> Array:
+    """``x[index]`` for integers, slices, ``None`` and ``...``."""
+    return x[(*index, ...)]  # the ellipsis makes NumPy return an array also for one element
+
+
+# --- Indexing by arrays ---------------------------------------------------------------
+
+
+def _filled_in(template: Index, indices: Sequence[Array]) -> Index:
+    """The index ``template`` with each :data:`ARRAY` in it replaced by the next of ``indices``."""
+    arrays = iter(indices)
+    return tuple(next(arrays) if part is ARRAY else part for part in template)
+
+
+#: Stands in an index template for an array that is passed as an input.
+ARRAY = "array"
+
+
+def nonzero(x: Array) -> tuple[Array, ...]:
+    """Positions of the true elements, one integer array for each axis."""
+    return x.nonzero()
+
+
+def gather(x: Array, *indices: Array, template: Index, out: Array | None = None) -> Array:
+    """``x[template]`` with ``indices`` in their places; a new array where no ``out`` is given."""
+    taken = x[_filled_in(template, indices)]
+    if out is None:
+        return np.asarray(taken)
+    out[...] = taken
+    return out
+
+
+def scatter(x: Array, *, index: Index, out: Array) -> None:
+    """Zeros, but for ``out[index] = x``; ``index`` as in :func:`view`."""
+    out.fill(0)
+    out[index] = x
+
+
+def scatter_add(x: Array, *indices: Array, template: Index, out: Array) -> None:
+    """Zeros, to which ``x`` is added at ``template``: elements that are named twice add up."""
+    out.fill(0)
+    np.add.at(out, _filled_in(template, indices), x)
+
+
+def put(x: Array, *indices: Array, template: Index, out: Array) -> None:
+    """``out[template] = x``; what the index leaves out keeps its value."""
+    out[_filled_in(template, indices)] = x
+
+
+def concatenate(*arrays: Array, axis: int, out: Array) -> None:
+    """The arrays one after another along ``axis``."""
+    np.concatenate(arrays, axis=axis, out=out)
+
+
+# --- Products and layers --------------------------------------------------------------
+
+
+def matmul(a: Array, b: Array, *, out: Array) -> None:
+    """Matrix product ``a @ b`` of the last two axes; the axes before them broadcast."""
+    np.matmul(a, b, out=out)
+
+
+def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
+    """``activation(x @ weight.T + bias)``; ``x`` (N, in), ``weight`` (out, in), ``bias`` (out,)."""
+    np.matmul(x, weight.T, out=out)
+    out += bias
+    if activation == "relu":
+        np.maximum(out, 0, out=out)
+    elif activation == "tanh":
+        np.tanh(out, out=out)
+    elif activation == "sigmoid":
+        with np.errstate(over="ignore"):
+            np.divide(1, 1 + np.exp(-out), out=out)
+
+
+def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
+    """The gradient before the activation, (N, out), and its sum over rows, the bias's, (out,).
+
+    ``g`` is the gradient of ``y = linear(...)``.
+    """
+    before, bias_gradient = out
+    if activation == "relu":
+        np.multiply(g, y > 0, out=before)
+    elif activation == "tanh":
+        np.multiply(g, 1 - y * y, out=before)
+    elif activation == "sigmoid":
+        np.multiply(g, y * (1 - y), out=before)
+    else:
+        np.copyto(before, g)
+    np.add.reduce(before, axis=0, out=bias_gradient)
+
+
+# --- Optimizers: update in place what ``out`` names -----------------------------------
+
+
+def sgd(
+    gradient: Array,
+    *,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    out: tuple[Array, Array, Array],
+) -> None:
+    """One step of stochastic gradient descent on ``out = (parameter, velocity, step)``."""
+    parameter, velocity, step = out
+    gradient = gradient + weight_decay * parameter
+    if momentum:
+        # The first velocity is the gradient itself, undamped.
+        velocity *= momentum
+        velocity += gradient * (1 - dampening if step > 0 else 1)
+        gradient = gradient + momentum * velocity if nesterov else velocity
+    parameter -= lr * gradient
+    step += 1
+
+
+def adam(
+    gradient: Array,
+    *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    out: tuple[Array, Array, Array, Array],
+) -> None:
+    """One step of Adam (Kingma & Ba 2015, algorithm 1) on ``out = (parameter, m, v, step)``."""
+    parameter, m, v, step = out
+    step += 1
+    gradient = gradient + weight_decay * parameter
+    m += (1 - beta1) * (gradient - m)
+    v *= beta2
+    v += (1 - beta2) * gradient * gradient
+    t = float(step)
+    step_size = lr / (1 - beta1**t)
+    parameter -= step_size * m / (np.sqrt(v) / np.sqrt(1 - beta2**t) + eps)
+
+
+# --- Noise: the same numbers on every backend -----------------------------------------
+
+
+def uniform(state: Array, *, out: Array) -> None:
+    """Uniform numbers in [0, 1) from the stream ``state = [key, position]``, which advances."""
+    np.copyto(out, noise.uniform(state, out.size).reshape(out.shape), casting="unsafe")
+
+
+def normal(state: Array, *, out: Array) -> None:
+    """Standard normal numbers from the stream ``state = [key, position]``, which advances."""
+    np.copyto(out, noise.normal(state, out.size).reshape(out.shape), casting="unsafe")

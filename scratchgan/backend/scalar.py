@@ -1,0 +1,206 @@
+"""Scalar definitions: the arithmetic of an elementwise kernel, written once for every backend.
+
+A definition is an ordinary Python function of numbers: assignments of expressions, then a
+``return``. It is never called. Each backend translates its syntax tree into what it runs:
+array expressions for NumPy (:func:`as_numpy`), a typed loop body for Numba (:func:`as_numba`),
+a device function for CUDA. The language is small on purpose: arithmetic, comparisons, ``and``,
+``or``, ``not``, ``a if condition else b``, :data:`FUNCTIONS`, and calls of other definitions.
+"""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+#: The functions that every backend has, under the names of the ``math`` module.
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "pow", "floor")
+
+_REAL_FUNCTIONS = tuple(name for name in FUNCTIONS if name not in ("pow", "floor"))
+
+#: Every definition by name; :func:`define` adds to it, the backends read it.
+DEFINITIONS: dict[str, "Definition"] = {}
+
+
+class DefinitionError(TypeError):
+    """A function cannot serve as a scalar definition: it leaves the small language."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A scalar function: ``inputs`` are elements of arrays, ``scalars`` are keyword numbers."""
+
+    name: str
+    inputs: tuple[str, ...]
+    scalars: tuple[str, ...]
+    body: tuple[ast.stmt, ...]
+
+    @cached_property
+    def is_real(self) -> bool:
+        """Whether integers give a real number: there is a division or a function in it."""
+        nodes = [node for statement in self.body for node in ast.walk(statement)]
+        return any(
+            isinstance(node, ast.Div)
+            or (isinstance(node, ast.Call) and _called_name(node) in _REAL_FUNCTIONS)
+            for node in nodes
+        )
+
+    @cached_property
+    def calls(self) -> tuple[str, ...]:
+        """Names of the other definitions that this one calls, in order of first use."""
+        names = [
+            node.func.id
+            for statement in self.body
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in DEFINITIONS
+        ]
+        return tuple(dict.fromkeys(names))
+
+
+def define(function: Callable[..., object]) -> Definition:
+    """Parse ``function`` and register it as a :class:`Definition` under its name.
+
+    Positional parameters are elements of arrays, keyword-only parameters are numbers.
+
+    Raises:
+        DefinitionError: The source is not at hand, or uses what the language does not have.
+    """
+    try:
+        source = textwrap.dedent(inspect.getsource(function))
+    except OSError as error:
+        raise DefinitionError(
+            f"{function.__name__}: the source of a scalar definition must stand in a file"
+        ) from error
+    tree = ast.parse(source).body[0]
+    if not isinstance(tree, ast.FunctionDef):
+        raise DefinitionError(f"{source.strip()!r} is not a function definition (def)")
+    body = tuple(
+        statement
+        for statement in tree.body
+        if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+    )
+    for statement in body:
+        _check(function.__name__, statement)
+    if not body or not isinstance(body[-1], ast.Return):
+        raise DefinitionError(f"{function.__name__}: a scalar definition ends with a return")
+    definition = Definition(
+        name=tree.name,
+        inputs=tuple(argument.arg for argument in tree.args.args),
+        scalars=tuple(argument.arg for argument in tree.args.kwonlyargs),
+        body=body,
+    )
+    DEFINITIONS[definition.name] = definition
+    return definition
+
+
+_LANGUAGE = (
+    (ast.Return, ast.Assign, ast.Name, ast.Constant, ast.expr_context, ast.Call, ast.Attribute)
+    + (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.IfExp)
+    + (ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
+)
+
+
+def _check(name: str, statement: ast.stmt) -> None:
+    for node in ast.walk(statement):
+        if not isinstance(node, _LANGUAGE):
+            raise DefinitionError(
+                f"{name}: line {getattr(node, 'lineno', '?')} of its scalar definition uses "
+                f"{type(node).__name__}; only assignments, arithmetic, comparisons, "
+                f"'a if c else b' and the functions {', '.join(FUNCTIONS)}, abs are translated"
+            )
+        if isinstance(node, ast.Call):
+            called = _called_name(node)
+            if called not in (*FUNCTIONS, "abs", *DEFINITIONS):
+                raise DefinitionError(
+                    f"{name}: its scalar definition calls {called!r}, which is neither one of "
+                    f"{', '.join(FUNCTIONS)}, abs nor another definition"
+                )
+
+
+def _called_name(node: ast.Call) -> str:
+    """``exp`` for both ``exp(x)`` and ``math.exp(x)``."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+
+
+class _Translator(ast.NodeTransformer):
+    """Drops the ``math.`` of calls; backends add what they write differently."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        node.func = ast.Name(_called_name(node), ast.Load())
+        return node
+
+
+class _ToNumpy(_Translator):
+    """Control flow becomes masks: both sides are computed, ``where`` picks."""
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        self.generic_visit(node)
+        return _call("where", node.test, node.body, node.orelse)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        self.generic_visit(node)
+        name = "logical_and" if isinstance(node.op, ast.And) else "logical_or"
+        result = node.values[0]
+        for value in node.values[1:]:
+            result = _call(name, result, value)
+        return result
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Not):
+            return _call("logical_not", node.operand)
+        return node
+
+
+class _ToNumba(_Translator):
+    """Numbers become ``real(...)``: a bare literal would promote float32 to float64."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return _call("real", node)
+
+
+def _call(name: str, *arguments: ast.expr) -> ast.Call:
+    return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
+
+
+def _translate(definition: Definition, translator: _Translator) -> list[str]:
+    """The body's statements as source lines."""
+    lines = []
+    for statement in definition.body:
+        copy = ast.parse(ast.unparse(statement)).body[0]
+        lines.append(ast.unparse(ast.fix_missing_locations(translator.visit(copy))))
+    return lines
+
+
+def as_numpy(definition: Definition) -> Callable[..., np.ndarray]:
+    """The definition as a function of arrays, computed with NumPy's functions."""
+    scope: dict[str, object] = {name: getattr(np, name) for name in FUNCTIONS}
+    for name in ("where", "logical_and", "logical_or", "logical_not"):
+        scope[name] = getattr(np, name)
+    for name in definition.calls:
+        scope[name] = as_numpy(DEFINITIONS[name])
+    parameters = ", ".join((*definition.inputs, *definition.scalars))
+    lines = _translate(definition, _ToNumpy())
+    exec(
+        f"def {definition.name}({parameters}):\n" + textwrap.indent("\n".join(lines), "    "), scope
+    )
+    return scope[definition.name]  # type: ignore[return-value]
+
+
+def as_numba(definition: Definition) -> str:
+    """Source of the definition as a scalar function that expects ``njit`` and ``real`` in scope.
+
+    ``real`` is the floating type of the arithmetic; keyword scalars are converted to it.
+    """
+    parameters = ", ".join((*definition.inputs, *definition.scalars))
+    lines = [f"{scalar} = real({scalar})" for scalar in definition.scalars]
+    lines += _translate(definition, _ToNumba())
+    return f"@njit\ndef {definition.name}({parameters}):\n" + textwrap.indent(
+        "\n".join(lines), "    "
+    )

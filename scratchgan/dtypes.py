@@ -1,0 +1,64 @@
+"""Data types, the default one, and how they promote.
+
+Types rank bool < integer < float. The highest rank among the inputs of an operation decides;
+within it NumPy's promotion does, tensors with dimensions going before those without, as in
+PyTorch. Python numbers never promote an array within its rank.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+DType = np.dtype[Any]
+
+bool_ = np.dtype(np.bool_)
+uint8 = np.dtype(np.uint8)
+int32 = np.dtype(np.int32)
+int64 = np.dtype(np.int64)
+float32 = np.dtype(np.float32)
+float64 = np.dtype(np.float64)
+
+_RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
+_NUMBERS = {bool: bool_, int: int64}
+
+_default: DType = float32
+
+
+def get_default_dtype() -> DType:
+    """The floating type of tensors made from Python numbers: float32 unless changed."""
+    return _default
+
+
+def set_default_dtype(dtype: DTypeLike) -> None:
+    """Change the floating type of tensors made from Python numbers.
+
+    Raises:
+        TypeError: ``dtype`` is not float32 or float64.
+    """
+    global _default
+    chosen = np.dtype(dtype)
+    if chosen not in (float32, float64):
+        raise TypeError(f"set_default_dtype: {chosen} is neither float32 nor float64")
+    _default = chosen
+
+
+def of_number(x: float) -> DType:
+    """The type of a tensor made from the Python number ``x``."""
+    return _NUMBERS.get(type(x), _default)
+
+
+def promote(inputs: Iterable[Any]) -> DType:
+    """The type that an operation on ``inputs``, arrays and Python numbers, computes in."""
+    # Among equals in rank: with dimensions (2), without (1), Python number (0).
+    candidates = [
+        (_RANK[x.dtype.kind], 2 if x.ndim else 1, x.dtype)
+        if hasattr(x, "dtype")
+        else (_RANK[of_number(x).kind], 0, of_number(x))
+        for x in inputs
+    ]
+    highest = max((rank, weight) for rank, weight, _ in candidates)
+    return np.result_type(
+        *[dtype for rank, weight, dtype in candidates if (rank, weight) == highest]
+    )

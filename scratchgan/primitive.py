@@ -1,0 +1,305 @@
+"""What a primitive is: a forward, a VJP per input, and a row in the registry.
+
+A VJP is a function of what it needs, named by its parameters: ``g``, the gradient of the output;
+``out``, the output; an input, by its name in the forward; ``<input>_shape``; a keyword of the
+forward; or a value of ``common``, computed once for all inputs. What no VJP names is not kept.
+
+    @elementwise(x=lambda g, y: g * y, y=lambda g, x: g * x)
+    def mul(x, y):
+        return x * y
+
+An input without a VJP has the derivative zero everywhere (or none at all, as an index has).
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from types import MethodType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scratchgan import autograd, dtypes
+from scratchgan.autograd import Node, Rule, SavedOutput, Step, Taped
+from scratchgan.backend import Array, kernels_for
+from scratchgan.backend.scalar import define
+from scratchgan.dtypes import DType
+
+if TYPE_CHECKING:
+    from scratchgan.tensor import Tensor
+
+Vjp = Callable[..., Any]
+
+#: Every primitive by name.
+REGISTRY: dict[str, "Primitive"] = {}
+
+#: The class of results; ``scratchgan.tensor`` sets it to Tensor.
+tensor_type: Any = Taped
+
+_new = object.__new__
+
+
+def constant(array: Array) -> "Tensor":
+    """A tensor that holds ``array`` and requires no gradient."""
+    tensor: Tensor = _new(tensor_type)
+    tensor.data = array
+    return tensor
+
+
+class Primitive:
+    """A differentiable operation, called on tensors and Python numbers."""
+
+    def __init__(
+        self,
+        forward: Callable[..., Array],
+        signature: inspect.Signature,
+        vjps: dict[str, Vjp],
+        common: dict[str, Vjp],
+        is_view: bool,
+    ) -> None:
+        functools.update_wrapper(self, forward)
+        self.name: str = forward.__name__
+        self.forward = forward
+        self.vjps = vjps
+        self.common = common
+        self.is_view = is_view
+        parameters = signature.parameters.values()
+        self.inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+        self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+        self.keywords = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.defaults = {
+            p.name: p.default
+            for p in parameters
+            if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
+        }
+        self._rules: dict[tuple[bool, ...], Rule] = {}
+        self._saves: dict[tuple[bool, ...], frozenset[str]] = {}
+        unknown = [name for name in vjps if name not in (*self.inputs, self.variadic)]
+        if unknown:
+            raise TypeError(f"{self.name}: a VJP is given for {unknown[0]!r}, which is no input")
+        REGISTRY[self.name] = self
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Callable[..., "Tensor"]:
+        """As a method of Tensor: the tensor becomes the first input."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __call__(self, *inputs: Any, **keywords: Any) -> "Tensor":
+        """Compute on ``inputs`` (tensors, or numbers in their place) and record it."""
+        if len(inputs) != len(self.inputs) or len(keywords) != len(self.keywords):
+            inputs, keywords = self._bound(inputs, keywords)
+        arrays: list[Any] = []
+        needs: list[bool] = []
+        for x in inputs:
+            if isinstance(x, Taped):
+                arrays.append(x.data)
+                needs.append(x.requires_grad)
+            elif type(x) in _NUMBERS:
+                arrays.append(x)
+                needs.append(False)
+            else:
+                return self(*[self._lifted(x) for x in inputs], **keywords)
+        out = self.forward(*arrays, **keywords)
+        result: Tensor = _new(tensor_type)
+        result.data = out
+        if self.is_view:
+            result._version = inputs[0].version
+        if True in needs and autograd.mode.recording and out.dtype.kind == "f":
+            self._record(result, inputs, tuple(needs), keywords)
+        return result
+
+    def _bound(
+        self, inputs: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Arguments by their parameters, as Python itself would bind them."""
+        if self.variadic is None:
+            keywords = {
+                **dict(zip(self.keywords, inputs[len(self.inputs) :], strict=False)),
+                **keywords,
+            }
+            excess = len(inputs) - len(self.inputs) - len(self.keywords)
+            inputs = inputs[: len(self.inputs)]
+            inputs += tuple(keywords.pop(n) for n in self.inputs[len(inputs) :] if n in keywords)
+            if excess > 0 or len(inputs) < len(self.inputs):
+                raise TypeError(
+                    f"{self.name}: takes {', '.join(self.inputs)}"
+                    f"{' and ' + ', '.join(self.keywords) if self.keywords else ''}; "
+                    f"{len(inputs) + max(excess, 0)} inputs were given"
+                )
+        keywords = {**self.defaults, **keywords}
+        if keywords.keys() != set(self.keywords):
+            missing = [name for name in self.keywords if name not in keywords]
+            unknown = [name for name in keywords if name not in self.keywords]
+            raise TypeError(
+                f"{self.name}: "
+                + (f"lacks the argument {missing[0]!r}" if missing else f"has no {unknown[0]!r}")
+            )
+        return inputs, keywords
+
+    def _lifted(self, x: Any) -> Any:
+        """An array among the inputs becomes a constant tensor; anything else is an error."""
+        if isinstance(x, (Taped, *_NUMBERS)):
+            return x
+        if isinstance(x, np.generic):
+            return x.item()
+        if type(x) in kernels_for or isinstance(x, np.ndarray):
+            return constant(x)
+        raise TypeError(
+            f"{self.name}: takes tensors, arrays and numbers, not {type(x).__name__}; "
+            "make one with scratchgan.tensor(...)"
+        )
+
+    def _record(
+        self,
+        result: Taped,
+        inputs: tuple[Any, ...],
+        needs: tuple[bool, ...],
+        keywords: dict[str, Any],
+    ) -> None:
+        rule = self._rules.get(needs)
+        if rule is None:
+            rule = self._rules[needs] = self._rule(needs)
+        if not rule.steps:
+            return
+        saves = self._saves[needs]
+        values = dict(keywords)
+        versions = []
+        for name, x in zip(self.inputs, inputs, strict=False):
+            if name in saves:
+                values[name] = x
+                if isinstance(x, Taped):
+                    versions.append((name, x.version, x.version[0]))
+            if name + "_shape" in saves:
+                values[name + "_shape"] = x.data.shape if isinstance(x, Taped) else ()
+        if self.variadic is not None:
+            rest = inputs[len(self.inputs) :]
+            values[self.variadic + "_shapes"] = [x.data.shape for x in rest]
+            if self.variadic in saves:
+                values[self.variadic] = rest
+                versions += [(self.variadic, x.version, x.version[0]) for x in rest]
+        if "out" in saves:
+            values["out"] = SavedOutput(result.data, result.version)
+            versions.append(("out", result.version, result.version[0]))
+        edges = tuple(
+            [(x.node or x) if needed else None for x, needed in zip(inputs, needs, strict=True)]
+        )
+        result.node = Node(self.name, rule, edges, values, tuple(versions), result.data)
+        result.requires_grad = True
+
+    def _rule(self, needs: tuple[bool, ...]) -> Rule:
+        """The VJPs to run when the inputs marked in ``needs`` require a gradient."""
+        steps = []
+        for position, needed in enumerate(needs):
+            name = self.inputs[position] if position < len(self.inputs) else self.variadic
+            if needed and name in self.vjps:
+                vjp = self.vjps[name]
+                steps.append(Step(position, name, vjp, _arguments(vjp)))
+        named = {argument for step in steps for argument in step.arguments}
+        common = tuple(
+            (name, function, _arguments(function))
+            for name, function in self.common.items()
+            if name in named
+        )
+        self._saves[needs] = frozenset(named.union(*[arguments for _, _, arguments in common]))
+        return Rule(common, tuple(steps))
+
+
+_NUMBERS = (float, int, bool)
+
+
+def _arguments(function: Vjp) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
+
+
+def primitive(
+    *, common: dict[str, Vjp] | None = None, is_view: bool = False, **vjps: Vjp
+) -> Callable[[Callable[..., Array]], Primitive]:
+    """Decorator: a function of arrays and keywords becomes a primitive.
+
+    Args:
+        common: Functions, with parameters as a VJP has, whose values the VJPs may name.
+        is_view: The result shares the memory of the first input.
+        vjps: For each input by name, the function from the output's gradient to its own.
+    """
+
+    def decorate(forward: Callable[..., Array]) -> Primitive:
+        return Primitive(forward, inspect.signature(forward), vjps, common or {}, is_view)
+
+    return decorate
+
+
+def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., Any]], Primitive]:
+    """Decorator: a scalar definition becomes a primitive that broadcasts.
+
+    Args:
+        result: Type of the result where that is not the inputs' (bool for comparisons).
+        vjps: As in :func:`primitive`.
+
+    The function's body is never called: every backend compiles it
+    (see :mod:`scratchgan.backend.scalar` for what it may contain).
+    """
+
+    def decorate(function: Callable[..., Any]) -> Primitive:
+        definition = define(function)
+        name = definition.name
+        fixed = None if result is None else np.dtype(result)
+
+        def forward(*inputs: Any, **scalars: float) -> Array:
+            shape, dtype, array = _result_of(name, inputs)
+            if fixed is not None:
+                dtype = fixed
+            elif dtype.kind in "biu" and definition.is_real:
+                dtype = dtypes.get_default_dtype()
+            kernels = kernels_for[type(array)]
+            out = kernels.empty(shape, dtype)
+            getattr(kernels, name)(*inputs, out=out, **scalars)
+            return out
+
+        functools.update_wrapper(forward, function)
+        return Primitive(forward, inspect.signature(function), vjps, {}, False)
+
+    return decorate
+
+
+def _result_of(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DType, Array]:
+    """Shape and type that ``inputs`` broadcast to, and one of them that is an array."""
+    array: Array = None
+    shape: tuple[int, ...] = ()
+    dtype: Any = None
+    for x in inputs:
+        if array is None:
+            if type(x) not in _NUMBERS:
+                array, shape, dtype = x, x.shape, x.dtype
+        elif type(x) is type(array):
+            if x.dtype is not dtype or x.shape != shape:
+                return _broadcast(name, inputs)
+        elif type(x) not in _NUMBERS:
+            return _broadcast(name, inputs)
+    # A float beside an array of floats is the common case; any other number may promote.
+    if dtype is None or (dtype.kind != "f" and len(inputs) > 1):
+        return _broadcast(name, inputs)
+    return shape, dtype, array
+
+
+def _broadcast(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DType, Array]:
+    arrays = [x for x in inputs if type(x) not in _NUMBERS]
+    if not arrays:
+        raise TypeError(f"{name}: one of its inputs must be a tensor, not a number")
+    for x in arrays[1:]:
+        if type(x) is not type(arrays[0]):
+            raise TypeError(
+                f"{name}: its inputs lie on different devices, {_device(arrays[0])} and "
+                f"{_device(x)}; move one with .to(...)"
+            )
+    try:
+        shape = np.broadcast_shapes(*[x.shape for x in arrays])
+    except ValueError as error:
+        shapes = " and ".join(str(x.shape) for x in arrays)
+        raise ValueError(f"{name}: the shapes {shapes} do not broadcast together") from error
+    return shape, dtypes.promote(inputs), arrays[0]
+
+
+def _device(x: Array) -> str:
+    return f"{type(x).__module__.partition('.')[0]} {getattr(x, 'device', '')}".strip()

@@ -1,0 +1,39 @@
+"""Random numbers: counter-based streams, the same numbers on every backend.
+
+A stream is a key and a position (:mod:`scratchgan.backend.noise`). The default stream is seeded
+by :func:`manual_seed`; a :class:`Generator` of its own makes a computation independent of it.
+"""
+
+import numpy as np
+
+from scratchgan.backend import Array
+from scratchgan.backend.noise import GAMMA, mix
+
+
+class Generator:
+    """A stream of random numbers.
+
+    Attributes:
+        state: uint64 array ``[key, position]``; kernels that draw move the position on.
+    """
+
+    def __init__(self, seed: int = 0, *path: int) -> None:
+        """The stream for ``seed``, or with ``path`` (say, a step) one of the streams below it."""
+        self.state: Array = np.zeros(2, np.uint64)
+        self.manual_seed(seed, *path)
+
+    def manual_seed(self, seed: int, *path: int) -> "Generator":
+        """Back to the start of the stream for ``seed`` and ``path``."""
+        key = 0
+        for number in (seed, *path):
+            key = mix((key + GAMMA + number) & 0xFFFFFFFFFFFFFFFF)
+        self.state[:] = key, 0
+        return self
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the default stream, from which initial weights, dropout and ``randn`` draw."""
+    return default_generator.manual_seed(seed)
