@@ -86,8 +86,10 @@ def normal(state: Array, n: int) -> Array:
     return z
 
 
-def log(x: Array) -> Array:
+def log(x: Array) -> Any:
     """Natural logarithm from exactly rounded operations alone: the same everywhere."""
+    mantissa: Array
+    exponent: Array
     mantissa, exponent = np.frexp(x)
     small = mantissa < SQRT_HALF
     mantissa = np.where(small, 2 * mantissa, mantissa)

@@ -57,7 +57,9 @@ div = np.true_divide
 neg = np.negative
 abs = np.absolute
 sign = np.sign
+square = np.square
 sqrt = np.sqrt
+clip = np.clip
 exp = np.exp
 expm1 = np.expm1
 log = np.log
@@ -74,6 +76,12 @@ lt = np.less
 le = np.less_equal
 gt = np.greater
 ge = np.greater_equal
+
+
+def where(condition: Array, x: Any, y: Any, *, out: Array) -> None:
+    """``x`` where ``condition`` holds, else ``y``."""
+    np.copyto(out, y, casting="unsafe")
+    np.copyto(out, x, casting="unsafe", where=np.asarray(condition, bool))
 
 
 def compile_elementwise(definition: Definition) -> Callable[..., None]:

@@ -111,14 +111,14 @@ def _check(name: str, statement: ast.stmt) -> None:
             raise DefinitionError(
                 f"{name}: line {getattr(node, 'lineno', '?')} of its scalar definition uses "
                 f"{type(node).__name__}; only assignments, arithmetic, comparisons, "
-                f"'a if c else b' and the functions {', '.join(FUNCTIONS)}, abs are translated"
+                f"'a if c else b' and the functions {', '.join(FUNCTIONS)} are translated"
             )
         if isinstance(node, ast.Call):
             called = _called_name(node)
-            if called not in (*FUNCTIONS, "abs", *DEFINITIONS):
+            if called not in (*FUNCTIONS, *DEFINITIONS):
                 raise DefinitionError(
                     f"{name}: its scalar definition calls {called!r}, which is neither one of "
-                    f"{', '.join(FUNCTIONS)}, abs nor another definition"
+                    f"{', '.join(FUNCTIONS)} nor another definition"
                 )
 
 
@@ -128,11 +128,12 @@ def _called_name(node: ast.Call) -> str:
 
 
 class _Translator(ast.NodeTransformer):
-    """Drops the ``math.`` of calls; backends add what they write differently."""
+    """Writes functions as ``math.f`` and other definitions as ``f``; backends change the rest."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
-        node.func = ast.Name(_called_name(node), ast.Load())
+        if isinstance(node.func, ast.Name) and node.func.id not in DEFINITIONS:
+            node.func = ast.Attribute(ast.Name("math", ast.Load()), node.func.id, ast.Load())
         return node
 
 
@@ -180,7 +181,7 @@ def _translate(definition: Definition, translator: _Translator) -> list[str]:
 
 def as_numpy(definition: Definition) -> Callable[..., np.ndarray]:
     """The definition as a function of arrays, computed with NumPy's functions."""
-    scope: dict[str, object] = {name: getattr(np, name) for name in FUNCTIONS}
+    scope: dict[str, object] = {"math": np}
     for name in ("where", "logical_and", "logical_or", "logical_not"):
         scope[name] = getattr(np, name)
     for name in definition.calls:
@@ -194,9 +195,10 @@ def as_numpy(definition: Definition) -> Callable[..., np.ndarray]:
 
 
 def as_numba(definition: Definition) -> str:
-    """Source of the definition as a scalar function that expects ``njit`` and ``real`` in scope.
+    """Source of a scalar function for a scope that holds ``njit``, ``math`` and ``real``.
 
-    ``real`` is the floating type of the arithmetic; keyword scalars are converted to it.
+    ``math`` holds the functions (:mod:`scratchgan.backend.float32`) and ``real`` is the floating
+    type of the arithmetic, to which keyword scalars are converted.
     """
     parameters = ", ".join((*definition.inputs, *definition.scalars))
     lines = [f"{scalar} = real({scalar})" for scalar in definition.scalars]

@@ -1,0 +1,196 @@
+"""The ``numba`` backend: compiled loops where they are faster than NumPy, else NumPy's kernels.
+
+Exactly rounded arithmetic stays with NumPy's ufuncs, which are as fast. Elementwise functions are
+compiled from their scalar definitions, one loop for each type, and layers and optimizers from
+:mod:`scratchgan.backend.numba_loops`.
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from scratchgan.backend import cache
+from scratchgan.backend import numpy_kernels as reference
+from scratchgan.backend.scalar import DEFINITIONS, Definition, as_numba
+
+Array = np.ndarray[Any, Any]
+Loop = Callable[..., None]
+
+_FLOATS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
+
+#: Elementwise kernels that are exactly rounded: NumPy's ufuncs are as fast as a compiled loop.
+EXACT = frozenset(
+    ("abs", "add", "clip", "div", "eq", "ge", "gt", "le", "lt", "maximum", "minimum", "mul", "ne")
+    + ("neg", "sign", "sqrt", "square", "sub", "where")
+)
+
+
+def __getattr__(name: str) -> Any:
+    """What is not in this module is as in the reference, but for definitions to be compiled."""
+    if name in DEFINITIONS and name not in EXACT:
+        raise AttributeError(name)
+    return getattr(reference, name)
+
+
+# --- Elementwise kernels from scalar definitions ------------------------------------------
+
+
+def loop_source(definition: Definition, dtype: str, are_arrays: tuple[bool, ...]) -> str:
+    """Source of a module with a function ``loop(*inputs, out, *scalars)`` over flat arrays."""
+    elements = [
+        f"{name}[i]" if is_array else f"real({name})"
+        for name, is_array in zip(definition.inputs, are_arrays, strict=True)
+    ]
+    parameters = ", ".join((*definition.inputs, "out", *definition.scalars))
+    return "\n".join(
+        (
+            "from numba import njit",
+            f"from scratchgan.backend import {dtype} as math",
+            f"from scratchgan.backend.{dtype} import real\n",
+            *(as_numba(DEFINITIONS[name]) + "\n" for name in _called_by(definition)),
+            as_numba(definition) + "\n",
+            '@njit(cache=True, error_model="numpy", nogil=True)',
+            f"def loop({parameters}):",
+            "    for i in range(out.size):",
+            f"        out[i] = {definition.name}({', '.join((*elements, *definition.scalars))})\n",
+        )
+    )
+
+
+def _called_by(definition: Definition) -> tuple[str, ...]:
+    """Names of all definitions that this one rests on, the innermost first."""
+    names: dict[str, None] = {}
+    for name in definition.calls:
+        names.update(dict.fromkeys(_called_by(DEFINITIONS[name])))
+        names[name] = None
+    return tuple(names)
+
+
+def compile_elementwise(definition: Definition) -> Callable[..., None]:
+    """A kernel for ``definition``: a compiled loop for each floating type that it meets."""
+    loops: dict[Any, Loop] = {}
+    simple = reference.compile_elementwise(definition)
+
+    def loop_for(dtype: np.dtype[Any], are_arrays: tuple[bool, ...]) -> Loop:
+        source = loop_source(definition, _FLOATS[dtype], are_arrays)
+        loop: Loop = cache.load(definition.name, source).loop
+        loops[dtype, are_arrays] = loop
+        return loop
+
+    def kernel(*inputs: Any, out: Array, **scalars: float) -> None:
+        dtype = out.dtype
+        if dtype not in _FLOATS:
+            simple(*inputs, out=out, **scalars)
+            return
+        if not out.flags.c_contiguous:
+            whole = np.empty(out.shape, dtype)
+            kernel(*inputs, out=whole, **scalars)
+            np.copyto(out, whole)
+            return
+        shape = out.shape
+        flat = []
+        are_arrays = []
+        for x in inputs:
+            is_array = isinstance(x, np.ndarray)
+            are_arrays.append(is_array)
+            if is_array:
+                if x.dtype is not dtype and x.dtype.kind != "b":
+                    x = x.astype(dtype)
+                x = (x if x.shape == shape else np.broadcast_to(x, shape)).ravel()
+            flat.append(x)
+        key = tuple(are_arrays)
+        loop = loops.get((dtype, key)) or loop_for(dtype, key)
+        loop(*flat, out.ravel(), *[scalars[name] for name in definition.scalars])
+
+    kernel.__name__ = definition.name
+    return kernel
+
+
+# --- Products, layers, optimizers ------------------------------------------------------------
+
+
+@functools.cache
+def _loops(dtype: np.dtype[Any]) -> ModuleType | None:
+    """The module ``numba_loops`` compiled for ``dtype``; None for a type that has no loops."""
+    if dtype not in _FLOATS:
+        return None
+    source = Path(__file__).with_name("numba_loops.py").read_text()
+    return cache.load("loops", source.replace("backend.float32", f"backend.{_FLOATS[dtype]}"))
+
+
+def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
+    return all(x.dtype is dtype and x.flags.c_contiguous for x in arrays)
+
+
+def matmul(a: Array, b: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.matmul`."""
+    # dot() takes half the time of matmul() to come to the product, but is strict about types.
+    if a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is out.dtype and out.flags.c_contiguous:
+        np.dot(a, b, out)
+    else:
+        np.matmul(a, b, out=out)
+
+
+def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.linear`."""
+    loops = _loops(out.dtype)
+    if loops is None or not _all_contiguous(out.dtype, bias, out):
+        reference.linear(x, weight, bias, activation=activation, out=out)
+        return
+    matmul(x, weight.T, out=out)
+    getattr(loops, "bias_" + activation)(out, bias)
+
+
+def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.linear_backward`."""
+    loops = _loops(y.dtype)
+    if loops is None or not _all_contiguous(y.dtype, g, y, *out):
+        reference.linear_backward(g, y, activation=activation, out=out)
+        return
+    getattr(loops, "backward_" + activation)(g, y, *out)
+
+
+def adam(gradient: Array, *, out: tuple[Array, Array, Array, Array], **settings: float) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.adam`."""
+    parameter, m, v, step = out
+    loops = _loops(parameter.dtype)
+    if loops is None or not _all_contiguous(parameter.dtype, gradient, parameter, m, v):
+        reference.adam(gradient, out=out, **settings)
+        return
+    loops.adam(
+        gradient.ravel(),
+        parameter.ravel(),
+        m.ravel(),
+        v.ravel(),
+        step,
+        settings["lr"],
+        settings["beta1"],
+        settings["beta2"],
+        settings["eps"],
+        settings["weight_decay"],
+    )
+
+
+# --- Noise -----------------------------------------------------------------------------------
+
+
+def _drawn(name: str, state: Array, out: Array) -> None:
+    loops = _loops(out.dtype)
+    if loops is None or not out.flags.c_contiguous:
+        getattr(reference, name)(state, out=out)
+    else:
+        getattr(loops, name)(state, out.ravel())
+
+
+def uniform(state: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.uniform`."""
+    _drawn("uniform", state, out)
+
+
+def normal(state: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.normal`."""
+    _drawn("normal", state, out)
