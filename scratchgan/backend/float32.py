@@ -111,6 +111,12 @@ def tanh(x: Any) -> Any:
     return f32(-1) if x < -TANH_IS_ONE else y
 
 
+@njit
+def truncated(u: Any) -> Any:
+    """A number of [0, 1) with the bits that float32 holds; rounding could give 1."""
+    return f32(np.floor(u * 16777216.0) / 16777216.0)
+
+
 # No faster form is worth its lines for the rest.
 
 

@@ -15,4 +15,23 @@ def floor(x: Any) -> Any:
     return np.floor(x)
 
 
-__all__ = ["cos", "exp", "expm1", "floor", "log", "log1p", "pow", "real", "sin", "sqrt", "tanh"]
+@njit
+def truncated(u: Any) -> Any:
+    """``u`` itself: see :mod:`scratchgan.backend.float32`."""
+    return u
+
+
+__all__ = [
+    "cos",
+    "exp",
+    "expm1",
+    "floor",
+    "log",
+    "log1p",
+    "pow",
+    "real",
+    "sin",
+    "sqrt",
+    "tanh",
+    "truncated",
+]

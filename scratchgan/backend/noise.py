@@ -88,9 +88,9 @@ def normal(state: Array, n: int) -> Array:
 
 def log(x: Array) -> Any:
     """Natural logarithm from exactly rounded operations alone: the same everywhere."""
-    mantissa: Array
-    exponent: Array
-    mantissa, exponent = np.frexp(x)
+    fraction, power = np.frexp(x)
+    mantissa: Array = fraction
+    exponent: Array = power
     small = mantissa < SQRT_HALF
     mantissa = np.where(small, 2 * mantissa, mantissa)
     exponent = exponent - small

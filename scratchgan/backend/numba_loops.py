@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from scratchgan.backend import noise
-from scratchgan.backend.float32 import exp, real, sqrt, tanh
+from scratchgan.backend.float32 import exp, real, sqrt, tanh, truncated
 
 loop = njit(cache=True, error_model="numpy", nogil=True)
 
@@ -137,7 +137,7 @@ def uniform(state: Any, out: Any) -> None:
     """Uniform numbers into the flat array ``out``; the stream's position moves on."""
     key, position = state[0], state[1]
     for i in range(out.size):
-        out[i] = real(_uniform(key, position + np.uint64(i)))
+        out[i] = truncated(_uniform(key, position + np.uint64(i)))
     state[1] = position + np.uint64(out.size)
 
 

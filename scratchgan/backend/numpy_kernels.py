@@ -296,7 +296,10 @@ def adam(
 
 def uniform(state: Array, *, out: Array) -> None:
     """Uniform numbers in [0, 1) from the stream ``state = [key, position]``, which advances."""
-    np.copyto(out, noise.uniform(state, out.size).reshape(out.shape), casting="unsafe")
+    draws = noise.uniform(state, out.size).reshape(out.shape)
+    if out.dtype == np.float32:  # rounding could give 1
+        draws = np.floor(draws * 2.0**24) / 2.0**24
+    np.copyto(out, draws, casting="unsafe")
 
 
 def normal(state: Array, *, out: Array) -> None:
