@@ -4,7 +4,7 @@
 ``sg.optim``, under PyTorch's names. Only NumPy is imported; Numba comes with the first kernel.
 """
 
-from scratchgan import autograd
+from scratchgan import autograd, nn, optim
 from scratchgan.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from scratchgan.backend import BackendError, get_backend, set_backend, use_backend
 from scratchgan.creation import (
@@ -146,9 +146,11 @@ __all__ = [
     "minimum",
     "mul",
     "neg",
+    "nn",
     "no_grad",
     "ones",
     "ones_like",
+    "optim",
     "permute",
     "pow",
     "primitive",

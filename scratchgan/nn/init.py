@@ -1,0 +1,154 @@
+"""The distributions that parameters start from, under PyTorch's names; all work in place.
+
+Each returns the tensor that it was given. Random numbers come from ``generator``, or from the
+default stream that :func:`scratchgan.manual_seed` seeds.
+"""
+
+import math
+
+from scratchgan.autograd import no_grad
+from scratchgan.backend import kernels_for
+from scratchgan.random import Generator, default_generator
+from scratchgan.tensor import Tensor
+
+# --- Plain distributions --------------------------------------------------------------
+
+
+def constant_(tensor: Tensor, value: float) -> Tensor:
+    """Every element ``value``."""
+    with no_grad():
+        return tensor.fill_(value)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Every element 0."""
+    return constant_(tensor, 0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Every element 1."""
+    return constant_(tensor, 1)
+
+
+def uniform_(
+    tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Uniform on [a, b]."""
+    return _draw("uniform", tensor, b - a, a, generator)
+
+
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Normal with this mean and standard deviation."""
+    return _draw("normal", tensor, std, mean, generator)
+
+
+def _draw(
+    kernel: str, tensor: Tensor, scale: float, shift: float, generator: Generator | None
+) -> Tensor:
+    draw = getattr(kernels_for[type(tensor.data)], kernel)
+    draw((generator or default_generator).state, out=tensor.data)
+    with no_grad():
+        return tensor.mul_(scale).add_(shift)
+
+
+# --- Scaled so that signals neither fade nor grow from layer to layer -----------------
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The factor by which weights are larger before ``nonlinearity``, as PyTorch recommends.
+
+    Args:
+        nonlinearity: ``"linear"``, ``"sigmoid"``, ``"tanh"``, ``"relu"`` or ``"leaky_relu"``.
+        param: The negative slope of ``"leaky_relu"``, 0.01 where it is left out.
+
+    Raises:
+        ValueError: There is no gain for this nonlinearity.
+    """
+    slope = 0.01 if param is None else param
+    gains = {
+        "linear": 1.0,
+        "sigmoid": 1.0,
+        "tanh": 5 / 3,
+        "relu": math.sqrt(2),
+        "leaky_relu": math.sqrt(2 / (1 + slope**2)),
+    }
+    if nonlinearity not in gains:
+        raise ValueError(
+            f"calculate_gain: no gain for {nonlinearity!r}; choose one of {', '.join(gains)}"
+        )
+    return gains[nonlinearity]
+
+
+def xavier_uniform_(
+    tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
+) -> Tensor:
+    """Uniform on ±gain √(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, eq. 16).
+
+    Args:
+        tensor: A weight (out, in), or (out, in, ...) with a receptive field.
+        gain: See :func:`calculate_gain`.
+        generator: Where the numbers come from.
+    """
+    bound = math.sqrt(3) * gain * math.sqrt(2 / sum(_fans("xavier_uniform_", tensor)))
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
+    """Normal with standard deviation gain √(2 / (fan_in + fan_out)); see :func:`xavier_uniform_`.
+
+    The variance is that of Glorot & Bengio 2010, eq. 12.
+    """
+    std = gain * math.sqrt(2 / sum(_fans("xavier_normal_", tensor)))
+    return normal_(tensor, 0.0, std, generator)
+
+
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """Uniform on ±gain √(3 / fan), of the variance of He et al. 2015, eq. 10 and 15.
+
+    Args:
+        tensor: A weight (out, in), or (out, in, ...) with a receptive field.
+        a: Negative slope of ``"leaky_relu"``.
+        mode: ``"fan_in"`` keeps the variance of the forward, ``"fan_out"`` of the backward.
+        nonlinearity: What comes after the layer; see :func:`calculate_gain`.
+        generator: Where the numbers come from.
+    """
+    bound = math.sqrt(3) * _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> Tensor:
+    """Normal with standard deviation gain / √fan; arguments as in :func:`kaiming_uniform_`."""
+    std = _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity)
+    return normal_(tensor, 0.0, std, generator)
+
+
+def _kaiming_std(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    fans = dict(zip(("fan_in", "fan_out"), _fans(name, tensor), strict=True))
+    if mode not in fans:
+        raise ValueError(f"{name}: there is no mode {mode!r}; choose fan_in or fan_out")
+    return calculate_gain(nonlinearity, a) / math.sqrt(fans[mode]) if fans[mode] else 0.0
+
+
+def _fans(name: str, tensor: Tensor) -> tuple[int, int]:
+    """How many inputs reach one output of a weight (out, in, ...), and the other way round."""
+    if tensor.ndim < 2:
+        raise ValueError(
+            f"{name}: a tensor of shape {tensor.shape} has no inputs and outputs to count; "
+            "expected (out, in) or (out, in, ...)"
+        )
+    field = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * field, tensor.shape[0] * field

@@ -1,0 +1,314 @@
+"""Optimizers: they change parameters in place by their gradients, under PyTorch's names.
+
+The arithmetic of a step stands in the backend, as one kernel for all of a parameter. Here is the
+rest: parameter groups, the arrays that a kernel keeps from step to step, and the hyperparameters,
+read from the group anew in each step, so that a schedule may change ``group["lr"]``.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from scratchgan import creation, dtypes
+from scratchgan.backend import kernels_for
+from scratchgan.tensor import Tensor
+
+Group = dict[str, Any]
+
+
+class Optimizer:
+    """Base class: what all optimizers share.
+
+    A subclass names its :attr:`kernel`, and writes :meth:`new_state`, :meth:`hyperparameters` and
+    :meth:`check`.
+
+    Args:
+        params: Tensors, or dicts with ``"params"`` and the options in which this group differs.
+        defaults: The options of groups that do not give them.
+
+    Attributes:
+        param_groups: A dict for each group: ``"params"``, its tensors, and its options.
+        state: For each parameter, the tensors by name that the kernel keeps. They are made at
+            once and changed in place from then on.
+
+    Raises:
+        ValueError: There are no parameters, one is given twice or is no leaf, or an option is
+            outside its range.
+        TypeError: ``params`` holds something else than tensors or dicts.
+    """
+
+    #: Its name in the backends; it takes the gradient, the hyperparameters by keyword, and
+    #: ``out=(parameter, *state)``.
+    kernel: str
+
+    def __init__(self, params: Iterable[Any], defaults: Group) -> None:
+        self.defaults = defaults
+        self.param_groups: list[Group] = []
+        self.state: dict[Tensor, dict[str, Tensor]] = {}
+        if isinstance(params, Tensor | Mapping):
+            raise TypeError(
+                f"{self._name}: params is one {type(params).__name__}; put it in a list"
+            )
+        given = list(params)
+        if not given:
+            raise ValueError(f"{self._name}: there are no parameters to optimize")
+        for group in given if isinstance(given[0], Mapping) else [{"params": given}]:
+            self.add_param_group(group)
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    def new_state(self, parameter: Tensor) -> dict[str, Tensor]:
+        """What the kernel keeps for ``parameter``, before the first step, in the kernel's order."""
+        raise NotImplementedError(f"{self._name} has no new_state method; write one")
+
+    def hyperparameters(self, group: Group) -> dict[str, float]:
+        """The kernel's keywords for the parameters of ``group``, at this moment."""
+        raise NotImplementedError(f"{self._name} has no hyperparameters method; write one")
+
+    def check(self, group: Group) -> None:
+        """Raise a ValueError if an option of ``group`` is outside its range."""
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Optimize more parameters: ``"params"``, a tensor or several, and options of their own."""
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise TypeError(f"{self._name}: a group is a dict with 'params', not {group!r:.80}")
+        params = group["params"]
+        params = [params] if isinstance(params, Tensor) else list(params)
+        if not params:
+            raise ValueError(f"{self._name}: a group has no parameters")
+        complete = {**self.defaults, **group, "params": params}
+        self.check(complete)
+        states: dict[Tensor, dict[str, Tensor]] = {}
+        for parameter in params:
+            if not isinstance(parameter, Tensor):
+                raise TypeError(f"{self._name}: optimizes tensors, not {type(parameter).__name__}")
+            if parameter in self.state or parameter in states:
+                raise ValueError(
+                    f"{self._name}: a parameter of shape {parameter.shape} is given twice"
+                )
+            if not parameter.is_leaf:
+                raise ValueError(
+                    f"{self._name}: a tensor of shape {parameter.shape} is the result of an "
+                    "operation and cannot be optimized; give the leaf that it was made from"
+                )
+            states[parameter] = self.new_state(parameter)
+        self.state.update(states)
+        self.param_groups.append(complete)
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient, in place."""
+        for group in self.param_groups:
+            hyperparameters = self.hyperparameters(group)
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                kept = [tensor.data for tensor in self.state[parameter].values()]
+                update = getattr(kernels_for[type(parameter.data)], self.kernel)
+                update(parameter.grad.data, out=(parameter.data, *kept), **hyperparameters)
+                parameter.version[0] += 1  # a tape that needs the old value must notice
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients; or with ``set_to_none=False`` fill them with zeros, in place."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if set_to_none:
+                    parameter.grad = None
+                elif parameter.grad is not None:
+                    parameter.grad = parameter.grad.detach().zero_()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a later run needs to go on, in PyTorch's layout.
+
+        Returns:
+            ``"state"``: for each parameter, numbered through the groups, its tensors by name,
+            which share memory with the optimizer; ``"param_groups"``: the options of each group,
+            with the parameters' numbers as ``"params"``.
+        """
+        number = {parameter: i for i, parameter in enumerate(self.state)}
+        groups = [
+            {**group, "params": [number[parameter] for parameter in group["params"]]}
+            for group in self.param_groups
+        ]
+        return {"state": dict(enumerate(map(dict, self.state.values()))), "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave; tensors are copied into those here.
+
+        A parameter without an entry in ``"state"`` starts anew.
+
+        Raises:
+            ValueError: Groups, parameters, names or shapes differ from those here. All faults are
+                listed, and nothing was changed.
+        """
+        loaded = state_dict["param_groups"]
+        sizes, given_sizes = (
+            [len(group["params"]) for group in groups] for groups in (self.param_groups, loaded)
+        )
+        if given_sizes != sizes:
+            raise ValueError(
+                f"{self._name}.load_state_dict: the numbers of parameters in the groups are "
+                f"{given_sizes}, expected {sizes}"
+            )
+        numbers = [n for group in loaded for n in group["params"]]
+        fresh = [self.new_state(parameter) for parameter in self.state]
+        given = [state_dict["state"].get(n, new) for n, new in zip(numbers, fresh, strict=True)]
+        faults = [
+            f"parameter {n}: {_shapes(state)}, expected {_shapes(new)}"
+            for n, state, new in zip(numbers, given, fresh, strict=True)
+            if _shapes(state) != _shapes(new)
+        ]
+        if faults:
+            raise ValueError(
+                f"{self._name}.load_state_dict: the state does not fit:\n  " + "\n  ".join(faults)
+            )
+        groups = [
+            {**group, **options, "params": group["params"]}
+            for group, options in zip(self.param_groups, loaded, strict=True)
+        ]
+        for group in groups:
+            self.check(group)
+        for group, options in zip(self.param_groups, groups, strict=True):
+            group.update(options)
+        for state, source in zip(self.state.values(), given, strict=True):
+            for name, tensor in state.items():
+                tensor.copy_(source[name])
+
+    def _require(self, group: Group, name: str, holds: bool, what: str) -> None:
+        if not holds:
+            raise ValueError(f"{self._name}: {name} is {group[name]}; it must be {what}")
+
+    def __repr__(self) -> str:
+        lines = [f"{self._name} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(state[name].shape) for name in sorted(state)}
+
+
+def _count(parameter: Tensor) -> Tensor:
+    """A step count where the parameter lies, at 0."""
+    return Tensor(kernels_for[type(parameter.data)].from_host(0, dtypes.int64))
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum (Sutskever et al. 2013, eq. 1 to 4).
+
+    As in PyTorch, the learning rate stands outside of the velocity: with gradient g,
+    v ← momentum v + (1 − dampening) g and p ← p − lr v, or with ``nesterov``
+    p ← p − lr (g + momentum v). The first velocity is g.
+
+    Args:
+        params: Tensors, or dicts with ``"params"`` and the options in which this group differs.
+        lr: Learning rate.
+        momentum: How much of the velocity remains in each step; 0 for none.
+        dampening: Share of the gradient that does not enter the velocity.
+        weight_decay: Times the parameter, added to the gradient.
+        nesterov: Look ahead along the velocity.
+
+    Raises:
+        ValueError: An option is outside its range, or :class:`Optimizer` says why.
+    """
+
+    kernel = "sgd"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "dampening": dampening,
+                "weight_decay": weight_decay,
+                "nesterov": nesterov,
+            },
+        )
+
+    def new_state(self, parameter: Tensor) -> dict[str, Tensor]:
+        """The velocity, and the count of steps, by which the kernel knows the first."""
+        return {"momentum_buffer": creation.zeros_like(parameter), "step": _count(parameter)}
+
+    def hyperparameters(self, group: Group) -> dict[str, float]:
+        """The keywords of the kernel ``sgd``."""
+        return {
+            "lr": float(group["lr"]),
+            "momentum": float(group["momentum"]),
+            "dampening": float(group["dampening"]),
+            "weight_decay": float(group["weight_decay"]),
+            "nesterov": bool(group["nesterov"]),
+        }
+
+    def check(self, group: Group) -> None:
+        """Nothing is negative, and ``nesterov`` has a velocity that it can look along."""
+        for name in ("lr", "momentum", "weight_decay"):
+            self._require(group, name, group[name] >= 0, "0 or more")
+        if group["nesterov"]:
+            self._require(group, "momentum", group["momentum"] > 0, "more than 0 with nesterov")
+            self._require(group, "dampening", group["dampening"] == 0, "0 with nesterov")
+
+
+class Adam(Optimizer):
+    """Steps scaled by running averages of the gradient and its square (Kingma & Ba 2015, alg. 1).
+
+    Args:
+        params: Tensors, or dicts with ``"params"`` and the options in which this group differs.
+        lr: Step size α.
+        betas: How much of the averages remains in each step, β1 and β2.
+        eps: ε, added to the denominator.
+        weight_decay: Times the parameter, added to the gradient.
+
+    Raises:
+        ValueError: An option is outside its range, or :class:`Optimizer` says why.
+    """
+
+    kernel = "adam"
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+    ) -> None:
+        super().__init__(
+            params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        )
+
+    def new_state(self, parameter: Tensor) -> dict[str, Tensor]:
+        """The averages m and v, and the count of steps t."""
+        return {
+            "exp_avg": creation.zeros_like(parameter),
+            "exp_avg_sq": creation.zeros_like(parameter),
+            "step": _count(parameter),
+        }
+
+    def hyperparameters(self, group: Group) -> dict[str, float]:
+        """The keywords of the kernel ``adam``."""
+        beta1, beta2 = group["betas"]
+        return {
+            "lr": float(group["lr"]),
+            "beta1": float(beta1),
+            "beta2": float(beta2),
+            "eps": float(group["eps"]),
+            "weight_decay": float(group["weight_decay"]),
+        }
+
+    def check(self, group: Group) -> None:
+        """Nothing is negative, and the betas are below 1."""
+        for name in ("lr", "eps", "weight_decay"):
+            self._require(group, name, group[name] >= 0, "0 or more")
+        within = len(group["betas"]) == 2 and all(0 <= beta < 1 for beta in group["betas"])
+        self._require(group, "betas", within, "two numbers from 0 to below 1")
