@@ -115,10 +115,16 @@ class Step(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """How a primitive's gradient goes back to those of its inputs that require one."""
+    """How a primitive's gradient goes back to those of its inputs that require one.
+
+    ``saved_inputs`` and ``saved_shapes`` are what the VJPs name: (name, position of the input).
+    """
 
     common: tuple[tuple[str, Callable[..., Any], tuple[str, ...]], ...]
     steps: tuple[Step, ...]
+    saved_inputs: tuple[tuple[str, int], ...]
+    saved_shapes: tuple[tuple[str, int], ...]
+    saves_out: bool
 
 
 class SavedOutput(NamedTuple):
@@ -148,7 +154,7 @@ class Node:
         rule: Rule,
         edges: tuple["Edge | None", ...],
         values: dict[str, Any],
-        versions: tuple[tuple[str, list[int], int], ...],
+        versions: list[tuple[str, list[int], int]],
         out: Array,
     ) -> None:
         self.name = name
@@ -251,7 +257,7 @@ def backward(
     """
     roots = [tensors] if isinstance(tensors, Taped) else list(tensors)
     found = _run(roots, _as_list(gradients, len(roots)), None, retain_graph, create_graph)
-    taken: set[int] = {id(gradient.data) for gradient in _as_list(gradients, 0) if gradient}
+    taken = {id(gradient.data) for gradient in _as_list(gradients, 0) if gradient is not None}
     with set_grad_enabled(create_graph):
         for edge, gradient in found.items():
             if isinstance(edge, Node):

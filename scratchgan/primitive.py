@@ -73,7 +73,6 @@ class Primitive:
             if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
         }
         self._rules: dict[tuple[bool, ...], Rule] = {}
-        self._saves: dict[tuple[bool, ...], frozenset[str]] = {}
         unknown = [name for name in vjps if name not in (*self.inputs, self.variadic)]
         if unknown:
             raise TypeError(f"{self.name}: a VJP is given for {unknown[0]!r}, which is no input")
@@ -163,30 +162,35 @@ class Primitive:
             rule = self._rules[needs] = self._rule(needs)
         if not rule.steps:
             return
-        saves = self._saves[needs]
         values = dict(keywords)
         versions = []
-        for name, x in zip(self.inputs, inputs, strict=False):
-            if name in saves:
-                values[name] = x
-                if isinstance(x, Taped):
-                    versions.append((name, x.version, x.version[0]))
-            if name + "_shape" in saves:
-                values[name + "_shape"] = x.data.shape if isinstance(x, Taped) else ()
+        for name, position in rule.saved_inputs:
+            x = values[name] = inputs[position]
+            if isinstance(x, Taped):
+                version = x.version
+                versions.append((name, version, version[0]))
+        for name, position in rule.saved_shapes:
+            x = inputs[position]
+            values[name] = x.data.shape if isinstance(x, Taped) else ()
+        if rule.saves_out:
+            version = result.version
+            values["out"] = SavedOutput(result.data, version)
+            versions.append(("out", version, version[0]))
         if self.variadic is not None:
-            rest = inputs[len(self.inputs) :]
-            values[self.variadic + "_shapes"] = [x.data.shape for x in rest]
-            if self.variadic in saves:
-                values[self.variadic] = rest
-                versions += [(self.variadic, x.version, x.version[0]) for x in rest]
-        if "out" in saves:
-            values["out"] = SavedOutput(result.data, result.version)
-            versions.append(("out", result.version, result.version[0]))
-        edges = tuple(
-            [(x.node or x) if needed else None for x, needed in zip(inputs, needs, strict=True)]
-        )
-        result.node = Node(self.name, rule, edges, values, tuple(versions), result.data)
+            self._save_rest(inputs[len(self.inputs) :], values, versions)
+        edges = tuple([(x.node or x) if need else None for x, need in zip(inputs, needs, strict=True)])
+        result.node = Node(self.name, rule, edges, values, versions, result.data)
         result.requires_grad = True
+
+    def _save_rest(
+        self, rest: tuple[Any, ...], values: dict[str, Any], versions: list[tuple[str, Any, int]]
+    ) -> None:
+        """The variadic inputs, all of them: they are indices, or only their shapes matter."""
+        assert self.variadic is not None
+        values[self.variadic + "_shapes"] = [x.data.shape for x in rest]
+        if self.variadic not in self.vjps:
+            values[self.variadic] = rest
+            versions += [(self.variadic, x.version, x.version[0]) for x in rest]
 
     def _rule(self, needs: tuple[bool, ...]) -> Rule:
         """The VJPs to run when the inputs marked in ``needs`` require a gradient."""
@@ -202,8 +206,16 @@ class Primitive:
             for name, function in self.common.items()
             if name in named
         )
-        self._saves[needs] = frozenset(named.union(*[arguments for _, _, arguments in common]))
-        return Rule(common, tuple(steps))
+        named = named.union(*[arguments for _, _, arguments in common])
+        return Rule(
+            common,
+            tuple(steps),
+            saved_inputs=tuple((x, i) for i, x in enumerate(self.inputs) if x in named),
+            saved_shapes=tuple(
+                (x + "_shape", i) for i, x in enumerate(self.inputs) if x + "_shape" in named
+            ),
+            saves_out="out" in named,
+        )
 
 
 _NUMBERS = (float, int, bool)
