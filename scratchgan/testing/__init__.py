@@ -1,0 +1,12 @@
+"""Proving gradients: gradcheck, a complex-step witness, and checks of whole primitives.
+
+:func:`gradcheck` and :func:`gradgradcheck` are PyTorch's. :func:`check_primitive` runs on one
+primitive, a user's own or this project's, everything that the suite holds primitives to.
+:mod:`scratchgan.testing.strategies` has Hypothesis strategies for arrays, tensors, primitives
+with inputs and whole graphs; only it imports Hypothesis (extra ``dev``).
+"""
+
+from scratchgan.testing.comparison import GradcheckError
+from scratchgan.testing.gradcheck import KinkError, gradcheck, gradgradcheck
+
+__all__ = ["GradcheckError", "KinkError", "gradcheck", "gradgradcheck"]

@@ -1,0 +1,291 @@
+"""All derivatives of a function, by its tape and by differences, side by side."""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchgan import autograd
+from scratchgan.backend import kernels_for
+from scratchgan.tensor import Tensor
+from scratchgan.testing.differences import Slopes, slopes
+
+Array = np.ndarray[Any, Any]
+Function = Callable[..., Any]
+#: An input's position, an index in it (None: a direction), and the derivatives both ways.
+Row = tuple[int, tuple[int, ...] | None, Array, Slopes]
+
+
+class GradcheckError(RuntimeError):
+    """A gradient is not what differences of the function say."""
+
+
+class Entry(NamedTuple):
+    """One derivative: where it stands, and what the two ways say."""
+
+    input: int
+    at: tuple[int, ...] | None  # None in fast mode: a direction and not an element
+    output: int
+    output_at: tuple[int, ...] | None
+    analytical: float
+    numerical: float
+    left: float
+    right: float
+
+
+class Comparison(NamedTuple):
+    """What :func:`compare` found.
+
+    Attributes:
+        fn: The function.
+        inputs: Its inputs.
+        names: What errors call them.
+        wrong: Derivatives that disagree, the worst first.
+        kinks: Derivatives that do not exist.
+        compared: How many derivatives were compared.
+        error: The largest of ``|analytical - numerical| / max(1, |numerical|)``.
+        tolerance: ``eps``, ``atol`` and ``rtol``.
+    """
+
+    fn: Function
+    inputs: tuple[Any, ...]
+    names: tuple[str, ...]
+    wrong: list[Entry]
+    kinks: list[Entry]
+    compared: int
+    error: float
+    tolerance: tuple[float, float, float]
+
+
+def compare(
+    fn: Function,
+    inputs: tuple[Any, ...],
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    fast_mode: bool = False,
+) -> Comparison:
+    """Compare derivatives as :func:`gradcheck` does, and tell all that was found."""
+    with np.errstate(all="ignore"):  # differences may step out of the function's domain
+        return _compared(fn, inputs, (eps, atol, rtol), fast_mode)
+
+
+def _compared(
+    fn: Function,
+    inputs: tuple[Any, ...],
+    tolerance: tuple[float, float, float],
+    fast_mode: bool,
+) -> Comparison:
+    eps, atol, rtol = tolerance
+    taped = _Taped(fn, inputs)
+    wrong: list[Entry] = []
+    kinks: list[Entry] = []
+    compared, error = 0, 0.0
+    rows = taped.along_a_direction(eps, atol) if fast_mode else taped.jacobian(eps, atol)
+    for position, index, analytical, found in rows:
+        low, high = np.minimum(found.left, found.right), np.maximum(found.left, found.right)
+        allowed = atol + rtol * np.abs(found.central)
+        # At a kink every slope between the two is a fair answer, but no other is.
+        outside = np.maximum(low - analytical, analytical - high)
+        difference = np.where(found.is_kink, outside, np.abs(analytical - found.central))
+        agree = (difference <= allowed) | (analytical == found.central)
+        compared += analytical.size
+        scaled = difference / np.maximum(1, np.abs(found.central))
+        error = max(error, *np.where(agree & ~np.isfinite(scaled), 0, scaled), 0.0)
+        for column in np.flatnonzero(~agree | found.is_kink).tolist():
+            output, output_index = taped.output_at(column) if index is not None else (0, None)
+            entry = Entry(
+                *(position, index, output, output_index),
+                *(float(array[column]) for array in (analytical, *found[:3])),
+            )
+            (kinks if agree[column] else wrong).append(entry)
+    wrong.sort(key=_badness)
+    names = input_names(fn, len(inputs))
+    return Comparison(fn, inputs, names, wrong, kinks, compared, error, tolerance)
+
+
+def _badness(entry: Entry) -> float:
+    difference = abs(entry.analytical - entry.numerical) / max(1.0, abs(entry.numerical))
+    return -difference if np.isfinite(difference) else -np.inf
+
+
+def gradient_function(fn: Function, count: int) -> Function:
+    """The function from ``count`` inputs of ``fn`` and its outputs' gradients to the inputs'."""
+
+    def gradients(*arguments: Any) -> tuple[Tensor, ...]:
+        inputs, seeds = arguments[:count], arguments[count:]
+        wanted = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
+        outputs = [y for y in as_tuple(fn(*inputs)) if y.requires_grad]
+        found = autograd.grad(outputs, wanted, seeds, create_graph=True, allow_unused=True)
+        return tuple(gradient for gradient in found if gradient is not None)
+
+    return gradients
+
+
+class _Taped:
+    """A function run once on its inputs, and how to run it again on others."""
+
+    def __init__(self, fn: Function, inputs: tuple[Any, ...]) -> None:
+        self.fn = fn
+        self.inputs = inputs
+        self.checked = [
+            i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad
+        ]
+        if not self.checked:
+            raise ValueError("gradcheck: no input requires a gradient, so there is none to check")
+        for i in self.checked:
+            if inputs[i].dtype != np.float64:
+                raise ValueError(
+                    f"gradcheck: input {i} is {inputs[i].dtype}, in which differences resolve "
+                    "too little; make it .double() before requires_grad_()"
+                )
+        # Leaves of their own: inputs may be one tensor given twice, or lie on a tape themselves.
+        self.leaves = [inputs[i].detach().requires_grad_() for i in self.checked]
+        self.arrays = [np.array(_host(leaf), order="C") for leaf in self.leaves]
+        outputs = self._run(self.leaves)
+        self.kept = [k for k, y in enumerate(outputs) if y.requires_grad]
+        if not self.kept:  # then all gradients are said to be zero
+            self.kept = [k for k, y in enumerate(outputs) if y.dtype.kind == "f"]
+        self.outputs = [outputs[k] for k in self.kept]
+        self.middle = self.values(self.arrays)
+        for at in np.flatnonzero(~np.isfinite(self.middle)).tolist():
+            output, index = self.output_at(at)
+            raise GradcheckError(
+                f"gradcheck: output {output} at {index} is {self.middle.item(at)}; differences "
+                "need a point where the function is finite"
+            )
+        recorded = _flat(self.outputs)
+        if not np.allclose(recorded, self.middle, rtol=1e-9, atol=1e-12):
+            at = int(np.argmax(~np.isclose(recorded, self.middle, rtol=1e-9, atol=1e-12)))
+            output, index = self.output_at(at)
+            raise GradcheckError(
+                f"gradcheck: called a second time, on contiguous copies of its inputs, the "
+                f"function gives another value for output {output} at {index}: "
+                f"{self.middle.item(at)} after {recorded.item(at)}; does it draw random numbers, "
+                "change its inputs, or depend on their memory layout?"
+            )
+
+    def _run(self, leaves: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        arguments = list(self.inputs)
+        for i, leaf in zip(self.checked, leaves, strict=True):
+            arguments[i] = leaf
+        with autograd.enable_grad():
+            return as_tuple(self.fn(*arguments))
+
+    def values(self, arrays: Sequence[Array]) -> Array:
+        """All outputs, one after another, where the checked inputs hold ``arrays``."""
+        leaves = [tensor_like(x, array, True) for x, array in zip(self.leaves, arrays, strict=True)]
+        outputs = self._run(leaves)
+        return _flat([outputs[k] for k in self.kept])
+
+    def output_at(self, position: int) -> tuple[int, tuple[int, ...]]:
+        """Which output, and where in it, stands at ``position`` of :meth:`values`."""
+        for k, y in zip(self.kept, self.outputs, strict=True):
+            if position < y.size:
+                return k, tuple(int(i) for i in np.unravel_index(position, y.shape))
+            position -= y.size
+        raise IndexError(position)
+
+    def pulled_back(self, seeds: Sequence[Array]) -> list[Array]:
+        """The gradients of the checked inputs, flat, where the outputs' are ``seeds``."""
+        recorded = [
+            (y, tensor_like(y, seed))
+            for y, seed in zip(self.outputs, seeds, strict=True)
+            if y.requires_grad
+        ]
+        if not recorded:
+            return [np.zeros(array.size) for array in self.arrays]
+        outputs, gradients = zip(*recorded, strict=True)
+        found = autograd.grad(outputs, self.leaves, gradients, retain_graph=True, allow_unused=True)
+        return [
+            np.zeros(array.size) if gradient is None else _flat([gradient])
+            for array, gradient in zip(self.arrays, found, strict=True)
+        ]
+
+    def jacobian(self, eps: float, atol: float) -> Iterator[Row]:
+        """For each element of each checked input, the derivatives of all outputs, both ways."""
+        columns = [np.zeros((self.middle.size, array.size)) for array in self.arrays]
+        seeds = [np.zeros(y.shape) for y in self.outputs]
+        row = 0
+        for seed in seeds:
+            for element in range(seed.size):
+                seed.flat[element] = 1
+                for column, gradient in zip(columns, self.pulled_back(seeds), strict=True):
+                    column[row] = gradient
+                seed.flat[element] = 0
+                row += 1
+        for which, array in enumerate(self.arrays):
+            for element in range(array.size):
+
+                def shifted(t: float, which: int = which, element: int = element) -> Array:
+                    moved = self.arrays[which].copy()
+                    moved.flat[element] += t
+                    return self.values([*self.arrays[:which], moved, *self.arrays[which + 1 :]])
+
+                index = tuple(int(i) for i in np.unravel_index(element, array.shape))
+                found = slopes(shifted, self.middle, eps, atol)
+                yield self.checked[which], index, columns[which][:, element], found
+
+    def along_a_direction(self, eps: float, atol: float) -> Iterator[Row]:
+        """For each checked input one number, both ways: the Jacobian between random vectors."""
+        random = np.random.default_rng(0)
+        weights = random.standard_normal(self.middle.size)
+        ends = np.cumsum([y.size for y in self.outputs])[:-1]
+        seeds = [
+            part.reshape(y.shape)
+            for part, y in zip(np.split(weights, ends), self.outputs, strict=True)
+        ]
+        gradients = self.pulled_back(seeds)
+        for which, array in enumerate(self.arrays):
+            direction = random.standard_normal(array.shape)
+            direction /= max(float(np.linalg.norm(direction)), 1e-300)
+
+            def shifted(t: float, which: int = which, direction: Array = direction) -> Array:
+                moved = self.arrays[which] + t * direction
+                return self.values([*self.arrays[:which], moved, *self.arrays[which + 1 :]])
+
+            found = slopes(shifted, self.middle, eps, atol)
+            analytical = gradients[which] @ direction.ravel()
+            sides = np.sort([weights * found.left, weights * found.right], axis=0).sum(axis=1)
+            projected = Slopes(
+                *(np.atleast_1d(weights @ found.central), sides[:1], sides[1:]),
+                np.atleast_1d(found.is_kink.any()),
+            )
+            yield self.checked[which], None, np.atleast_1d(analytical), projected
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """Several tensors as they are, a single one in a tuple."""
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def _host(x: Tensor) -> Array:
+    host: Array = kernels_for[type(x.data)].to_host(x.data)
+    return host
+
+
+def tensor_like(x: Tensor, values: Array, requires_grad: bool = False) -> Tensor:
+    """A tensor of ``values``, on the backend of ``x``."""
+    return Tensor(kernels_for[type(x.data)].from_host(values), requires_grad)
+
+
+def _flat(tensors: Sequence[Tensor]) -> Array:
+    arrays = [_host(x).astype(np.float64).ravel() for x in tensors]
+    return np.concatenate(arrays) if arrays else np.zeros(0)
+
+
+def input_names(fn: Function, count: int) -> tuple[str, ...]:
+    """``input 0 ('x')``, with the parameter's name where there is one."""
+    try:
+        parameters = [
+            p.name
+            for p in inspect.signature(fn).parameters.values()
+            if p.kind is not p.VAR_POSITIONAL
+        ]
+    except (TypeError, ValueError):
+        parameters = []
+    return tuple(
+        f"input {i} ({parameters[i]!r})" if i < len(parameters) else f"input {i}"
+        for i in range(count)
+    )

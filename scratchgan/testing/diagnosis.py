@@ -1,0 +1,119 @@
+"""Which primitive is wrong: each call on a tape is checked by itself, with its recorded inputs."""
+
+from typing import Any
+
+from scratchgan import autograd
+from scratchgan.observe import observe
+from scratchgan.primitive import Primitive
+from scratchgan.tensor import Tensor
+from scratchgan.testing.comparison import (
+    Comparison,
+    Function,
+    GradcheckError,
+    compare,
+    gradient_function,
+)
+
+#: A call with more derivatives than this is checked along a random direction only.
+LARGE = 10_000
+
+
+#: A primitive that met an input that requires a gradient, its inputs and keywords, and the size
+#: of its result.
+Call = tuple[Primitive, tuple[Any, ...], dict[str, Any], int]
+
+
+def calls_of(fn: Function, inputs: tuple[Any, ...]) -> list[Call]:
+    """The primitives through which gradients of ``fn`` go, first to last."""
+    calls: list[Call] = []
+
+    def watch(
+        primitive: Primitive, inputs: tuple[Any, ...], keywords: dict[str, Any], result: Tensor
+    ) -> None:
+        is_taped = any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
+        if is_taped and result.dtype.kind == "f":
+            calls.append((primitive, inputs, keywords, result.size))
+
+    with autograd.enable_grad(), observe(watch):
+        fn(*inputs)
+    return calls
+
+
+def suspects(
+    fn: Function,
+    inputs: tuple[Any, ...],
+    tolerance: tuple[float, float, float],
+    order: int,
+) -> list[str]:
+    """A sentence for each primitive in ``fn`` that disagrees with differences by itself.
+
+    Args:
+        fn: The function whose gradient was found wrong, or which has a kink.
+        inputs: What it is called with.
+        tolerance: ``eps``, ``atol`` and ``rtol``.
+        order: 2 to check second derivatives too, where all first ones are right.
+    """
+    calls = calls_of(fn, inputs)
+    for checked in range(1, order + 1):
+        found: dict[str, str] = {}
+        for call in calls:
+            name = call[0].name
+            if name not in found:
+                sentence = _sentence(call, checked, tolerance)
+                if sentence:
+                    found[name] = sentence
+        if found:
+            return list(found.values())
+    names = ", ".join(dict.fromkeys(primitive.name for primitive, *_ in calls))
+    return [
+        f"each primitive on the tape ({names or 'there is none'}) agrees by itself: look for what "
+        "left the tape, as with detach(), item(), no_grad() or .data"
+    ]
+
+
+def _sentence(call: Call, order: int, tolerance: tuple[float, float, float]) -> str | None:
+    """What is wrong with the call by itself, if anything."""
+    try:
+        comparison = _compared(call, order, tolerance)
+    except GradcheckError as error:
+        return f"{call[0].name!r} checked by itself: {error}"
+    if comparison.wrong:
+        entry, finding = comparison.wrong[0], "is wrong"
+        numbers = f"{entry.numerical!r} by differences"
+    elif comparison.kinks:
+        entry, finding = comparison.kinks[0], "has a kink"
+        numbers = f"{entry.left!r} to the left and {entry.right!r} to the right"
+    else:
+        return None
+    primitive, inputs, _, _ = call
+    shapes = ", ".join(str(x.shape) if isinstance(x, Tensor) else repr(x) for x in inputs)
+    place = f"at index {entry.at}, " if entry.at is not None else ""
+    return (
+        f"the {'second ' if order == 2 else ''}derivative of {primitive.name!r} for "
+        f"{comparison.names[entry.input]} {finding}, checked by itself on inputs of shape "
+        f"{shapes}: {place}{entry.analytical!r} by its VJP, {numbers}"
+    )
+
+
+def _compared(call: Call, order: int, tolerance: tuple[float, float, float]) -> Comparison:
+    """Derivatives of the one call for those of its inputs that required a gradient."""
+    primitive, given, keywords, size = call
+    taped = [isinstance(x, Tensor) and x.requires_grad for x in given]
+    inputs = tuple(
+        x.detach().double().requires_grad_() if needed else x
+        for x, needed in zip(given, taped, strict=True)
+    )
+
+    def function(*arguments: Any) -> Tensor:
+        return primitive(*arguments, **keywords)
+
+    checked: Function = function
+    if order == 2:
+        seed = function(*inputs).ones_like()
+        checked = gradient_function(function, len(inputs))
+        inputs = (*inputs, seed.requires_grad_())
+    derivatives = size * sum(x.size for x, needed in zip(given, taped, strict=True) if needed)
+    comparison = compare(checked, inputs, *tolerance, fast_mode=derivatives > LARGE)
+    rest = (primitive.variadic,) * (len(given) - len(primitive.inputs))
+    names = (*[repr(name) for name in (*primitive.inputs, *rest)], "the output's gradient")
+    return comparison._replace(names=names)

@@ -1,0 +1,178 @@
+"""Gradient checks: what the tape says against what differences of the function say."""
+
+from typing import Any
+
+import numpy as np
+
+from scratchgan.tensor import Tensor
+from scratchgan.testing.comparison import (
+    Comparison,
+    Entry,
+    Function,
+    GradcheckError,
+    as_tuple,
+    compare,
+    gradient_function,
+    input_names,
+    tensor_like,
+)
+from scratchgan.testing.diagnosis import suspects
+
+
+class KinkError(RuntimeError):
+    """The function has no derivative at the point that was given: a kink lies there."""
+
+
+def gradcheck(
+    fn: Function,
+    inputs: Any,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    fast_mode: bool = False,
+) -> bool:
+    """Compare the gradients of ``fn`` with central differences, as ``torch.autograd.gradcheck``.
+
+    Gradients count as equal where ``|analytical - numerical| <= atol + rtol * |numerical|``.
+    Inputs may share memory, be transposed, strided, broadcast (each element still counts by
+    itself), 0-d or empty.
+
+    Args:
+        fn: A function of tensors that gives a tensor or several.
+        inputs: What it is called with. Those that require a gradient are checked; they are float64.
+        eps: Half the distance between the two points of a difference.
+        atol: Absolute tolerance.
+        rtol: Relative tolerance.
+        raise_exception: Raise an error where a gradient is wrong, rather than return False.
+        fast_mode: Compare one number for each input, the derivative along a random direction
+            projected on a random direction of the outputs, and not the whole Jacobian.
+
+    Returns:
+        Whether all gradients agree.
+
+    Raises:
+        GradcheckError: A gradient is wrong. The message names the input, the index, both numbers,
+            and the primitive whose VJP is at fault.
+        KinkError: No gradient is wrong, but at this point the slopes to the left and to the right
+            differ, so that there is no derivative to compare with; raised also where
+            ``raise_exception`` is False, since neither True nor False would be an answer.
+        ValueError: No input requires a gradient, or one that does is not float64.
+    """
+    try:
+        comparison = compare(fn, as_tuple(inputs), eps, atol, rtol, fast_mode)
+        _judge("gradcheck", comparison, order=1)
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
+    return True
+
+
+def gradgradcheck(
+    fn: Function,
+    inputs: Any,
+    grad_outputs: Any = None,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    fast_mode: bool = False,
+) -> bool:
+    """Compare second derivatives with central differences, as ``torch.autograd.gradgradcheck``.
+
+    This is :func:`gradcheck` of the function that takes ``inputs`` and ``grad_outputs`` to the
+    gradients of ``inputs``.
+
+    Args:
+        fn: As in :func:`gradcheck`.
+        inputs: As in :func:`gradcheck`.
+        grad_outputs: The gradient of each output that requires one; random if left out.
+        eps: As in :func:`gradcheck`.
+        atol: As in :func:`gradcheck`.
+        rtol: As in :func:`gradcheck`.
+        raise_exception: As in :func:`gradcheck`.
+        fast_mode: As in :func:`gradcheck`.
+
+    Returns:
+        Whether all second derivatives agree.
+
+    Raises:
+        GradcheckError, KinkError, ValueError: As :func:`gradcheck`.
+    """
+    inputs = as_tuple(inputs)
+    seeds = as_tuple(grad_outputs) if grad_outputs is not None else _random_seeds(fn, inputs)
+    gradients = gradient_function(fn, len(inputs))
+    outputs = [f"the gradient of output {k}" for k in range(len(seeds))]
+    try:
+        comparison = compare(gradients, (*inputs, *seeds), eps, atol, rtol, fast_mode)
+        comparison = comparison._replace(names=(*input_names(fn, len(inputs)), *outputs))
+        if comparison.wrong:  # at a kink the gradient jumps: then that is what there is to say
+            first = compare(fn, inputs, eps, atol, rtol, fast_mode)
+            comparison = first if first.kinks and not first.wrong else comparison
+        _judge("gradgradcheck", comparison, order=2)
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
+    return True
+
+
+def _random_seeds(fn: Function, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
+    """A random gradient for each output, away from 0, where a second derivative would hide."""
+    random = np.random.default_rng(0)
+    outputs = [y for y in as_tuple(fn(*inputs)) if y.requires_grad]
+    return tuple(
+        tensor_like(y, random.uniform(0.5, 1.5, y.shape) * random.choice([-1, 1], y.shape), True)
+        for y in outputs
+    )
+
+
+# --- The report -----------------------------------------------------------------------
+
+
+def _judge(check: str, comparison: Comparison, order: int) -> None:
+    """Raise the error that the comparison calls for, if any."""
+    if comparison.wrong:
+        raise GradcheckError(_wrong(check, comparison, order))
+    if comparison.kinks:
+        raise KinkError(_kink(check, comparison, order))
+
+
+def _wrong(check: str, comparison: Comparison, order: int) -> str:
+    entry = comparison.wrong[0]
+    eps, atol, rtol = comparison.tolerance
+    lines = [
+        f"{check}: the gradient of output {entry.output} with respect to "
+        f"{comparison.names[entry.input]} is wrong",
+        f"  {_place(entry)}: {entry.analytical!r} by the tape, "
+        f"{entry.numerical!r} by central differences (eps={eps})",
+        f"  {len(comparison.wrong)} of {comparison.compared} derivatives differ by more than "
+        f"{atol} + {rtol} * |numerical|; this one the most",
+    ]
+    if not max(abs(entry.left), abs(entry.right)) < 0.01 / eps:
+        lines.append(
+            f"  slopes of {entry.left!r} to the left and {entry.right!r} to the right: the "
+            "function jumps there, or leaves its domain"
+        )
+    found = suspects(comparison.fn, comparison.inputs, comparison.tolerance, order)
+    return "\n".join([*lines, *["  " + line for line in found]])
+
+
+def _kink(check: str, comparison: Comparison, order: int) -> str:
+    entry = comparison.kinks[0]
+    lines = [
+        f"{check}: output {entry.output} has a kink at {comparison.names[entry.input]}",
+        f"  {_place(entry)}: the slope is {entry.left!r} to the left and {entry.right!r} to the "
+        f"right (the tape says {entry.analytical!r}), so there is no derivative to compare with",
+        f"  {len(comparison.kinks)} of {comparison.compared} derivatives do not exist, the others "
+        "agree; move the inputs away from the kink",
+    ]
+    found = suspects(comparison.fn, comparison.inputs, comparison.tolerance, order)
+    return "\n".join([*lines, *["  " + line for line in found]])
+
+
+def _place(entry: Entry) -> str:
+    if entry.at is None:
+        return "along a random direction (fast_mode; the full check names the index)"
+    return f"at index {entry.at}, output index {entry.output_at}"
