@@ -27,7 +27,7 @@ def _count(shape: tuple[int, ...], axis: Axis) -> int:
 
 def mean(x: "Tensor", axis: Axis = None, keepdims: bool = False) -> "Tensor":
     """Arithmetic mean over ``axis``; nan where there are no elements."""
-    if x.data.dtype.kind != "f":
+    if x.data.dtype.kind not in "fc":
         raise TypeError(f"mean: takes floating point elements, not {x.dtype}")
     total = ops.sum(x, axis=axis, keepdims=keepdims)
     count = _count(x.data.shape, axis)
