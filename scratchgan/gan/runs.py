@@ -1,0 +1,195 @@
+"""The folder of a run: what a training writes, and what is read back from it.
+
+::
+
+    config.json                 the settings, and the version that wrote them
+    metrics.csv                 a row every 100 steps
+    samples/epoch-0001.png      what G makes of the same noise, after each epoch
+    losses.png                  the metrics as curves
+    generator.safetensors       the weights, by the names of ``state_dict``
+    discriminator.safetensors
+
+Nothing is ever unpickled, and every file appears whole or not at all.
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scratchgan import nn, viz
+from scratchgan.gan import networks
+from scratchgan.gan.adversary import GAN
+from scratchgan.gan.config import Config
+from scratchgan.gan.files import RunError, whole
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A row of metrics.csv: one step, as it was before the players moved.
+
+    Attributes:
+        step: Since the start of the run, from 1 on.
+        epoch: From 1 on.
+        discriminator_loss: −log D(x) − log(1 − D(G(z))), the mean over the batch.
+        generator_loss: Of the chosen objective, the mean over the batch.
+        d_real: D(x), the mean over the batch.
+        d_fake: D(G(z)), the mean over the batch.
+        seconds: Since the start of the training.
+    """
+
+    step: int
+    epoch: int
+    discriminator_loss: float
+    generator_loss: float
+    d_real: float
+    d_fake: float
+    seconds: float
+
+
+_COLUMNS = [field.name for field in fields(Metrics)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and the settings in it; made by :meth:`create` or :meth:`open`."""
+
+    folder: Path
+    config: Config
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike[str], config: Config) -> "Run":
+        """A new run in ``folder``, which does not exist yet or is empty.
+
+        Raises:
+            RunError: The folder holds a run or anything else, or cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            present = {entry.name for entry in folder.iterdir()}
+        except OSError as fault:
+            reason = "it is a file" if folder.is_file() else fault.strerror
+            raise RunError(f"{folder}: cannot be made a run folder ({reason})") from None
+        if present:
+            what = "another run" if "config.json" in present else "other files"
+            raise RunError(f"{folder}: already holds {what}; choose a new folder")
+        from importlib.metadata import version  # here, because it takes as long as the rest
+
+        settings = {"scratchgan": version("scratchgan"), **config.to_dict()}
+        with whole(folder / "config.json") as file:
+            file.write(json.dumps(settings, indent=2).encode() + b"\n")
+        return cls(folder, config)
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> "Run":
+        """The run that ``folder`` holds.
+
+        Raises:
+            RunError: It holds none, or its config.json is damaged.
+        """
+        folder = Path(folder)
+        path = folder / "config.json"
+        try:
+            settings = json.loads(_read(path, f"{folder}: holds no run (there is no config.json)"))
+        except (ValueError, RecursionError) as fault:
+            if isinstance(fault, RunError):
+                raise
+            raise RunError(f"{path}: is no JSON ({fault})") from None
+        if isinstance(settings, dict):
+            settings.pop("scratchgan", None)
+        try:
+            return cls(folder, Config.from_dict(settings))
+        except RunError as fault:
+            raise RunError(f"{path}: {fault}") from None
+
+    # --- What a training writes ---------------------------------------------------------
+
+    def sample_path(self, epoch: int) -> Path:
+        """Where the sample grid of an epoch lies."""
+        return self.folder / "samples" / f"epoch-{epoch:04d}.png"
+
+    def save_sample(self, epoch: int, images: NDArray[np.uint8]) -> None:
+        """Write the images (n, 28, 28) of an epoch as a grid."""
+        path = self.sample_path(epoch)
+        path.parent.mkdir(exist_ok=True)
+        with whole(path) as file:
+            viz.save_grid(file, images)
+
+    def save_metrics(self, rows: Sequence[Metrics]) -> None:
+        """Write metrics.csv."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(_COLUMNS)
+        for row in rows:
+            values = asdict(row).values()
+            table.writerow([f"{x:.6g}" if isinstance(x, float) else x for x in values])
+        with whole(self.folder / "metrics.csv") as file:
+            file.write(text.getvalue().encode())
+
+    def save_losses(self, rows: Sequence[Metrics]) -> None:
+        """Write losses.png."""
+        columns = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
+        with whole(self.folder / "losses.png") as file:
+            viz.save_losses(file, columns)
+
+    def save_weights(self, gan: GAN) -> None:
+        """Write both networks."""
+        from safetensors.numpy import save
+
+        for name in ("generator", "discriminator"):
+            state = getattr(gan, name).state_dict()
+            arrays = {key: tensor.numpy(force=True) for key, tensor in state.items()}
+            with whole(self.folder / f"{name}.safetensors") as file:
+                file.write(save(arrays))
+
+    # --- What is read back --------------------------------------------------------------
+
+    def load_generator(self) -> nn.Sequential:
+        """The trained generator.
+
+        Raises:
+            RunError: There is none yet, its file is damaged, or it is not of this run.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        path = self.folder / "generator.safetensors"
+        content = _read(path, f"{self.folder}: holds no generator.safetensors; train it first")
+        try:
+            state = load(content)
+        except (SafetensorError, KeyError) as fault:  # a KeyError is a type NumPy has not
+            raise RunError(f"{path}: is no safetensors file ({fault})") from None
+        if not all(np.isfinite(array).all() for array in state.values()):
+            raise RunError(f"{path}: some weights are not finite, so the training had diverged")
+        generator = networks.generator(self.config.latent_dim)
+        try:
+            generator.load_state_dict(state)
+        except RuntimeError as fault:
+            faults = "; ".join(line.strip() for line in str(fault).splitlines()[1:])
+            raise RunError(f"{path}: is not the generator of this run: {faults}") from None
+        return generator
+
+
+def new_folder(name: str) -> Path:
+    """``runs/name``, or the first of ``runs/name-2``, ``runs/name-3``, ... that does not exist."""
+    folder, number = Path("runs", name), 1
+    while folder.exists():
+        number += 1
+        folder = Path("runs", f"{name}-{number}")
+    return folder
+
+
+def _read(path: Path, missing: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(missing) from None
+    except OSError as fault:
+        raise RunError(f"{path}: cannot be read ({fault.strerror})") from None

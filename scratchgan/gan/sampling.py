@@ -1,0 +1,103 @@
+"""Noise for the generator, and images from it."""
+
+import os
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scratchgan import nn, viz
+from scratchgan.autograd import no_grad
+from scratchgan.creation import randn
+from scratchgan.gan.config import SEEDS
+from scratchgan.gan.files import RunError, whole
+from scratchgan.gan.runs import Run
+from scratchgan.random import Generator
+from scratchgan.tensor import Tensor
+
+#: Images that go through the generator at once; the memory that takes is independent of n.
+_AT_ONCE = 1000
+
+
+class Stream(IntEnum):
+    """What noise is for; each use has random numbers of its own."""
+
+    DISCRIMINATOR_STEP = 1
+    GENERATOR_STEP = 2
+    SAMPLE = 3  #: The grid that is drawn after each epoch.
+    GENERATE = 4
+
+
+def noise(n: int, latent_dim: int, seed: int, stream: Stream, step: int = 0) -> Tensor:
+    """Standard normal noise (n, latent_dim), a function of the arguments alone."""
+    return randn(n, latent_dim, generator=Generator(seed, stream, step))
+
+
+def to_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Map floats in [-1, 1] to the nearest bytes 0 ... 255: the reverse of ``data.to_float``."""
+    bytes_: NDArray[np.uint8] = np.rint((images + 1) * 127.5).astype(np.uint8)
+    return bytes_
+
+
+def draw(generator: nn.Module, noise: Tensor) -> NDArray[np.uint8]:
+    """What ``generator`` makes of ``noise`` (n, latent_dim): uint8 (n, 28, 28)."""
+    with no_grad():
+        return to_bytes(generator(noise).numpy())[:, 0]
+
+
+def generate(run: Run, n: int, seed: int) -> NDArray[np.uint8]:
+    """Images from the trained generator of a run.
+
+    With the same seed, fewer images are the first of more.
+
+    Args:
+        run: With a generator.
+        n: How many, from 1 on.
+        seed: Of the noise, 0 to 2**64 - 1.
+
+    Returns:
+        uint8 (n, 28, 28), 0 is background and 255 is full ink.
+
+    Raises:
+        RunError: The generator cannot be loaded, or a number is outside its range.
+    """
+    if n < 1:
+        raise RunError(f"n is {n}; it must be an integer from 1 on")
+    if not 0 <= seed < SEEDS:
+        raise RunError(f"seed is {seed}; it must be an integer from 0 to {SEEDS - 1}")
+    generator = run.load_generator()
+    stream = Generator(seed, Stream.GENERATE)
+    images = np.empty((n, 28, 28), np.uint8)
+    for start in range(0, n, _AT_ONCE):
+        part = images[start : start + _AT_ONCE]
+        part[...] = draw(generator, randn(len(part), run.config.latent_dim, generator=stream))
+    return images
+
+
+def save(path: str | os.PathLike[str], images: NDArray[np.uint8]) -> None:
+    """Write images (n, 28, 28) as an array or as a picture.
+
+    Args:
+        path: ``*.npz`` for an archive with the array ``images``, ``*.png`` for a grid.
+        images: uint8 (n, 28, 28).
+
+    Raises:
+        RunError: The name ends otherwise, the grid would be too large, or the file cannot be
+            written.
+    """
+    path = Path(path)
+    check_name(path, len(images))
+    with whole(path) as file:
+        if path.suffix == ".npz":
+            np.savez(file, images=images)
+        else:
+            viz.save_grid(file, images)
+
+
+def check_name(path: Path, n: int) -> None:
+    """Raise the RunError that :func:`save` would, before there are any images."""
+    if path.suffix not in (".npz", ".png"):
+        raise RunError(f"{path}: ends neither in .npz (an array) nor in .png (a grid)")
+    if path.suffix == ".png" and n > viz.MAX_GRID:
+        raise RunError(f"{path}: a grid holds at most {viz.MAX_GRID} images, not {n}; use .npz")

@@ -1,0 +1,156 @@
+"""The training loop. It prints nothing: who wants to see its progress watches."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scratchgan.creation import from_numpy
+from scratchgan.data import MNIST, batches
+from scratchgan.gan.adversary import GAN
+from scratchgan.gan.config import Config
+from scratchgan.gan.files import RunError
+from scratchgan.gan.runs import Metrics, Run
+from scratchgan.gan.sampling import Stream, draw, noise
+from scratchgan.random import manual_seed
+from scratchgan.tensor import Tensor
+
+#: Steps from one row of metrics.csv to the next.
+LOG_EVERY = 100
+
+#: Images in the grid that is drawn after each epoch.
+SAMPLES = 64
+
+#: Called after every step with its number, and with its metrics where they were read: every
+#: :data:`LOG_EVERY` steps and at the end of an epoch.
+Watch = Callable[[int, Metrics | None], object]
+
+
+def load_images(config: Config) -> NDArray[np.uint8]:
+    """The training images that ``config`` names, uint8 (n, 28, 28).
+
+    Raises:
+        DataError: They cannot be read.
+        RunError: They are fewer than a batch.
+    """
+    data = MNIST(config.data)
+    if config.batch_size > len(data):
+        raise RunError(
+            f"batch_size is {config.batch_size}, but {data.root} holds only {len(data)} images"
+        )
+    return data.images
+
+
+def train(run: Run, images: NDArray[np.uint8], watch: Watch = lambda step, metrics: None) -> None:
+    """Train as the settings of ``run`` say, and write all of its files.
+
+    The result is a function of the settings and the images. The default random stream is seeded.
+
+    Args:
+        run: A new run.
+        images: uint8 (n, 28, 28), at least a batch.
+        watch: Called after every step.
+
+    Raises:
+        RunError: A file cannot be written.
+        KeyboardInterrupt: Ctrl-C was pressed, and all files are written for what was done until
+            then: up to the end of a step, or in the middle of it if it was pressed twice.
+    """
+    config = run.config
+    manual_seed(config.seed)
+    gan = GAN(config.latent_dim, config.objective, config.lr)
+    sample_noise = noise(SAMPLES, config.latent_dim, config.seed, Stream.SAMPLE)
+    steps_per_epoch = len(images) // config.batch_size
+    rows: list[Metrics] = []
+    step = epoch = 0
+    start = time.perf_counter()
+
+    def save() -> None:
+        run.save_sample(epoch, draw(gan.generator, sample_noise))
+        run.save_metrics(rows)
+        run.save_weights(gan)
+
+    with interrupts_between_steps() as stop_if_interrupted:
+        try:
+            for epoch in range(1, config.epochs + 1):
+                for batch in batches(images, config.batch_size, seed=config.seed, epoch=epoch):
+                    step += 1
+                    moves = play(gan, from_numpy(batch), config, step)
+                    metrics = None
+                    if step % LOG_EVERY == 0 or step % steps_per_epoch == 0:
+                        seconds = time.perf_counter() - start
+                        metrics = Metrics(step, epoch, *moves.read(), seconds)
+                    if metrics and step % LOG_EVERY == 0:
+                        rows.append(metrics)
+                    watch(step, metrics)
+                    stop_if_interrupted()
+                save()
+        except KeyboardInterrupt:
+            save()
+            run.save_losses(rows)
+            raise
+    run.save_losses(rows)
+
+
+class Moves(NamedTuple):
+    """What came of a step, each a scalar tensor; see :class:`Metrics`."""
+
+    discriminator_loss: Tensor
+    generator_loss: Tensor
+    d_real: Tensor
+    d_fake: Tensor
+
+    def read(self) -> tuple[float, float, float, float]:
+        """The values, in order; this waits for the device that computes them."""
+        loss_d, loss_g, d_real, d_fake = map(float, self)
+        return loss_d, loss_g, d_real, d_fake
+
+
+def play(gan: GAN, real: Tensor, config: Config, step: int) -> Moves:
+    """One step of the game: D moves, then G, each with fresh noise, decided by (seed, step).
+
+    Args:
+        gan: The players.
+        real: Images (batch_size, 1, 28, 28).
+        config: Of the run.
+        step: From 1 on.
+    """
+    shape = (config.batch_size, config.latent_dim)
+    d_noise = noise(*shape, config.seed, Stream.DISCRIMINATOR_STEP, step)
+    g_noise = noise(*shape, config.seed, Stream.GENERATOR_STEP, step)
+    loss, d_real, d_fake = gan.discriminator_step(real, d_noise)
+    return Moves(loss, gan.generator_step(g_noise), d_real, d_fake)
+
+
+@contextmanager
+def interrupts_between_steps() -> Iterator[Callable[[], None]]:
+    """Hold Ctrl-C back until the yielded function is called, so that it cuts no step in half.
+
+    Pressed a second time it strikes at once. Where Ctrl-C means something else than an interrupt,
+    or in a thread that does not receive it, nothing is changed.
+    """
+    interrupted = False
+
+    def hold(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def stop_if_interrupted() -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield stop_if_interrupted
+        return
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield stop_if_interrupted
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

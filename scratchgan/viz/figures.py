@@ -1,0 +1,82 @@
+"""Pictures as PNG files: a grid of images, and the curves of a training."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Most images in a grid: 100 by 100, 6,400 pixels wide.
+MAX_GRID = 10_000
+
+_GAP = 4  # between two images, and half of it around them all
+_SCALE = 2  # screen pixels for one pixel of an image
+
+# The colours of Okabe and Ito, which the colour-blind tell apart too.
+_COLOURS = {"D": "#0072b2", "G": "#d55e00"}
+
+
+def grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images side by side on black, row by row, in as many columns as rows or one more.
+
+    Args:
+        images: uint8 (n, height, width).
+
+    Returns:
+        uint8 (rows * (height + 4), columns * (width + 4)).
+    """
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = -(-len(images) // columns)
+    padded = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
+    padded[: len(images)] = images
+    margin = _GAP // 2
+    cells = np.pad(padded, ((0, 0), (margin, margin), (margin, margin)))
+    _, height, width = cells.shape
+    lines = cells.reshape(rows, columns, height, width).swapaxes(1, 2)
+    return lines.reshape(rows * height, columns * width)
+
+
+def save_grid(file: BinaryIO, images: NDArray[np.uint8]) -> None:
+    """Write the :func:`grid` of ``images`` as a PNG, each pixel as a square of four.
+
+    Args:
+        file: Open for writing bytes.
+        images: uint8 (n, height, width), 1 to 10,000 of them, 0 is black and 255 is white.
+    """
+    from matplotlib.image import imsave
+
+    pixels = grid(images).repeat(_SCALE, axis=0).repeat(_SCALE, axis=1)
+    imsave(file, pixels, vmin=0, vmax=255, cmap="gray", format="png")
+
+
+def save_losses(file: BinaryIO, metrics: Mapping[str, Sequence[float]]) -> None:
+    """Write the curves of a training as a PNG: the losses, and what D thinks.
+
+    Args:
+        file: Open for writing bytes.
+        metrics: The columns ``step``, ``discriminator_loss``, ``generator_loss``, ``d_real`` and
+            ``d_fake``, of equal length.
+    """
+    from matplotlib.figure import Figure
+
+    steps = metrics["step"]
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    losses, scores = figure.subplots(2, sharex=True)
+
+    losses.plot(steps, metrics["discriminator_loss"], color=_COLOURS["D"], label="D")
+    losses.plot(steps, metrics["generator_loss"], color=_COLOURS["G"], label="G")
+    losses.set_ylabel("loss")
+
+    scores.plot(steps, metrics["d_real"], color=_COLOURS["D"], label="D(x), real images")
+    scores.plot(steps, metrics["d_fake"], color=_COLOURS["G"], label="D(G(z)), fakes")
+    scores.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
+    scores.set_ylim(0, 1)
+    scores.set_ylabel("probability of being real")
+    scores.set_xlabel("step")
+
+    for axes in (losses, scores):
+        axes.grid(alpha=0.3)
+        # Above the curves, which may be anywhere within.
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+    figure.savefig(file, format="png", dpi=120)
