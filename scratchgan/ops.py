@@ -631,7 +631,9 @@ def linear(x: Array, weight: Array, bias: Array, *, activation: str = "none") ->
         raise ValueError(
             f"linear: no activation {activation!r}; choose one of {', '.join(ACTIVATION_BACKWARD)}"
         )
-    dtype = x.dtype if x.dtype is weight.dtype else dtypes.promote((x, weight))
+    dtype = x.dtype
+    if weight.dtype is not dtype or bias.dtype is not dtype:
+        dtype = dtypes.promote((x, weight, bias))
     kernels = kernels_for[type(x)]
     out = kernels.empty((x.shape[0], weight.shape[0]), dtype)
     kernels.linear(x, weight, bias, activation=activation, out=out)
