@@ -7,6 +7,14 @@ with inputs and whole graphs; only it imports Hypothesis (extra ``dev``).
 """
 
 from scratchgan.testing.comparison import GradcheckError
-from scratchgan.testing.gradcheck import KinkError, gradcheck, gradgradcheck
+from scratchgan.testing.complex_step import complex_step
+from scratchgan.testing.gradcheck import KinkError, complex_step_check, gradcheck, gradgradcheck
 
-__all__ = ["GradcheckError", "KinkError", "gradcheck", "gradgradcheck"]
+__all__ = [
+    "GradcheckError",
+    "KinkError",
+    "complex_step",
+    "complex_step_check",
+    "gradcheck",
+    "gradgradcheck",
+]

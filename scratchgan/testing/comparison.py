@@ -1,14 +1,15 @@
-"""All derivatives of a function, by its tape and by differences, side by side."""
+"""All derivatives of a function, by its tape and by another witness, side by side."""
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from scratchgan import autograd
 from scratchgan.backend import kernels_for
 from scratchgan.tensor import Tensor
+from scratchgan.testing.complex_step import complex_step
 from scratchgan.testing.differences import Slopes, slopes
 
 Array = np.ndarray[Any, Any]
@@ -18,7 +19,24 @@ Row = tuple[int, tuple[int, ...] | None, Array, Slopes]
 
 
 class GradcheckError(RuntimeError):
-    """A gradient is not what differences of the function say."""
+    """A gradient is not what an independent witness says it is."""
+
+
+class Witness(NamedTuple):
+    """Another way to a derivative, and how closely the tape must agree with it.
+
+    Attributes:
+        method: Differences for the whole Jacobian, or along one random direction of each input;
+            or complex steps.
+        eps: Half the distance between the two points of a difference.
+        atol: Absolute tolerance.
+        rtol: Relative tolerance.
+    """
+
+    method: Literal["differences", "directional differences", "complex steps"]
+    eps: float
+    atol: float
+    rtol: float
 
 
 class Entry(NamedTuple):
@@ -45,7 +63,7 @@ class Comparison(NamedTuple):
         kinks: Derivatives that do not exist.
         compared: How many derivatives were compared.
         error: The largest of ``|analytical - numerical| / max(1, |numerical|)``.
-        tolerance: ``eps``, ``atol`` and ``rtol``.
+        witness: What the tape was compared with.
     """
 
     fn: Function
@@ -55,37 +73,23 @@ class Comparison(NamedTuple):
     kinks: list[Entry]
     compared: int
     error: float
-    tolerance: tuple[float, float, float]
+    witness: Witness
 
 
-def compare(
-    fn: Function,
-    inputs: tuple[Any, ...],
-    eps: float = 1e-6,
-    atol: float = 1e-5,
-    rtol: float = 1e-3,
-    fast_mode: bool = False,
-) -> Comparison:
-    """Compare derivatives as :func:`gradcheck` does, and tell all that was found."""
+def compare(fn: Function, inputs: tuple[Any, ...], witness: Witness) -> Comparison:
+    """Compare the derivatives of ``fn`` with those of ``witness``, and tell all that was found."""
     with np.errstate(all="ignore"):  # differences may step out of the function's domain
-        return _compared(fn, inputs, (eps, atol, rtol), fast_mode)
+        return _compared(fn, inputs, witness)
 
 
-def _compared(
-    fn: Function,
-    inputs: tuple[Any, ...],
-    tolerance: tuple[float, float, float],
-    fast_mode: bool,
-) -> Comparison:
-    eps, atol, rtol = tolerance
+def _compared(fn: Function, inputs: tuple[Any, ...], witness: Witness) -> Comparison:
     taped = _Taped(fn, inputs)
     wrong: list[Entry] = []
     kinks: list[Entry] = []
     compared, error = 0, 0.0
-    rows = taped.along_a_direction(eps, atol) if fast_mode else taped.jacobian(eps, atol)
-    for position, index, analytical, found in rows:
+    for position, index, analytical, found in _rows(taped, witness):
         low, high = np.minimum(found.left, found.right), np.maximum(found.left, found.right)
-        allowed = atol + rtol * np.abs(found.central)
+        allowed = witness.atol + witness.rtol * np.abs(found.central)
         # At a kink every slope between the two is a fair answer, but no other is.
         outside = np.maximum(low - analytical, analytical - high)
         difference = np.where(found.is_kink, outside, np.abs(analytical - found.central))
@@ -102,7 +106,7 @@ def _compared(
             (kinks if agree[column] else wrong).append(entry)
     wrong.sort(key=_badness)
     names = input_names(fn, len(inputs))
-    return Comparison(fn, inputs, names, wrong, kinks, compared, error, tolerance)
+    return Comparison(fn, inputs, names, wrong, kinks, compared, error, witness)
 
 
 def _badness(entry: Entry) -> float:
@@ -203,56 +207,93 @@ class _Taped:
             for array, gradient in zip(self.arrays, found, strict=True)
         ]
 
-    def jacobian(self, eps: float, atol: float) -> Iterator[Row]:
-        """For each element of each checked input, the derivatives of all outputs, both ways."""
-        columns = [np.zeros((self.middle.size, array.size)) for array in self.arrays]
+    def jacobians(self) -> list[Array]:
+        """By the tape, for each checked input: all outputs by all its elements."""
+        found = [np.zeros((self.middle.size, array.size)) for array in self.arrays]
         seeds = [np.zeros(y.shape) for y in self.outputs]
         row = 0
         for seed in seeds:
             for element in range(seed.size):
                 seed.flat[element] = 1
-                for column, gradient in zip(columns, self.pulled_back(seeds), strict=True):
-                    column[row] = gradient
+                for jacobian, gradient in zip(found, self.pulled_back(seeds), strict=True):
+                    jacobian[row] = gradient
                 seed.flat[element] = 0
                 row += 1
-        for which, array in enumerate(self.arrays):
-            for element in range(array.size):
+        return found
 
-                def shifted(t: float, which: int = which, element: int = element) -> Array:
-                    moved = self.arrays[which].copy()
-                    moved.flat[element] += t
-                    return self.values([*self.arrays[:which], moved, *self.arrays[which + 1 :]])
 
-                index = tuple(int(i) for i in np.unravel_index(element, array.shape))
-                found = slopes(shifted, self.middle, eps, atol)
-                yield self.checked[which], index, columns[which][:, element], found
+# --- The witnesses --------------------------------------------------------------------
 
-    def along_a_direction(self, eps: float, atol: float) -> Iterator[Row]:
-        """For each checked input one number, both ways: the Jacobian between random vectors."""
-        random = np.random.default_rng(0)
-        weights = random.standard_normal(self.middle.size)
-        ends = np.cumsum([y.size for y in self.outputs])[:-1]
-        seeds = [
-            part.reshape(y.shape)
-            for part, y in zip(np.split(weights, ends), self.outputs, strict=True)
-        ]
-        gradients = self.pulled_back(seeds)
-        for which, array in enumerate(self.arrays):
-            direction = random.standard_normal(array.shape)
-            direction /= max(float(np.linalg.norm(direction)), 1e-300)
 
-            def shifted(t: float, which: int = which, direction: Array = direction) -> Array:
-                moved = self.arrays[which] + t * direction
-                return self.values([*self.arrays[:which], moved, *self.arrays[which + 1 :]])
+def _rows(taped: _Taped, witness: Witness) -> Iterator[Row]:
+    if witness.method == "directional differences":
+        return _along_a_direction(taped, witness)
+    columns = _complex_columns if witness.method == "complex steps" else _difference_columns
+    return _by_element(taped, columns(taped, witness))
 
-            found = slopes(shifted, self.middle, eps, atol)
-            analytical = gradients[which] @ direction.ravel()
-            sides = np.sort([weights * found.left, weights * found.right], axis=0).sum(axis=1)
-            projected = Slopes(
-                *(np.atleast_1d(weights @ found.central), sides[:1], sides[1:]),
-                np.atleast_1d(found.is_kink.any()),
-            )
-            yield self.checked[which], None, np.atleast_1d(analytical), projected
+
+def _by_element(taped: _Taped, columns: Iterator[Slopes]) -> Iterator[Row]:
+    for position, array, jacobian in zip(
+        taped.checked, taped.arrays, taped.jacobians(), strict=True
+    ):
+        for element in range(array.size):
+            index = tuple(int(i) for i in np.unravel_index(element, array.shape))
+            yield position, index, jacobian[:, element], next(columns)
+
+
+def _difference_columns(taped: _Taped, witness: Witness) -> Iterator[Slopes]:
+    """For each element of each checked input, the slopes of all outputs."""
+    for which, array in enumerate(taped.arrays):
+        for element in range(array.size):
+            unit = np.zeros(array.shape)
+            unit.flat[element] = 1
+            yield _slopes_along(taped, which, unit, witness)
+
+
+def _slopes_along(taped: _Taped, which: int, direction: Array, witness: Witness) -> Slopes:
+    arrays = list(taped.arrays)
+
+    def shifted(t: float) -> Array:
+        arrays[which] = taped.arrays[which] + t * direction
+        return taped.values(arrays)
+
+    return slopes(shifted, taped.middle, witness.eps, witness.atol)
+
+
+def _complex_columns(taped: _Taped, witness: Witness) -> Iterator[Slopes]:
+    def in_one(*inputs: Any) -> Tensor:
+        outputs = as_tuple(taped.fn(*inputs))
+        return Tensor(np.concatenate([outputs[k].data.ravel() for k in taped.kept]))
+
+    for jacobian in complex_step(in_one, taped.inputs):
+        for column in jacobian.reshape(taped.middle.size, -1).T:
+            yield Slopes(column, column, column, np.zeros(column.shape, bool))
+
+
+def _along_a_direction(taped: _Taped, witness: Witness) -> Iterator[Row]:
+    """For each checked input one number: the Jacobian between two random vectors."""
+    random = np.random.default_rng(0)
+    weights = random.standard_normal(taped.middle.size)
+    ends = np.cumsum([y.size for y in taped.outputs])[:-1]
+    seeds = [
+        part.reshape(y.shape)
+        for part, y in zip(np.split(weights, ends), taped.outputs, strict=True)
+    ]
+    gradients = taped.pulled_back(seeds)
+    for which, array in enumerate(taped.arrays):
+        direction = random.standard_normal(array.shape)
+        direction /= max(float(np.linalg.norm(direction)), 1e-300)
+        found = _slopes_along(taped, which, direction, witness)
+        sides = np.sort([weights * found.left, weights * found.right], axis=0).sum(axis=1)
+        projected = Slopes(
+            *(np.atleast_1d(weights @ found.central), sides[:1], sides[1:]),
+            np.atleast_1d(found.is_kink.any()),
+        )
+        analytical = np.atleast_1d(gradients[which] @ direction.ravel())
+        yield taped.checked[which], None, analytical, projected
+
+
+# --- Between tensors and arrays -------------------------------------------------------
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:

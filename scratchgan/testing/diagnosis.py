@@ -10,6 +10,7 @@ from scratchgan.testing.comparison import (
     Comparison,
     Function,
     GradcheckError,
+    Witness,
     compare,
     gradient_function,
 )
@@ -39,27 +40,20 @@ def calls_of(fn: Function, inputs: tuple[Any, ...]) -> list[Call]:
     return calls
 
 
-def suspects(
-    fn: Function,
-    inputs: tuple[Any, ...],
-    tolerance: tuple[float, float, float],
-    order: int,
-) -> list[str]:
-    """A sentence for each primitive in ``fn`` that disagrees with differences by itself.
+def suspects(comparison: Comparison, order: int) -> list[str]:
+    """A sentence for each primitive that disagrees by itself with the witness.
 
     Args:
-        fn: The function whose gradient was found wrong, or which has a kink.
-        inputs: What it is called with.
-        tolerance: ``eps``, ``atol`` and ``rtol``.
+        comparison: What was found of a function whose gradient is wrong, or which has a kink.
         order: 2 to check second derivatives too, where all first ones are right.
     """
-    calls = calls_of(fn, inputs)
+    calls = calls_of(comparison.fn, comparison.inputs)
     for checked in range(1, order + 1):
         found: dict[str, str] = {}
         for call in calls:
             name = call[0].name
             if name not in found:
-                sentence = _sentence(call, checked, tolerance)
+                sentence = _sentence(call, checked, comparison.witness)
                 if sentence:
                     found[name] = sentence
         if found:
@@ -71,15 +65,15 @@ def suspects(
     ]
 
 
-def _sentence(call: Call, order: int, tolerance: tuple[float, float, float]) -> str | None:
+def _sentence(call: Call, order: int, witness: Witness) -> str | None:
     """What is wrong with the call by itself, if anything."""
     try:
-        comparison = _compared(call, order, tolerance)
+        comparison = _compared(call, order, witness)
     except GradcheckError as error:
         return f"{call[0].name!r} checked by itself: {error}"
     if comparison.wrong:
         entry, finding = comparison.wrong[0], "is wrong"
-        numbers = f"{entry.numerical!r} by differences"
+        numbers = f"{entry.numerical!r} by {comparison.witness.method}"
     elif comparison.kinks:
         entry, finding = comparison.kinks[0], "has a kink"
         numbers = f"{entry.left!r} to the left and {entry.right!r} to the right"
@@ -95,7 +89,7 @@ def _sentence(call: Call, order: int, tolerance: tuple[float, float, float]) -> 
     )
 
 
-def _compared(call: Call, order: int, tolerance: tuple[float, float, float]) -> Comparison:
+def _compared(call: Call, order: int, witness: Witness) -> Comparison:
     """Derivatives of the one call for those of its inputs that required a gradient."""
     primitive, given, keywords, size = call
     taped = [isinstance(x, Tensor) and x.requires_grad for x in given]
@@ -113,7 +107,9 @@ def _compared(call: Call, order: int, tolerance: tuple[float, float, float]) -> 
         checked = gradient_function(function, len(inputs))
         inputs = (*inputs, seed.requires_grad_())
     derivatives = size * sum(x.size for x, needed in zip(given, taped, strict=True) if needed)
-    comparison = compare(checked, inputs, *tolerance, fast_mode=derivatives > LARGE)
+    if derivatives > LARGE:
+        witness = witness._replace(method="directional differences")
+    comparison = compare(checked, inputs, witness)
     rest = (primitive.variadic,) * (len(given) - len(primitive.inputs))
     names = (*[repr(name) for name in (*primitive.inputs, *rest)], "the output's gradient")
     return comparison._replace(names=names)

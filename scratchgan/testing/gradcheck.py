@@ -1,5 +1,6 @@
 """Gradient checks: what the tape says against what differences of the function say."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ from scratchgan.testing.comparison import (
     Entry,
     Function,
     GradcheckError,
+    Witness,
     as_tuple,
     compare,
     gradient_function,
     input_names,
     tensor_like,
 )
+from scratchgan.testing.complex_step import STEP
 from scratchgan.testing.diagnosis import suspects
 
 
@@ -59,14 +62,8 @@ def gradcheck(
             ``raise_exception`` is False, since neither True nor False would be an answer.
         ValueError: No input requires a gradient, or one that does is not float64.
     """
-    try:
-        comparison = compare(fn, as_tuple(inputs), eps, atol, rtol, fast_mode)
-        _judge("gradcheck", comparison, order=1)
-    except GradcheckError:
-        if raise_exception:
-            raise
-        return False
-    return True
+    witness = Witness("directional differences" if fast_mode else "differences", eps, atol, rtol)
+    return _passes("gradcheck", raise_exception, lambda: compare(fn, as_tuple(inputs), witness))
 
 
 def gradgradcheck(
@@ -104,18 +101,45 @@ def gradgradcheck(
     seeds = as_tuple(grad_outputs) if grad_outputs is not None else _random_seeds(fn, inputs)
     gradients = gradient_function(fn, len(inputs))
     outputs = [f"the gradient of output {k}" for k in range(len(seeds))]
-    try:
-        comparison = compare(gradients, (*inputs, *seeds), eps, atol, rtol, fast_mode)
-        comparison = comparison._replace(names=(*input_names(fn, len(inputs)), *outputs))
-        if comparison.wrong:  # at a kink the gradient jumps: then that is what there is to say
-            first = compare(fn, inputs, eps, atol, rtol, fast_mode)
-            comparison = first if first.kinks and not first.wrong else comparison
-        _judge("gradgradcheck", comparison, order=2)
-    except GradcheckError:
-        if raise_exception:
-            raise
-        return False
-    return True
+    witness = Witness("directional differences" if fast_mode else "differences", eps, atol, rtol)
+
+    def compared() -> Comparison:
+        found = compare(gradients, (*inputs, *seeds), witness)
+        if found.wrong:  # at a kink the gradient jumps: then that is what there is to say
+            first = compare(fn, inputs, witness)
+            if first.kinks and not first.wrong:
+                return first
+        return found._replace(names=(*input_names(fn, len(inputs)), *outputs))
+
+    return _passes("gradgradcheck", raise_exception, compared, order=2)
+
+
+def complex_step_check(
+    fn: Function,
+    inputs: Any,
+    atol: float = 1e-12,
+    rtol: float = 1e-12,
+    raise_exception: bool = True,
+) -> bool:
+    """Compare gradients with complex-step derivatives, which resolve errors near 1e-15.
+
+    Args:
+        fn: A function as in :func:`complex_step`; it may give several tensors.
+        inputs: As in :func:`gradcheck`.
+        atol: Absolute tolerance.
+        rtol: Relative tolerance.
+        raise_exception: As in :func:`gradcheck`.
+
+    Returns:
+        Whether all gradients agree.
+
+    Raises:
+        GradcheckError, ValueError: As :func:`gradcheck`.
+    """
+    witness = Witness("complex steps", STEP, atol, rtol)
+    return _passes(
+        "complex_step_check", raise_exception, lambda: compare(fn, as_tuple(inputs), witness)
+    )
 
 
 def _random_seeds(fn: Function, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
@@ -131,31 +155,39 @@ def _random_seeds(fn: Function, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
 # --- The report -----------------------------------------------------------------------
 
 
-def _judge(check: str, comparison: Comparison, order: int) -> None:
-    """Raise the error that the comparison calls for, if any."""
-    if comparison.wrong:
-        raise GradcheckError(_wrong(check, comparison, order))
+def _passes(
+    check: str, raise_exception: bool, compared: Callable[[], Comparison], order: int = 1
+) -> bool:
+    try:
+        comparison = compared()
+        if comparison.wrong:
+            raise GradcheckError(_wrong(check, comparison, order))
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
     if comparison.kinks:
         raise KinkError(_kink(check, comparison, order))
+    return True
 
 
 def _wrong(check: str, comparison: Comparison, order: int) -> str:
     entry = comparison.wrong[0]
-    eps, atol, rtol = comparison.tolerance
+    witness = comparison.witness
     lines = [
         f"{check}: the gradient of output {entry.output} with respect to "
         f"{comparison.names[entry.input]} is wrong",
         f"  {_place(entry)}: {entry.analytical!r} by the tape, "
-        f"{entry.numerical!r} by central differences (eps={eps})",
+        f"{entry.numerical!r} by {witness.method}",
         f"  {len(comparison.wrong)} of {comparison.compared} derivatives differ by more than "
-        f"{atol} + {rtol} * |numerical|; this one the most",
+        f"{witness.atol} + {witness.rtol} * |numerical|; this one the most",
     ]
-    if not max(abs(entry.left), abs(entry.right)) < 0.01 / eps:
+    if not max(abs(entry.left), abs(entry.right)) < 0.01 / witness.eps:
         lines.append(
             f"  slopes of {entry.left!r} to the left and {entry.right!r} to the right: the "
             "function jumps there, or leaves its domain"
         )
-    found = suspects(comparison.fn, comparison.inputs, comparison.tolerance, order)
+    found = suspects(comparison, order)
     return "\n".join([*lines, *["  " + line for line in found]])
 
 
@@ -168,7 +200,7 @@ def _kink(check: str, comparison: Comparison, order: int) -> str:
         f"  {len(comparison.kinks)} of {comparison.compared} derivatives do not exist, the others "
         "agree; move the inputs away from the kink",
     ]
-    found = suspects(comparison.fn, comparison.inputs, comparison.tolerance, order)
+    found = suspects(comparison, order)
     return "\n".join([*lines, *["  " + line for line in found]])
 
 
