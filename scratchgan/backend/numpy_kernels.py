@@ -17,6 +17,7 @@ from scratchgan.backend.scalar import Definition, as_numpy
 
 Array = np.ndarray[Any, Any]
 Index = tuple[Any, ...]
+Axis = tuple[int, ...]
 
 # --- Making arrays, and reading them back ----------------------------------------------
 
@@ -41,6 +42,38 @@ def to_host(x: Array) -> Array:
 def owns_memory(x: Array) -> bool:
     """Whether ``x`` is the whole of its memory and not a view into another array's."""
     return x.base is None
+
+
+def memory(x: Array) -> tuple[Array, int]:
+    """The array that owns the memory of ``x``, and where in it ``x`` starts, in bytes."""
+    owner = x
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    return owner, x.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+
+
+def allocate(nbytes: int) -> Array:
+    """``nbytes`` bytes of memory that begin at a multiple of 64, a line of the cache."""
+    memory = np.zeros(nbytes + 64, np.uint8)
+    start = -memory.__array_interface__["data"][0] % 64
+    return memory[start : start + nbytes]
+
+
+class _Part:
+    """What NumPy needs to know to make an array of another array's memory."""
+
+    def __init__(self, owner: Array, interface: dict[str, Any]) -> None:
+        self.owner = owner
+        self.__array_interface__ = interface
+
+
+def part(
+    owner: Array, *, offset: int, shape: Axis, strides: Axis, dtype: np.dtype[Any]
+) -> Array:
+    """A view of ``owner``'s memory from byte ``offset`` on; ``strides`` are in bytes."""
+    address = owner.__array_interface__["data"][0] + offset
+    description = {"data": (address, False), "shape": shape, "strides": strides}
+    return np.asarray(_Part(owner, {**description, "typestr": dtype.str, "version": 3}))
 
 
 def copy(x: Array, *, out: Array) -> None:
@@ -99,9 +132,6 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
 
 # --- Reductions -----------------------------------------------------------------------
 
-Axis = tuple[int, ...]
-
-
 def sum(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
     """Sum over the axes ``axis``."""
     np.add.reduce(x, axis=axis, out=out, keepdims=keepdims)
@@ -154,7 +184,8 @@ def expand(x: Array, *, shape: Sequence[int]) -> Array:
 
 def view(x: Array, *, index: Index) -> Array:
     """``x[index]`` for integers, slices, ``None`` and ``...``."""
-    return x[(*index, ...)]  # the ellipsis makes NumPy return an array also for one element
+    # The ellipsis makes NumPy return an array, not a number, also for one element.
+    return x[index if ... in index else (*index, ...)]
 
 
 # --- Indexing by arrays ---------------------------------------------------------------
