@@ -258,7 +258,7 @@ def tanh(x: float) -> float:
 
 @elementwise(
     gradient=lambda g, y: tanh_backward(g, y),
-    y=lambda g, gradient, y: mul(g, mul(mul(-2.0, gradient), y)),
+    y=lambda g, gradient, y: mul(mul(g, gradient), mul(-2.0, y)),
 )
 def tanh_backward(gradient: float, y: float) -> float:
     """The gradient of ``x`` from that of ``y = tanh(x)``."""
