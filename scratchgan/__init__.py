@@ -57,6 +57,7 @@ from scratchgan.functions import (
     unsqueeze,
     var,
 )
+from scratchgan.jit import JitError, jit
 from scratchgan.ops import (
     abs,
     add,
@@ -97,6 +98,7 @@ clamp = clip
 __all__ = [
     "BackendError",
     "Generator",
+    "JitError",
     "Tensor",
     "abs",
     "add",
@@ -132,6 +134,7 @@ __all__ = [
     "int64",
     "is_grad_enabled",
     "isnan",
+    "jit",
     "linspace",
     "log",
     "log1p",

@@ -70,6 +70,24 @@ def is_grad_enabled() -> bool:
     return mode.recording
 
 
+# --- What a recording must know ------------------------------------------------------------
+
+
+class Effects:
+    """What a step did to tensors besides computing: noted while :mod:`scratchgan.jit` records."""
+
+    def __init__(self) -> None:
+        #: Version counters of tensors that were changed in place.
+        self.versions: list[list[int]] = []
+        #: Leaves whose ``grad`` backward set.
+        self.graded: dict[int, Taped] = {}
+        #: Leaves that primitives took as inputs.
+        self.leaves: dict[int, Taped] = {}
+
+
+effects: Effects | None = None
+
+
 # --- What the tape is made of ---------------------------------------------------------
 
 
@@ -96,6 +114,12 @@ class Taped:
     def dtype(self) -> Any:
         """NumPy data type of the elements."""
         return self.data.dtype
+
+    def mark_changed(self) -> None:
+        """Count a change in place, so that a tape that needs the old value notices."""
+        self.version[0] += 1
+        if effects is not None:
+            effects.versions.append(self.version)
 
     @property
     def version(self) -> list[int]:
@@ -262,6 +286,8 @@ def backward(
         for edge, gradient in found.items():
             if isinstance(edge, Node):
                 continue
+            if effects is not None:
+                effects.graded[id(edge)] = edge
             if edge.grad is not None:
                 edge.grad = edge.grad + gradient
                 continue

@@ -197,7 +197,7 @@ def stack(tensors: Sequence["Tensor"], axis: int = 0) -> "Tensor":
 
 
 def split(x: "Tensor", split_size: int | Sequence[int], axis: int = 0) -> tuple["Tensor", ...]:
-    """Views along ``axis``, ``split_size`` slices each (the last with the rest) or of given sizes."""
+    """Views along ``axis``: ``split_size`` slices each (the last the rest), or of given sizes."""
     axis = ops._axes("split", axis, x.ndim)[0]
     length = x.shape[axis]
     if isinstance(split_size, int):

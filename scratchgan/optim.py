@@ -5,11 +5,13 @@ rest: parameter groups, the arrays that a kernel keeps from step to step, and th
 read from the group anew in each step, so that a schedule may change ``group["lr"]``.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scratchgan import creation, dtypes
 from scratchgan.backend import kernels_for
+from scratchgan.jit import tracing
 from scratchgan.tensor import Tensor
 
 Group = dict[str, Any]
@@ -99,14 +101,14 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient, in place."""
         for group in self.param_groups:
-            hyperparameters = self.hyperparameters(group)
+            hyperparameters = tracing.live(functools.partial(self.hyperparameters, group))
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
                 kept = [tensor.data for tensor in self.state[parameter].values()]
                 update = getattr(kernels_for[type(parameter.data)], self.kernel)
                 update(parameter.grad.data, out=(parameter.data, *kept), **hyperparameters)
-                parameter.version[0] += 1  # a tape that needs the old value must notice
+                parameter.mark_changed()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients; or with ``set_to_none=False`` fill them with zeros, in place."""

@@ -100,6 +100,9 @@ class Primitive:
                 needs.append(False)
             else:
                 return self(*[self._lifted(x) for x in inputs], **keywords)
+        if autograd.effects is not None:
+            leaves = (x for x in inputs if isinstance(x, Taped) and x.node is None)
+            autograd.effects.leaves.update((id(x), x) for x in leaves)
         out = self.forward(*arrays, **keywords)
         result: Tensor = _new(tensor_type)
         result.data = out
@@ -178,7 +181,9 @@ class Primitive:
             versions.append(("out", version, version[0]))
         if self.variadic is not None:
             self._save_rest(inputs[len(self.inputs) :], values, versions)
-        edges = tuple([(x.node or x) if need else None for x, need in zip(inputs, needs, strict=True)])
+        edges = tuple(
+            [(x.node or x) if need else None for x, need in zip(inputs, needs, strict=True)]
+        )
         result.node = Node(self.name, rule, edges, values, versions, result.data)
         result.requires_grad = True
 

@@ -292,7 +292,7 @@ class Tensor(Taped):
                 f"{name}: a tensor on the tape cannot be changed in place; compute a new one, or "
                 "change it within no_grad()"
             )
-        self.version[0] += 1
+        self.mark_changed()
         return self.data
 
     def _is_recorded(self, *others: Any) -> bool:

@@ -81,7 +81,7 @@ def normal(state: Array, n: int) -> Array:
     z = q * _ratio(MIDDLE, r)
     tail = np.flatnonzero(r < 0)
     r = np.sqrt(-log(np.where(q[tail] < 0, p[tail], 1 - p[tail])))
-    value = np.where(r <= 5, _ratio(TAIL, r - 1.6), _ratio(FAR_TAIL, r - 5))
+    value: Array = np.where(r <= 5, _ratio(TAIL, r - 1.6), _ratio(FAR_TAIL, r - 5))
     z[tail] = np.where(q[tail] < 0, -value, value)
     return z
 

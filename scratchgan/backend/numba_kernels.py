@@ -15,7 +15,7 @@ import numpy as np
 
 from scratchgan.backend import cache
 from scratchgan.backend import numpy_kernels as reference
-from scratchgan.backend.scalar import DEFINITIONS, Definition, as_numba
+from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
 
 Array = np.ndarray[Any, Any]
 Loop = Callable[..., None]
@@ -36,7 +36,7 @@ def __getattr__(name: str) -> Any:
     return getattr(reference, name)
 
 
-# --- Elementwise kernels from scalar definitions ------------------------------------------
+# --- Elementwise kernels from scalar definitions ----------------------------------------
 
 
 def loop_source(definition: Definition, dtype: str, are_arrays: tuple[bool, ...]) -> str:
@@ -51,7 +51,7 @@ def loop_source(definition: Definition, dtype: str, are_arrays: tuple[bool, ...]
             "from numba import njit",
             f"from scratchgan.backend import {dtype} as math",
             f"from scratchgan.backend.{dtype} import real\n",
-            *(as_numba(DEFINITIONS[name]) + "\n" for name in _called_by(definition)),
+            *(as_numba(DEFINITIONS[name]) + "\n" for name in all_called_by(definition)),
             as_numba(definition) + "\n",
             '@njit(cache=True, error_model="numpy", nogil=True)',
             f"def loop({parameters}):",
@@ -59,15 +59,6 @@ def loop_source(definition: Definition, dtype: str, are_arrays: tuple[bool, ...]
             f"        out[i] = {definition.name}({', '.join((*elements, *definition.scalars))})\n",
         )
     )
-
-
-def _called_by(definition: Definition) -> tuple[str, ...]:
-    """Names of all definitions that this one rests on, the innermost first."""
-    names: dict[str, None] = {}
-    for name in definition.calls:
-        names.update(dict.fromkeys(_called_by(DEFINITIONS[name])))
-        names[name] = None
-    return tuple(names)
 
 
 def compile_elementwise(definition: Definition) -> Callable[..., None]:
@@ -110,7 +101,7 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
     return kernel
 
 
-# --- Products, layers, optimizers ------------------------------------------------------------
+# --- Sums, products, layers, optimizers -------------------------------------------------
 
 
 @functools.cache
@@ -124,6 +115,22 @@ def _loops(dtype: np.dtype[Any]) -> ModuleType | None:
 
 def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
     return all(x.dtype is dtype and x.flags.c_contiguous for x in arrays)
+
+
+def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.sum`."""
+    loops = _loops(x.dtype)
+    kept = x.ndim - len(axis)
+    if loops is None or not _all_contiguous(x.dtype, x, out):
+        reference.sum(x, axis=axis, keepdims=keepdims, out=out)
+    elif kept == 0:
+        loops.sum_all(x.ravel(), out.reshape(()))
+    elif axis == tuple(range(kept, x.ndim)):
+        loops.sum_rows(x.reshape(out.size, -1), out.ravel())
+    elif axis == tuple(range(len(axis))):
+        loops.sum_columns(x.reshape(-1, out.size), out.ravel())
+    else:
+        reference.sum(x, axis=axis, keepdims=keepdims, out=out)
 
 
 def matmul(a: Array, b: Array, *, out: Array) -> None:
@@ -175,7 +182,7 @@ def adam(gradient: Array, *, out: tuple[Array, Array, Array, Array], **settings:
     )
 
 
-# --- Noise -----------------------------------------------------------------------------------
+# --- Noise ------------------------------------------------------------------------------
 
 
 def _drawn(name: str, state: Array, out: Array) -> None:

@@ -17,6 +17,12 @@ from scratchgan.backend.float32 import exp, real, sqrt, tanh, truncated
 loop = njit(cache=True, error_model="numpy", nogil=True)
 
 
+@njit(fastmath={"reassoc"})
+def accumulate(total: Any, x: Any) -> Any:
+    """``total + x``, in any order: so that several elements are added at once."""
+    return total + x
+
+
 @loop
 def bias_none(out: Any, bias: Any) -> None:
     """``out += bias`` for ``out`` (N, C) and ``bias`` (C,)."""
@@ -93,6 +99,34 @@ def backward_sigmoid(g: Any, y: Any, before: Any, bias: Any) -> None:
             d = g[i, j] * (y[i, j] * (real(1) - y[i, j]))
             before[i, j] = d
             bias[j] += d
+
+
+@loop
+def sum_all(x: Any, out: Any) -> None:
+    """The sum of the flat array ``x``, computed in float64, into ``out`` without dimensions."""
+    total = 0.0
+    for i in range(x.size):
+        total = accumulate(total, x[i])
+    out[()] = real(total)
+
+
+@loop
+def sum_rows(x: Any, out: Any) -> None:
+    """The sum of each row of ``x`` (N, C), computed in float64, into ``out`` (N,)."""
+    for i in range(x.shape[0]):
+        total = 0.0
+        for j in range(x.shape[1]):
+            total = accumulate(total, x[i, j])
+        out[i] = real(total)
+
+
+@loop
+def sum_columns(x: Any, out: Any) -> None:
+    """The sum of each column of ``x`` (N, C), row after row, into ``out`` (C,)."""
+    out[:] = real(0)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[j] += x[i, j]
 
 
 @loop

@@ -67,9 +67,7 @@ class _Part:
         self.__array_interface__ = interface
 
 
-def part(
-    owner: Array, *, offset: int, shape: Axis, strides: Axis, dtype: np.dtype[Any]
-) -> Array:
+def part(owner: Array, *, offset: int, shape: Axis, strides: Axis, dtype: np.dtype[Any]) -> Array:
     """A view of ``owner``'s memory from byte ``offset`` on; ``strides`` are in bytes."""
     address = owner.__array_interface__["data"][0] + offset
     description = {"data": (address, False), "shape": shape, "strides": strides}
@@ -131,6 +129,7 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
 
 
 # --- Reductions -----------------------------------------------------------------------
+
 
 def sum(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
     """Sum over the axes ``axis``."""

@@ -170,6 +170,15 @@ def _call(name: str, *arguments: ast.expr) -> ast.Call:
     return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
 
 
+def all_called_by(definition: Definition) -> tuple[str, ...]:
+    """Names of all definitions that ``definition`` rests on, the innermost first."""
+    names: dict[str, None] = {}
+    for name in definition.calls:
+        names.update(dict.fromkeys(all_called_by(DEFINITIONS[name])))
+        names[name] = None
+    return tuple(names)
+
+
 def _translate(definition: Definition, translator: _Translator) -> list[str]:
     """The body's statements as source lines."""
     lines = []

@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 from scratchgan import dtypes
 from scratchgan.autograd import no_grad
 from scratchgan.creation import as_tensor
+from scratchgan.jit import tracing
 from scratchgan.tensor import Tensor
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class Module:
 
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         """What :meth:`forward` gives."""
+        tracing.depends_on(self, "training")
         return self.forward(*inputs, **keywords)
 
     def __setattr__(self, name: str, value: Any) -> None:

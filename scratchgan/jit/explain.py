@@ -1,0 +1,43 @@
+"""The page that ``step.explain()`` gives: what was recorded, what became of it, what it costs."""
+
+from scratchgan.jit.fuse import Fused
+from scratchgan.jit.program import Program, Step
+
+
+def page(name: str, program: Program, repeats: int) -> str:
+    """The page on ``program``, with times as medians of ``repeats`` replays."""
+    plan = program.plan
+    seconds = program.timed(repeats)
+    total = sum(seconds) or 1.0
+    fused = [step for step in program.steps if isinstance(step.item, Fused)]
+    lines = [
+        f"{name}: {len(plan.recorded)} kernel calls recorded, {len(program.steps)} in a replay "
+        f"({len(fused)} of them fused), {total * 1e3:.3f} ms",
+        "",
+        "Recorded",
+        *(f"  {call}" for call in plan.recorded),
+        "",
+        "Replay",
+    ]
+    sources: dict[str, int] = {}
+    for step, spent in zip(program.steps, seconds, strict=True):
+        lines.append(f"  {spent * 1e6:8.1f} us {spent / total:6.1%}  {_title(step, sources)}")
+    lines += ["", f"Arena: {plan.arena_bytes:,} bytes"]
+    for number, offset in sorted(plan.offsets.items(), key=lambda pair: pair[1]):
+        nbytes = plan.memories[number].nbytes
+        lines.append(f"  {offset:10,} .. {offset + nbytes:10,}  m{number}")
+    kinds = [memory.kind for memory in plan.memories]
+    counts = [f"{kinds.count(kind)} {kind}" for kind in ("argument", "captured", "result")]
+    lines.append(f"  and memories of their own: {', '.join(counts)}")
+    for text, number in sources.items():
+        lines += ["", f"Fused function {number}", *(f"  {line}" for line in text.splitlines())]
+    return "\n".join(lines)
+
+
+def _title(step: Step, sources: dict[str, int]) -> str:
+    if not isinstance(step.item, Fused):
+        return str(step.item)
+    assert step.source is not None
+    number = sources.setdefault(step.source, len(sources) + 1)
+    kernels = [statement.call.kernel for loop in step.item.loops for statement in loop.statements]
+    return f"fused {number}: {', '.join(kernels)}"

@@ -1,0 +1,228 @@
+"""Record: run a function once and write down the kernels that it calls, and on which memory.
+
+For the time of the recording, ``kernels_for`` hands out a :class:`RecordingBackend`, which runs
+each kernel and notes it. Views are not noted: where an array lies in memory says all about them.
+"""
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from scratchgan.backend import Array, Backend, kernels_for
+from scratchgan.dtypes import DType
+from scratchgan.jit.composites import COMPOSITES
+from scratchgan.jit.tracing import LiveScalar, LiveScalars
+
+
+class JitError(RuntimeError):
+    """A step cannot be recorded; the message says which operation, and what to do instead."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An array as part of a memory: where it starts (in bytes) and how it strides (in bytes)."""
+
+    memory: int
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: DType
+
+    def __str__(self) -> str:
+        return f"m{self.memory}{list(self.shape)}"
+
+
+@dataclass
+class Memory:
+    """One allocation that the calls work on.
+
+    ``kind`` says whose it is: ``"argument"`` of the step, ``"captured"`` from outside,
+    ``"result"`` (made by the step and still in use after it) or ``"temporary"``.
+    """
+
+    number: int
+    kind: str
+    owner: Array | None
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """One kernel call. ``outs`` are written, and may be read; ``live`` scalars change."""
+
+    kernel: str
+    inputs: tuple[Operand | float, ...]
+    outs: tuple[Operand, ...]
+    scalars: dict[str, Any]
+    live: LiveScalars | None = None
+    takes_tuple: bool = False
+
+    @property
+    def reads(self) -> tuple[Operand, ...]:
+        """The arrays among the inputs."""
+        return tuple(x for x in self.inputs if isinstance(x, Operand))
+
+    def __str__(self) -> str:
+        inputs = ", ".join(str(x) for x in self.inputs)
+        scalars = "".join(f", {name}={value}" for name, value in self.scalars.items())
+        return f"{', '.join(map(str, self.outs))} = {self.kernel}({inputs}{scalars})"
+
+
+@dataclass
+class Recording:
+    """The calls of one run of a function, in order, and the memories that they work on."""
+
+    backend: Backend
+    calls: list[Call] = field(default_factory=list)
+    memories: list[Memory] = field(default_factory=list)
+    _numbers: dict[int, int] = field(default_factory=dict)
+    #: Arrays that were allocated while recording; holding them keeps their addresses unique.
+    _made: list[Array] = field(default_factory=list)
+
+    def made(self, array: Array) -> None:
+        """``array`` is new memory."""
+        self._made.append(array)
+        self._memory(array, "temporary")
+
+    def argument(self, array: Array) -> Operand:
+        """``array`` is the buffer of an argument."""
+        self._memory(array, "argument")
+        return self.operand(array)
+
+    def operand(self, array: Array) -> Operand:
+        """``array`` as part of its memory."""
+        owner, offset = self.backend.memory(array)
+        number = self._memory(owner, "captured")
+        return Operand(number, offset, array.shape, array.strides, array.dtype)
+
+    def is_captured(self, array: Array) -> bool:
+        """Whether ``array`` was there before the step, and is no argument."""
+        return self.memories[self.operand(array).memory].kind == "captured"
+
+    def _memory(self, owner: Array, kind: str) -> int:
+        number = self._numbers.get(id(owner))
+        if number is None:
+            number = self._numbers[id(owner)] = len(self.memories)
+            self.memories.append(Memory(number, kind, owner, owner.nbytes))
+        return number
+
+    def finish(self) -> None:
+        """Sort out which of the new memories outlive the step; those are its results.
+
+        Raises:
+            JitError: A captured array is used by nobody else, so that it was made inside the step
+                by something that is no kernel, or was replaced by the step.
+        """
+        self._made.clear()
+        gc.collect()  # what only reference cycles hold is not in use
+        for memory in self.memories:
+            in_use = memory.owner is not None and sys.getrefcount(memory.owner) > 2
+            if memory.kind == "temporary":
+                memory.kind = "result" if in_use else "temporary"
+                memory.owner = memory.owner if in_use else None
+            elif memory.kind == "captured" and not in_use:
+                assert memory.owner is not None
+                raise JitError(
+                    f"jit: the step reads an array of shape {memory.owner.shape} that nobody "
+                    "holds after it, which would be a constant in its replay: either it was made "
+                    "inside the step without scratchgan's functions, or the step replaces a tensor "
+                    "from outside (change that in place, as with copy_(); call zero_grad() "
+                    "inside the step before backward)"
+                )
+
+
+_VIEWS = frozenset(("reshape", "permute", "expand", "view"))
+_QUESTIONS = frozenset(("is_contiguous", "owns_memory"))
+_REFUSED = {
+    "to_host": (
+        "reads a value (item(), float(), bool(), numpy(), print)",
+        "return the tensor and read it outside",
+    ),
+    "from_host": (
+        "makes a tensor from Python numbers or a NumPy array",
+        "make it outside and pass it as an argument",
+    ),
+    "nonzero": (
+        "indexes with booleans, so that a shape depends on the data",
+        "use where() or integer indices",
+    ),
+}
+
+
+class RecordingBackend(Backend):
+    """Kernels that run, and are written down."""
+
+    def __init__(self, recording: Recording, name: str) -> None:
+        self.name = name
+        self._recording = recording
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _REFUSED:
+            what, instead = _REFUSED[name]
+            raise JitError(
+                f"jit: the step {what}; in its replay that would be a constant. Instead, {instead}"
+            )
+        recorded: Any
+        if name in COMPOSITES:
+            recorded = self._composed(COMPOSITES[name])
+        else:
+            kernel = getattr(self._recording.backend, name)
+            if name in _QUESTIONS or name in _VIEWS:
+                recorded = kernel
+            elif name == "empty":
+                recorded = self._allocating(kernel)
+            else:
+                recorded = self._noting(name, kernel)
+        setattr(self, name, recorded)
+        return recorded
+
+    def _composed(self, definition: Callable[..., None]) -> Callable[..., None]:
+        def composite(*inputs: Any, **keywords: Any) -> None:
+            definition(self, *inputs, **keywords)
+
+        return composite
+
+    def _allocating(self, kernel: Callable[..., Array]) -> Callable[..., Array]:
+        def empty(*arguments: Any) -> Array:
+            array = kernel(*arguments)
+            self._recording.made(array)
+            return array
+
+        return empty
+
+    def _noting(self, name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        recording = self._recording
+
+        def noting(*inputs: Any, out: Any = None, **scalars: Any) -> Any:
+            if out is None:  # a kernel that allocates its result itself: gather
+                out = kernel(*inputs, **scalars)
+                recording.made(out)
+            else:
+                kernel(*inputs, out=out, **scalars)
+            live = [value for value in scalars.values() if type(value) is LiveScalar]
+            outs = out if isinstance(out, tuple) else (out,)
+            call = Call(
+                name,
+                tuple([recording.operand(x) if hasattr(x, "dtype") else x for x in inputs]),
+                tuple([recording.operand(x) for x in outs]),
+                scalars,
+                live[0].source if live else None,
+                isinstance(out, tuple),
+            )
+            recording.calls.append(call)
+            return out
+
+        return noting
+
+
+@contextmanager
+def recording_on(array_type: type, recording: Recording) -> Iterator[None]:
+    """Write down what is computed on arrays of ``array_type`` within the ``with`` block."""
+    kernels_for[array_type] = RecordingBackend(recording, recording.backend.name)
+    try:
+        yield
+    finally:
+        kernels_for[array_type] = recording.backend
