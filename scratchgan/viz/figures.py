@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Most images in a grid: 100 by 100, 6,400 pixels wide.
 MAX_GRID = 10_000
@@ -47,14 +50,24 @@ def save_grid(file: BinaryIO, images: NDArray[np.uint8]) -> None:
     from matplotlib.image import imsave
 
     pixels = grid(images).repeat(_SCALE, axis=0).repeat(_SCALE, axis=1)
-    imsave(file, pixels, vmin=0, vmax=255, cmap="gray", format="png")
+    # As colours, because Matplotlib's grey map is off by one for some bytes.
+    imsave(file, np.stack([pixels] * 3, axis=-1), format="png")
 
 
 def save_losses(file: BinaryIO, metrics: Mapping[str, Sequence[float]]) -> None:
-    """Write the curves of a training as a PNG: the losses, and what D thinks.
+    """Write the :func:`losses_figure` of a training as a PNG.
 
     Args:
         file: Open for writing bytes.
+        metrics: As there.
+    """
+    losses_figure(metrics).savefig(file, format="png", dpi=120)
+
+
+def losses_figure(metrics: Mapping[str, Sequence[float]]) -> "Figure":
+    """The curves of a training: the losses above, and below them what D thinks.
+
+    Args:
         metrics: The columns ``step``, ``discriminator_loss``, ``generator_loss``, ``d_real`` and
             ``d_fake``, of equal length.
     """
@@ -79,4 +92,4 @@ def save_losses(file: BinaryIO, metrics: Mapping[str, Sequence[float]]) -> None:
         axes.grid(alpha=0.3)
         # Above the curves, which may be anywhere within.
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
-    figure.savefig(file, format="png", dpi=120)
+    return figure

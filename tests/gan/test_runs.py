@@ -1,0 +1,229 @@
+"""Run folders: what is refused, what is written, and what comes back."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+import scratchgan as sg
+from scratchgan.gan import GAN, OBJECTIVES, Config, Metrics, Run, RunError
+from scratchgan.gan.runs import new_folder
+
+CONFIG = Config(latent_dim=7)
+
+configs = st.builds(
+    Config,
+    data=st.none() | st.text(),
+    epochs=st.integers(1),
+    batch_size=st.integers(1),
+    objective=st.sampled_from(list(OBJECTIVES)),
+    latent_dim=st.integers(1, 65536),
+    lr=st.floats(0, math.inf, exclude_min=True, exclude_max=True),
+    seed=st.integers(0, 2**64 - 1),
+    backend=st.text(),
+)
+
+
+def refusal(call, *arguments):
+    """The message of the RunError that a call raises: one sentence."""
+    with pytest.raises(RunError) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- Settings -------------------------------------------------------------------------
+
+
+@given(configs)
+def test_settings_survive_the_file(config):
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("data", [3, True], "the name of a folder, or none"),
+        ("epochs", [0, -1, 1.5, True, "3", None], "an integer from 1 on"),
+        ("batch_size", [0, -1, 1.5, True, "3", None], "an integer from 1 on"),
+        ("objective", ["wasserstein", None, []], "one of non-saturating, minimax"),
+        ("latent_dim", [0, 65537, 1.5, True], "an integer from 1 to 65536"),
+        ("lr", [0, -1e-4, math.nan, math.inf, "1", True], "a number above 0"),
+        ("seed", [-1, 2**64, 0.5, True], "an integer from 0 to 18446744073709551615"),
+        ("backend", [None, 3], "the name of a backend"),
+    ],
+)
+def test_settings_out_of_range(name, values, expected):
+    for value in values:
+        message = refusal(lambda value=value: Config(**{name: value}))
+        assert message == f"{name} is {value!r}; it must be {expected}"
+
+
+# --- Folders --------------------------------------------------------------------------
+
+
+def test_a_run_is_created_and_opened(tmp_path):
+    folder = tmp_path / "deep" / "run"
+    created = Run.create(folder, CONFIG)
+    assert Run.open(str(folder)) == created == Run(folder, CONFIG)
+    settings = json.loads((folder / "config.json").read_text())
+    assert settings == {"scratchgan": "0.1.0", **CONFIG.to_dict()}
+
+
+def test_an_empty_folder_will_do(tmp_path):
+    assert Run.create(tmp_path, CONFIG) == Run.open(tmp_path)
+
+
+def test_a_folder_with_another_run_is_refused(tmp_path):
+    Run.create(tmp_path, CONFIG)
+    before = (tmp_path / "config.json").read_bytes()
+    message = refusal(Run.create, tmp_path, Config(seed=1))
+    assert message == f"{tmp_path}: already holds another run; choose a new folder"
+    assert (tmp_path / "config.json").read_bytes() == before
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    message = refusal(Run.create, tmp_path, CONFIG)
+    assert message == f"{tmp_path}: already holds other files; choose a new folder"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_no_folder(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    assert refusal(Run.create, file, CONFIG).startswith(f"{file}: cannot be made a run folder")
+    below = file / "run"
+    assert refusal(Run.create, below, CONFIG).startswith(f"{below}: cannot be made a run folder")
+    assert refusal(Run.open, file) == f"{file}: holds no run (there is no config.json)"
+
+
+def test_new_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = []
+    for _ in range(3):
+        folder = new_folder("mnist")
+        folder.mkdir(parents=True)
+        names.append(folder.as_posix())
+    assert names == ["runs/mnist", "runs/mnist-2", "runs/mnist-3"]
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "is no JSON"),
+        (b"{", "is no JSON"),
+        (b"\xff\xfe", "is no JSON"),
+        (b"[" * 100_000, "is no JSON"),
+        (b"[]", "it holds a list, not settings by name"),
+        (b"{}", "the setting 'data' is missing"),
+        (json.dumps({**CONFIG.to_dict(), "fun": 1}).encode(), "there is no setting 'fun'"),
+        (json.dumps({**CONFIG.to_dict(), "lr": math.nan}).encode(), "lr is nan; it must be"),
+        (json.dumps({**CONFIG.to_dict(), "latent_dim": 10**15}).encode(), "latent_dim is 1000"),
+    ],
+)
+def test_a_damaged_config(tmp_path, content, fault):
+    path = tmp_path / "config.json"
+    path.write_bytes(content)
+    message = refusal(Run.open, tmp_path)
+    assert message.startswith(f"{path}: ")
+    assert fault in message
+
+
+# --- Files ----------------------------------------------------------------------------
+
+
+def test_metrics(tmp_path):
+    run = Run.create(tmp_path, CONFIG)
+    run.save_metrics(
+        [
+            Metrics(100, 1, 1.25, 0.1, 2 / 3, 0.5, 0.75),
+            Metrics(1234567, 2, math.nan, 1e-7, 1.0, 0.0, 12345.678),
+        ]
+    )
+    assert (tmp_path / "metrics.csv").read_bytes() == (
+        b"step,epoch,discriminator_loss,generator_loss,d_real,d_fake,seconds\n"
+        b"100,1,1.25,0.1,0.666667,0.5,0.75\n"
+        b"1234567,2,nan,1e-07,1,0,12345.7\n"
+    )
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A run with weights, and the generator that they come from."""
+    run = Run.create(tmp_path, CONFIG)
+    gan = GAN(latent_dim=7)
+    run.save_weights(gan)
+    return run, gan.generator
+
+
+def test_the_generator_comes_back(saved):
+    run, generator = saved
+    z = sg.randn(5, 7)
+    loaded = run.load_generator()
+    np.testing.assert_array_equal(loaded(z).detach().numpy(), generator(z).detach().numpy())
+
+
+def test_weights_are_named_as_in_the_state_dict(saved):
+    run, _ = saved
+    g = load_file(run.folder / "generator.safetensors")
+    d = load_file(run.folder / "discriminator.safetensors")
+    assert {name: array.shape for name, array in g.items() if "weight" in name} == {
+        **{"0.weight": (128, 7), "2.weight": (256, 128), "4.weight": (784, 256)}
+    }
+    assert d["1.weight"].shape == (256, 784)
+    assert d["1.weight"].dtype == np.float32
+
+
+def test_a_run_without_weights(tmp_path):
+    run = Run.create(tmp_path, CONFIG)
+    message = refusal(run.load_generator)
+    assert message == f"{tmp_path}: holds no generator.safetensors; train it first"
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -1])
+def test_truncated_weights(saved, keep):
+    run, _ = saved
+    path = run.folder / "generator.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    assert refusal(run.load_generator).startswith(f"{path}: is no safetensors file (")
+
+
+def rewritten(saved, change):
+    """The refusal after ``change`` was made to the generator's weights."""
+    run, _ = saved
+    path = run.folder / "generator.safetensors"
+    state = load_file(path)
+    change(state)
+    save_file(state, path)
+    message = refusal(run.load_generator)
+    assert message.startswith(f"{path}: ")
+    return message
+
+
+def test_weights_of_another_run(saved):
+    message = rewritten(saved, lambda state: state.update({"0.weight": np.ones((128, 8), "f4")}))
+    assert "is not the generator of this run: the shape of '0.weight' is (128, 8)" in message
+
+
+def test_weights_with_other_names(saved):
+    message = rewritten(saved, lambda state: state.update(extra=state.pop("2.bias")))
+    assert "'2.bias' is missing; 'extra' is not expected" in message
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+def test_weights_that_diverged(saved, value):
+    message = rewritten(saved, lambda state: state["4.bias"].__setitem__(3, value))
+    assert "some weights are not finite" in message
+
+
+def test_weights_of_a_type_that_numpy_has_not(saved):
+    run, _ = saved
+    path = run.folder / "generator.safetensors"
+    header = b'{"0.weight":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
+    assert refusal(run.load_generator).startswith(f"{path}: is no safetensors file")

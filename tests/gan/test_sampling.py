@@ -1,0 +1,88 @@
+"""Noise, images from it, and the files that they go to."""
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from scratchgan.data.batches import to_float
+from scratchgan.gan import GAN, Config, Run, RunError, generate
+from scratchgan.gan.sampling import Stream, noise, save, to_bytes
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    run = Run.create(tmp_path_factory.mktemp("sampling") / "run", Config(latent_dim=7))
+    run.save_weights(GAN(latent_dim=7))
+    return run
+
+
+def test_noise_is_decided_by_its_arguments():
+    z = noise(3, 7, 5, Stream.GENERATOR_STEP, 11).numpy()
+    assert z.shape == (3, 7)
+    np.testing.assert_array_equal(z, noise(3, 7, 5, Stream.GENERATOR_STEP, 11).numpy())
+    for other in (
+        noise(3, 7, 6, Stream.GENERATOR_STEP, 11),
+        noise(3, 7, 5, Stream.DISCRIMINATOR_STEP, 11),
+        noise(3, 7, 5, Stream.GENERATOR_STEP, 12),
+    ):
+        assert not np.isin(other.numpy(), z).any()
+
+
+def test_every_byte_survives_becoming_a_float():
+    every = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(to_bytes(to_float(every)), every)
+
+
+def test_generate(run):
+    images = generate(run, 1001, seed=3)  # more than go through the generator at once
+
+    assert images.shape == (1001, 28, 28)
+    assert images.dtype == np.uint8
+    assert images.std() > 0
+    assert len(np.unique(images.reshape(1001, -1), axis=0)) == 1001
+    np.testing.assert_array_equal(images, generate(run, 1001, seed=3))
+    assert (images != generate(run, 1001, seed=4)).any(axis=(1, 2)).all()
+
+
+def test_fewer_images_are_the_first_of_more(run):
+    # A product of other sizes may round otherwise.
+    few, more = (generate(run, n, seed=3).astype(int) for n in (10, 1001))
+    assert np.abs(few - more[:10]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("n", "seed", "fault"),
+    [(0, 0, "n is 0"), (-3, 0, "n is -3"), (1, -1, "seed is -1"), (1, 2**64, "seed is 184467")],
+)
+def test_numbers_out_of_range(run, n, seed, fault):
+    with pytest.raises(RunError, match=fault):
+        generate(run, n, seed)
+
+
+def test_an_array(run, tmp_path):
+    images = generate(run, 5, seed=0)
+    save(tmp_path / "a.npz", images)
+    save(tmp_path / "b.npz", images)
+    with np.load(tmp_path / "a.npz") as archive:
+        assert list(archive) == ["images"]
+        np.testing.assert_array_equal(archive["images"], images)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_a_grid(run, tmp_path):
+    save(tmp_path / "grid.png", generate(run, 5, seed=0))
+    assert imread(tmp_path / "grid.png").shape == (2 * 2 * 32, 3 * 2 * 32, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "fault"),
+    [
+        ("a.jpg", 1, r"a\.jpg: ends neither in \.npz \(an array\) nor in \.png \(a grid\)"),
+        ("npz", 1, "npz: ends neither"),
+        ("a.png", 10_001, "a grid holds at most 10000 images, not 10001"),
+    ],
+)
+def test_files_that_are_refused(tmp_path, name, n, fault):
+    with pytest.raises(RunError, match=fault):
+        save(tmp_path / name, np.zeros((n, 1, 1), np.uint8))
+    assert not list(tmp_path.iterdir())
