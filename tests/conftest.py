@@ -1,8 +1,11 @@
 """Hypothesis profiles (HYPOTHESIS_PROFILE=deep draws 50 times as many examples) and fixtures."""
 
 import os
+import struct
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -23,3 +26,15 @@ def own_primitives() -> Iterator[None]:
     for table, before in ((REGISTRY, registry), (DEFINITIONS, definitions)):
         table.clear()
         table.update(before)
+
+
+@pytest.fixture(scope="session")
+def tiny_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 256 images and labels in MNIST's naming."""
+    folder = tmp_path_factory.mktemp("tiny-mnist")
+    rng = np.random.default_rng(0)
+    for name, shape in (("images-idx3", (256, 28, 28)), ("labels-idx1", (256,))):
+        header = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape)
+        content = rng.integers(0, 256 if len(shape) == 3 else 10, shape, np.uint8).tobytes()
+        (folder / f"train-{name}-ubyte").write_bytes(header + content)
+    return folder
