@@ -121,7 +121,7 @@ def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.sum`."""
     loops = _loops(x.dtype)
     kept = x.ndim - len(axis)
-    if loops is None or not _all_contiguous(x.dtype, x, out):
+    if loops is None or not x.size or not _all_contiguous(x.dtype, x, out):
         reference.sum(x, axis=axis, keepdims=keepdims, out=out)
     elif kept == 0:
         loops.sum_all(x.ravel(), out.reshape(()))
