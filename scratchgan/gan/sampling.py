@@ -16,6 +16,9 @@ from scratchgan.gan.runs import Run
 from scratchgan.random import Generator
 from scratchgan.tensor import Tensor
 
+#: Most images that are made at once; they take 784 MB.
+MAX_IMAGES = 1_000_000
+
 #: Images that go through the generator at once; the memory that takes is independent of n.
 _AT_ONCE = 1000
 
@@ -53,7 +56,7 @@ def generate(run: Run, n: int, seed: int) -> NDArray[np.uint8]:
 
     Args:
         run: With a generator.
-        n: How many, from 1 on.
+        n: How many, 1 to 1,000,000.
         seed: Of the noise, 0 to 2**64 - 1.
 
     Returns:
@@ -62,8 +65,8 @@ def generate(run: Run, n: int, seed: int) -> NDArray[np.uint8]:
     Raises:
         RunError: The generator cannot be loaded, or a number is outside its range.
     """
-    if n < 1:
-        raise RunError(f"n is {n}; it must be an integer from 1 on")
+    if not 1 <= n <= MAX_IMAGES:
+        raise RunError(f"n is {n}; it must be an integer from 1 to {MAX_IMAGES}")
     if not 0 <= seed < SEEDS:
         raise RunError(f"seed is {seed}; it must be an integer from 0 to {SEEDS - 1}")
     generator = run.load_generator()

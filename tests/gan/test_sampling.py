@@ -52,7 +52,12 @@ def test_fewer_images_are_the_first_of_more(run):
 
 @pytest.mark.parametrize(
     ("n", "seed", "fault"),
-    [(0, 0, "n is 0"), (-3, 0, "n is -3"), (1, -1, "seed is -1"), (1, 2**64, "seed is 184467")],
+    [
+        (0, 0, "n is 0"),
+        (10**6 + 1, 0, "n is 1000001"),
+        (1, -1, "seed is -1"),
+        (1, 2**64, "seed is 184467"),
+    ],
 )
 def test_numbers_out_of_range(run, n, seed, fault):
     with pytest.raises(RunError, match=fault):

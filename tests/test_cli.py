@@ -1,0 +1,370 @@
+"""The command line: what it writes and shows, and that every mistake is one clear sentence."""
+
+import inspect
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from threadpoolctl import threadpool_limits
+
+import scratchgan as sg
+from scratchgan import cli
+from scratchgan.gan import OBJECTIVES, Config, Run
+
+COMMAND = [sys.executable, "-c", "from scratchgan.cli import main; main()"]
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """A command may choose another backend; and with tiny products more threads only wait."""
+    with sg.use_backend(sg.get_backend()), threadpool_limits(1):
+        yield
+
+
+@pytest.fixture
+def scratchgan(monkeypatch, capsys):
+    """Runs the command in this process: exit code, stdout, stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["scratchgan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def refused(scratchgan):
+    """Runs a command that must fail with one sentence, and gives the sentence."""
+
+    def run(*arguments):
+        code, out, err = scratchgan(*arguments)
+        assert code > 0
+        assert out == ""
+        assert re.fullmatch(r"scratchgan: [^\n]+\n", err)
+        assert "Traceback" not in err
+        return err.removeprefix("scratchgan: ").rstrip("\n")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_mnist, tmp_path_factory):
+    """A run folder that the command made, and what it showed in a pipe."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    options = ["--data", tiny_mnist, "--epochs", 2, "--batch-size", 32, "--seed", 7]
+    done = subprocess.run(
+        [*COMMAND, *map(str, ["train", *options, "--out", folder])],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return folder, done.stdout
+
+
+# --- train ----------------------------------------------------------------------------
+
+
+def test_train_in_a_pipe_shows_a_plain_line_for_each_epoch(trained):
+    folder, out = trained
+    first, headings, *epochs, last = out.splitlines()
+
+    assert first == f"Training on 256 images, writing to {folder}"
+    assert headings.split() == [
+        *("epoch", "loss", "D", "loss", "G", "D(x)", "D(G(z))", "images/s", "time", "left")
+    ]
+    row = r" +{}/2 +\d\.\d{{3}} +\d\.\d{{3}} +0\.\d\d +0\.\d\d +[\d,]+ +0:00:\d\d"
+    assert len(epochs) == 2
+    for epoch, line in enumerate(epochs, start=1):
+        assert re.fullmatch(row.format(epoch), line)
+        assert len(line) == len(headings) < 80
+    assert str(folder / "samples" / "epoch-0002.png") in last
+
+
+def test_train_passes_its_options_on(trained, tiny_mnist):
+    folder, _ = trained
+    assert Run.open(folder).config == Config(
+        str(tiny_mnist), epochs=2, batch_size=32, seed=7, backend=sg.get_backend()
+    )
+
+
+def test_train_writes_the_run(trained):
+    folder, _ = trained
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        *("config.json", "metrics.csv", "losses.png"),
+        *("generator.safetensors", "discriminator.safetensors"),
+        *("samples/epoch-0001.png", "samples/epoch-0002.png"),
+    }
+
+
+def test_the_backend_is_chosen(scratchgan, tiny_mnist, tmp_path):
+    for backend in sg.backend.CPU_BACKENDS:
+        out = tmp_path / backend
+        options = ("--data", tiny_mnist, "--epochs", 1, "--batch-size", 256, "--out", out)
+        code, _, err = scratchgan("train", *options, "--backend", backend)
+        assert (code, err) == (0, "")
+        assert Run.open(out).config.backend == backend
+        assert sg.get_backend() == backend
+
+
+def test_without_out_each_training_has_a_new_folder(scratchgan, tiny_mnist, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ("train", "--data", tiny_mnist, "--epochs", 1, "--batch-size", 256)
+    for name in (tiny_mnist.name, f"{tiny_mnist.name}-2"):
+        code, out, _ = scratchgan(*options)
+        assert code == 0
+        assert f"writing to {Path('runs', name)}\n" in out
+        assert Run.open(Path("runs", name)).config.data == str(tiny_mnist)
+
+
+def test_defaults_and_names_are_those_of_the_settings(scratchgan):
+    options = inspect.signature(cli.train).parameters
+    for field in fields(Config):
+        expected = None if field.name == "backend" else field.default
+        assert options[field.name].default == expected
+    assert set(options) - {field.name for field in fields(Config)} == {"out"}
+    _, text, _ = scratchgan("train", "--help")
+    for choice in (*OBJECTIVES, *sg.backend.CPU_BACKENDS):
+        assert choice in text
+
+
+def test_ctrl_c_ends_cleanly(tiny_mnist, tmp_path):
+    folder = tmp_path / "run"
+    options = ["--data", tiny_mnist, "--epochs", 1_000_000, "--batch-size", 64, "--out", folder]
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, ["train", *options])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    wait_for(folder / "generator.safetensors")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, err) == (130, "")
+    last = out.splitlines()[-1]
+    assert re.fullmatch(rf"Stopped after [\d,]+ steps; .* {re.escape(str(folder))}", last)
+    for name in ("metrics.csv", "losses.png", "discriminator.safetensors", "samples"):
+        assert (folder / name).exists(), name
+    assert Run.open(folder).load_generator() is not None
+
+
+def wait_for(path, seconds=120):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are Unix's")
+def test_in_a_terminal_a_bar_grows(tiny_mnist, tmp_path):
+    import pty
+
+    controller, terminal = pty.openpty()
+    options = ["--data", tiny_mnist, "--epochs", 2, "--batch-size", 1, "--out", tmp_path / "run"]
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, ["train", *options])],
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    os.close(terminal)
+    shown = b""
+    try:
+        while piece := os.read(controller, 65536):
+            shown += piece
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    assert process.wait() == 0
+    text = shown.decode()
+
+    assert "━" in text  # the bar
+    assert "\x1b[2K" in text  # drawn over itself
+    rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n").splitlines()
+    finished = [row for row in rows if re.search(r" [12]/2 ━+ .*[\d,]+ +0:\d\d:\d\d$", row)]
+    assert {row.split()[0] for row in finished} == {"1/2", "2/2"}
+    assert all(len(row) <= 80 for row in finished)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--epochs", 0], "epochs is 0; it must be an integer from 1 on"),
+        (["--epochs", "many"], "Invalid value for '--epochs': "),
+        (["--batch-size", -1], "batch_size is -1; it must be"),
+        (["--batch-size", 257], "batch_size is 257, but {data} holds only 256 images"),
+        (["--objective", "wasserstein"], "objective is 'wasserstein'; it must be one of"),
+        (["--latent-dim", 0], "latent_dim is 0; it must be"),
+        (["--lr", "nan"], "lr is nan; it must be a number above 0"),
+        (["--seed", -1], "seed is -1; it must be"),
+        (["--backend", "abacus"], "there is no backend named 'abacus'; choose one of"),
+        (["--turbo"], "No such option: --turbo"),
+        (["--data", "{tmp}/nowhere"], "{tmp}/nowhere: cannot be read as a folder"),
+        (["--data", "{tmp}"], "{tmp}: holds no train-images-idx3-ubyte[.gz]"),
+        (["--data", "{tmp}/broken"], "{tmp}/broken/train-images-idx3-ubyte: "),
+        (["--out", "{tmp}/file/run"], "{tmp}/file/run: cannot be made a run folder"),
+        (["--out", "{data}"], "{data}: already holds other files; choose a new folder"),
+    ],
+)
+def test_what_train_refuses(refused, tiny_mnist, tmp_path, options, sentence):
+    (tmp_path / "file").touch()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "train-labels-idx1-ubyte").touch()
+    (tmp_path / "broken" / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03")
+
+    def filled(text):
+        return str(text).format(data=tiny_mnist, tmp=tmp_path)
+
+    before = sorted(tmp_path.rglob("*"))
+    always = ["--data", tiny_mnist, "--out", tmp_path / "run"]
+    message = refused("train", *always, *map(filled, options))
+    assert message.startswith(filled(sentence))
+    assert sorted(tmp_path.rglob("*")) == before  # not even a run folder was begun
+
+
+def test_train_refuses_the_folder_of_another_run(refused, trained, tiny_mnist):
+    folder, _ = trained
+    before = (folder / "config.json").read_bytes()
+    message = refused("train", "--data", tiny_mnist, "--out", folder)
+    assert message == f"{folder}: already holds another run; choose a new folder"
+    assert (folder / "config.json").read_bytes() == before
+
+
+# --- generate -------------------------------------------------------------------------
+
+
+def test_generate_an_array(scratchgan, trained, tmp_path):
+    folder, _ = trained
+    for name in ("a.npz", "b.npz"):
+        path = tmp_path / name
+        options = ("--n", 100, "--seed", 1, "--out", path)
+        assert scratchgan("generate", folder, *options) == (
+            0,
+            f"{tmp_path / name}: 100 images\n",
+            "",
+        )
+    scratchgan("generate", folder, "--n", 100, "--seed", 2, "--out", tmp_path / "c.npz")
+
+    a, b, c = (np.load(tmp_path / name)["images"] for name in ("a.npz", "b.npz", "c.npz"))
+    assert a.shape == (100, 28, 28)
+    assert a.dtype == np.uint8
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+
+
+def test_generate_a_grid(scratchgan, trained, tmp_path):
+    folder, _ = trained
+    code, _, _ = scratchgan("generate", folder, "--n", 9, "--out", tmp_path / "grid.png")
+    assert code == 0
+    assert imread(tmp_path / "grid.png").shape == (3 * 64, 3 * 64, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["{tmp}/nowhere"], "{tmp}/nowhere: holds no run (there is no config.json)"),
+        (["{run}", "--n", 0], "n is 0; it must be an integer from 1 to 1000000"),
+        (["{run}", "--seed", -1], "seed is -1; it must be"),
+        (["{run}", "--out", "{tmp}/a.jpg"], "{tmp}/a.jpg: ends neither in .npz"),
+        (["{run}", "--out", "{tmp}/no/a.npz"], "{tmp}/no/a.npz: cannot be written (No such file"),
+        (["{run}", "--n", 10**18], "n is 1000000000000000000; it must be"),
+        ([], "Missing argument 'run'"),
+    ],
+)
+def test_what_generate_refuses(refused, trained, tmp_path, options, sentence):
+    def filled(text):
+        return str(text).format(run=trained[0], tmp=tmp_path)
+
+    arguments = ["--out", tmp_path / "a.npz", *map(filled, options)]
+    assert refused("generate", *arguments).startswith(filled(sentence))
+    assert not list(tmp_path.iterdir())
+
+
+def test_generate_needs_out(refused, trained):
+    assert refused("generate", trained[0]).startswith("Missing option '--out'")
+
+
+def test_generate_refuses_broken_weights(refused, trained, tmp_path):
+    broken = tmp_path / "run"
+    broken.mkdir()
+    for name in ("config.json", "generator.safetensors"):
+        (broken / name).write_bytes((trained[0] / name).read_bytes()[: 10**5])
+    message = refused("generate", broken, "--out", tmp_path / "a.npz")
+    assert message.startswith(f"{broken / 'generator.safetensors'}: is no safetensors file")
+
+
+# --- info, and the rest ---------------------------------------------------------------
+
+
+def test_info(scratchgan):
+    code, out, err = scratchgan("info")
+    assert (code, err) == (0, "")
+    assert f"numpy {np.__version__}\n" in out
+    for name in sg.backend.CPU_BACKENDS:
+        assert f"{name} is available\n" in out
+    assert re.search(r"\nBLAS +\S+ .*\d+ threads?\n", out)
+    assert "MNIST(60000 training images from " in out
+    assert "MNIST(10000 test images from " in out
+
+
+def test_info_says_why_a_backend_is_unavailable(scratchgan, monkeypatch):
+    from scratchgan import backend
+
+    load = backend._load
+
+    def without_numba(name):
+        if name == "numba":
+            raise backend.BackendError("the numba backend is not available: it is a test")
+        return load(name)
+
+    monkeypatch.setattr(backend, "_load", without_numba)
+    code, out, _ = scratchgan("info")
+    assert code == 0
+    assert "the numba backend is not available: it is a test\n" in out
+    assert "numpy is available\n" in out
+
+
+def test_info_says_that_the_environment_names_no_backend():
+    done = subprocess.run(
+        [*COMMAND, "info"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "SCRATCHGAN_BACKEND": "abacus"},
+        check=True,
+    )
+    assert "there is no backend named 'abacus'; choose one of numpy, numba\n" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_help(scratchgan, arguments):
+    code, out, err = scratchgan(*arguments)
+    assert (code, err) == (0, "")
+    for command in ("train", "generate", "info"):
+        assert f"\n  {command} " in out
+
+
+def test_a_command_that_does_not_exist(refused):
+    assert refused("trian").startswith("No such command 'trian'")
+
+
+def test_help_imports_nothing_heavy():
+    heavy = "{'numba', 'matplotlib', 'safetensors', 'rich', 'threadpoolctl', 'scratchgan.gan'}"
+    code = (
+        "import sys\nfrom scratchgan.cli import main\nsys.argv[1:] = ['--help']\n"
+        f"try: main()\nexcept SystemExit: print(sorted({heavy} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
