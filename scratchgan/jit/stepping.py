@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -32,11 +33,11 @@ class Replay:
     result: Any
     versions: list[list[int]]
     gradients: list[tuple[autograd.Taped, Tensor | None]]
-    guards: list[tuple[object, str, Any]]
+    guards: list[tuple[weakref.ref[Any], str, Any]]
 
     def holds(self) -> bool:
         """Whether everything that the recording rests on is still as it was."""
-        return all(getattr(owner, name) == value for owner, name, value in self.guards)
+        return all(getattr(owner(), name, None) == value for owner, name, value in self.guards)
 
     def __call__(self, arguments: list[Tensor]) -> Any:
         """Run on ``arguments``, tensors like those of the recording."""
@@ -49,6 +50,10 @@ class Replay:
             leaf.grad = gradient
         _hand_over(self.buffers, arguments)
         return _map(_copied, self.result)
+
+
+def _guard(owner: object, name: str) -> tuple[weakref.ref[Any], str, Any]:
+    return weakref.ref(owner), name, getattr(owner, name)
 
 
 class Jitted(Generic[P, R]):
@@ -123,9 +128,9 @@ class Jitted(Generic[P, R]):
         _check_result(self.__name__, value)
         result = _map(_detached, value)
         del value, args, kwargs
-        guards = [(owner, name, getattr(owner, name)) for owner, name, _ in notes.read]
+        guards = [_guard(owner, name) for owner, name in notes.read]
         guards += [
-            (leaf, "requires_grad", leaf.requires_grad)
+            _guard(leaf, "requires_grad")
             for leaf in effects.leaves.values()
             if recording.is_captured(leaf.data)
         ]

@@ -4,7 +4,6 @@ Outside of a recording these functions cost next to nothing.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 
 class LiveScalars:
@@ -30,7 +29,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.live: list[LiveScalars] = []
-        self.read: list[tuple[object, str, Any]] = []
+        self.read: list[tuple[object, str]] = []
 
 
 _current: Notes | None = None
@@ -64,6 +63,6 @@ def live(read: Callable[[], dict[str, float]]) -> dict[str, float]:
 
 
 def depends_on(owner: object, attribute: str) -> None:
-    """What is recorded holds only as long as ``owner.attribute`` has the value that it has now."""
+    """What is recorded holds only as long as ``owner.attribute`` is what it is after the step."""
     if _current is not None:
-        _current.read.append((owner, attribute, getattr(owner, attribute)))
+        _current.read.append((owner, attribute))
