@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.primitive import REGISTRY
@@ -26,6 +27,13 @@ def own_primitives() -> Iterator[None]:
     for table, before in ((REGISTRY, registry), (DEFINITIONS, definitions)):
         table.clear()
         table.update(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The products here are tiny: beside other work on the machine, more threads only wait."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="session")
