@@ -108,6 +108,32 @@ def test_every_setting_matters(whole_run, config, images, tmp_path, change):
     assert all((before[name] != after[name]).any() for name in before)
 
 
+def test_every_move_has_noise_of_its_own_and_every_epoch_an_order(
+    config, images, tmp_path, monkeypatch
+):
+    real_seen, noise_seen = [], []
+    d_step, g_step = GAN.discriminator_step, GAN.generator_step
+
+    def watched_d_step(gan, real, noise):
+        real_seen.append(real.numpy())
+        noise_seen.append(noise.numpy())
+        return d_step(gan, real, noise)
+
+    def watched_g_step(gan, noise):
+        noise_seen.append(noise.numpy())
+        return g_step(gan, noise)
+
+    monkeypatch.setattr(GAN, "discriminator_step", watched_d_step)
+    monkeypatch.setattr(GAN, "generator_step", watched_g_step)
+    train(Run.create(tmp_path, Config(**{**config.to_dict(), "epochs": 2})), images)
+
+    assert len(np.unique(np.concatenate(noise_seen), axis=0)) == 2 * 2 * 256
+    first, second = np.concatenate(real_seen).reshape(2, 256, 784)
+    assert (first != second).any()
+    np.testing.assert_array_equal(np.unique(first, axis=0), np.unique(second, axis=0))
+    assert len(np.unique(first, axis=0)) == 256
+
+
 # --- Cut short ------------------------------------------------------------------------
 
 
