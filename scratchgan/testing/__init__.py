@@ -6,13 +6,18 @@ primitive, a user's own or this project's, everything that the suite holds primi
 with inputs and whole graphs; only it imports Hypothesis (extra ``dev``).
 """
 
+from scratchgan.testing.check import PrimitiveError, check_primitive
 from scratchgan.testing.comparison import GradcheckError
 from scratchgan.testing.complex_step import complex_step
 from scratchgan.testing.gradcheck import KinkError, complex_step_check, gradcheck, gradgradcheck
+from scratchgan.testing.samplers import Sample
 
 __all__ = [
     "GradcheckError",
     "KinkError",
+    "PrimitiveError",
+    "Sample",
+    "check_primitive",
     "complex_step",
     "complex_step_check",
     "gradcheck",

@@ -1,6 +1,7 @@
 """All derivatives of a function, by its tape and by another witness, side by side."""
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from scratchgan import autograd
 from scratchgan.backend import kernels_for
+from scratchgan.primitive import Primitive
 from scratchgan.tensor import Tensor
 from scratchgan.testing.complex_step import complex_step
 from scratchgan.testing.differences import Slopes, slopes
@@ -112,6 +114,19 @@ def _compared(fn: Function, inputs: tuple[Any, ...], witness: Witness) -> Compar
 def _badness(entry: Entry) -> float:
     difference = abs(entry.analytical - entry.numerical) / max(1.0, abs(entry.numerical))
     return -difference if np.isfinite(difference) else -np.inf
+
+
+def call_of(primitive: Primitive, keywords: dict[str, Any]) -> Function:
+    """The primitive as a function of its inputs alone, whose parameters have their names."""
+
+    def function(*inputs: Any) -> Any:
+        return primitive(*inputs, **keywords)
+
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, kind) for name in primitive.inputs]
+    )
+    return function
 
 
 def gradient_function(fn: Function, count: int) -> Function:
@@ -266,7 +281,8 @@ def _complex_columns(taped: _Taped, witness: Witness) -> Iterator[Slopes]:
         return Tensor(np.concatenate([outputs[k].data.ravel() for k in taped.kept]))
 
     for jacobian in complex_step(in_one, taped.inputs):
-        for column in jacobian.reshape(taped.middle.size, -1).T:
+        columns = jacobian.shape[1:]
+        for column in jacobian.reshape(taped.middle.size, math.prod(columns)).T:
             yield Slopes(column, column, column, np.zeros(column.shape, bool))
 
 
@@ -291,6 +307,15 @@ def _along_a_direction(taped: _Taped, witness: Witness) -> Iterator[Row]:
         )
         analytical = np.atleast_1d(gradients[which] @ direction.ravel())
         yield taped.checked[which], None, analytical, projected
+
+
+# --- Small helpers --------------------------------------------------------------------
+
+
+def shown(a: float, b: float) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to tell them apart, but not with all."""
+    short = f"{a:.8g}", f"{b:.8g}"
+    return short if short[0] != short[1] else (repr(a), repr(b))
 
 
 # --- Between tensors and arrays -------------------------------------------------------

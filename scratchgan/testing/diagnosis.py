@@ -11,8 +11,10 @@ from scratchgan.testing.comparison import (
     Function,
     GradcheckError,
     Witness,
+    call_of,
     compare,
     gradient_function,
+    shown,
 )
 
 #: A call with more derivatives than this is checked along a random direction only.
@@ -73,10 +75,12 @@ def _sentence(call: Call, order: int, witness: Witness) -> str | None:
         return f"{call[0].name!r} checked by itself: {error}"
     if comparison.wrong:
         entry, finding = comparison.wrong[0], "is wrong"
-        numbers = f"{entry.numerical!r} by {comparison.witness.method}"
+        analytical, numerical = shown(entry.analytical, entry.numerical)
+        numbers = f"{analytical} by its VJP, {numerical} by {comparison.witness.method}"
     elif comparison.kinks:
         entry, finding = comparison.kinks[0], "has a kink"
-        numbers = f"{entry.left!r} to the left and {entry.right!r} to the right"
+        left, right = shown(entry.left, entry.right)
+        numbers = f"{left} to the left and {right} to the right"
     else:
         return None
     primitive, inputs, _, _ = call
@@ -85,7 +89,7 @@ def _sentence(call: Call, order: int, witness: Witness) -> str | None:
     return (
         f"the {'second ' if order == 2 else ''}derivative of {primitive.name!r} for "
         f"{comparison.names[entry.input]} {finding}, checked by itself on inputs of shape "
-        f"{shapes}: {place}{entry.analytical!r} by its VJP, {numbers}"
+        f"{shapes}: {place}{numbers}"
     )
 
 
@@ -98,13 +102,10 @@ def _compared(call: Call, order: int, witness: Witness) -> Comparison:
         for x, needed in zip(given, taped, strict=True)
     )
 
-    def function(*arguments: Any) -> Tensor:
-        return primitive(*arguments, **keywords)
-
-    checked: Function = function
+    checked: Function = call_of(primitive, keywords)
     if order == 2:
-        seed = function(*inputs).ones_like()
-        checked = gradient_function(function, len(inputs))
+        seed = checked(*inputs).ones_like()
+        checked = gradient_function(checked, len(inputs))
         inputs = (*inputs, seed.requires_grad_())
     derivatives = size * sum(x.size for x, needed in zip(given, taped, strict=True) if needed)
     if derivatives > LARGE:

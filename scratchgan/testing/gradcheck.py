@@ -16,6 +16,7 @@ from scratchgan.testing.comparison import (
     compare,
     gradient_function,
     input_names,
+    shown,
     tensor_like,
 )
 from scratchgan.testing.complex_step import STEP
@@ -174,17 +175,18 @@ def _passes(
 def _wrong(check: str, comparison: Comparison, order: int) -> str:
     entry = comparison.wrong[0]
     witness = comparison.witness
+    analytical, numerical = shown(entry.analytical, entry.numerical)
+    left, right = shown(entry.left, entry.right)
     lines = [
         f"{check}: the gradient of output {entry.output} with respect to "
         f"{comparison.names[entry.input]} is wrong",
-        f"  {_place(entry)}: {entry.analytical!r} by the tape, "
-        f"{entry.numerical!r} by {witness.method}",
+        f"  {_place(entry)}: {analytical} by the tape, {numerical} by {witness.method}",
         f"  {len(comparison.wrong)} of {comparison.compared} derivatives differ by more than "
         f"{witness.atol} + {witness.rtol} * |numerical|; this one the most",
     ]
     if not max(abs(entry.left), abs(entry.right)) < 0.01 / witness.eps:
         lines.append(
-            f"  slopes of {entry.left!r} to the left and {entry.right!r} to the right: the "
+            f"  slopes of {left} to the left and {right} to the right: the "
             "function jumps there, or leaves its domain"
         )
     found = suspects(comparison, order)
@@ -193,10 +195,11 @@ def _wrong(check: str, comparison: Comparison, order: int) -> str:
 
 def _kink(check: str, comparison: Comparison, order: int) -> str:
     entry = comparison.kinks[0]
+    left, right = shown(entry.left, entry.right)
     lines = [
         f"{check}: output {entry.output} has a kink at {comparison.names[entry.input]}",
-        f"  {_place(entry)}: the slope is {entry.left!r} to the left and {entry.right!r} to the "
-        f"right (the tape says {entry.analytical!r}), so there is no derivative to compare with",
+        f"  {_place(entry)}: the slope is {left} to the left and {right} to the right (the tape "
+        f"says {entry.analytical:.8g}), so there is no derivative to compare with",
         f"  {len(comparison.kinks)} of {comparison.compared} derivatives do not exist, the others "
         "agree; move the inputs away from the kink",
     ]

@@ -135,7 +135,7 @@ def test_the_report_has_the_index_and_both_numbers(wrong_cube):
     with pytest.raises(GradcheckError) as caught:
         gradcheck(lambda scale, x: wrong_cube(x) * scale, (leaf(1.0), leaf([[0.0, 0.0, 2.0]])))
     report = str(caught.value)
-    assert "at index (0, 2), output index (0, 2): 8.0 by the tape, 12.0" in report
+    assert "at index (0, 2), output index (0, 2): 8 by the tape, 12 by" in report
     assert "1 of 12 derivatives differ" in report
 
 

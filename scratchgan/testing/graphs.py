@@ -1,0 +1,98 @@
+"""Random computation graphs over the registry: how the tape is tested as a whole.
+
+A graph is a list of calls. Each takes inputs that the primitive's sampler drew, moved by what
+earlier calls gave: by ``room * tanh(value)``, so that they stay where derivatives exist. Values
+are used again and again, so graphs branch and join. What comes out is the sum of all that was
+computed, with a weight for each element.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchgan import ops
+from scratchgan.primitive import REGISTRY
+from scratchgan.tensor import Tensor
+from scratchgan.testing.choices import REAL, Choices, numbers, shape
+from scratchgan.testing.samplers import SAMPLERS, Sample
+
+
+class Step(NamedTuple):
+    """A call, and for each of its floating inputs which earlier value moves it."""
+
+    primitive: str
+    sample: Sample
+    movers: dict[int, int]  # from the position of an input to a number in the list of values
+
+
+class Graph(NamedTuple):
+    """A random function of its leaves.
+
+    Attributes:
+        leaves: What it may be called with.
+        steps: The calls.
+    """
+
+    leaves: tuple[Tensor, ...]
+    steps: tuple[Step, ...]
+
+    def __call__(self, *leaves: Tensor) -> Tensor:
+        """The weighted sum of all values, a tensor with one element."""
+        values = list(leaves)
+        for step in self.steps:
+            inputs = list(step.sample.inputs)
+            for position, mover in step.movers.items():
+                inputs[position] = _moved(inputs[position], values[mover], step.primitive)
+            values.append(REGISTRY[step.primitive](*inputs, **step.sample.keywords))
+        total: Any = 0.0
+        for number, value in enumerate(values):
+            weights = np.random.default_rng(number).uniform(0.5, 1.5, value.shape)
+            total = ops.sum(ops.mul(value, Tensor(np.asarray(weights)))) + total
+        return total  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        """The program, a line for each call."""
+        lines = [f"v{i} = leaf of shape {x.shape}" for i, x in enumerate(self.leaves)]
+        for number, (primitive, sample, movers) in enumerate(self.steps, len(lines)):
+            inputs = [
+                f"{_short(x)} moved by v{movers[i]}" if i in movers else _short(x)
+                for i, x in enumerate(sample.inputs)
+            ]
+            keywords = [f"{name}={value!r}" for name, value in sample.keywords.items()]
+            lines.append(f"v{number} = {primitive}({', '.join([*inputs, *keywords])})")
+        return "\n".join(lines)
+
+
+def _short(x: Any) -> str:
+    return f"tensor of shape {x.shape}" if isinstance(x, Tensor) else repr(x)
+
+
+def _moved(x: Tensor, value: Tensor, primitive: str) -> Tensor:
+    """``x`` moved by up to the primitive's room, by the elements of ``value`` in some order."""
+    room = SAMPLERS[primitive].room
+    order = np.arange(math.prod(x.shape)).reshape(x.shape) % value.size
+    elements = ops.gather(value.reshape(value.size), Tensor(order), template=("array",))
+    return ops.add(x, ops.mul(room, ops.tanh(elements)))
+
+
+def random_graph(choices: Choices, count: int) -> Graph:
+    """A graph of ``count`` calls of differentiable primitives."""
+    names = [name for name, row in SAMPLERS.items() if REGISTRY[name].vjps and row.room]
+    leaves = tuple(
+        Tensor(numbers(choices, shape(choices, 0, 1), REAL)) for _ in range(choices.integer(1, 3))
+    )
+    sizes = [leaf.size for leaf in leaves]
+    steps = []
+    for _ in range(count):
+        name = choices.one_of(names)
+        sample = SAMPLERS[name].sampler(choices)
+        usable = [number for number, size in enumerate(sizes) if size]
+        movers = {
+            position: choices.one_of(usable)
+            for position, x in enumerate(sample.inputs)
+            if isinstance(x, Tensor) and x.dtype.kind == "f"
+        }
+        steps.append(Step(name, sample, movers))
+        sizes.append(REGISTRY[name](*sample.inputs, **sample.keywords).size)
+    return Graph(leaves, tuple(steps))

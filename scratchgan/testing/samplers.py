@@ -1,0 +1,365 @@
+"""Every primitive with a sampler: inputs and keywords at which its derivatives exist.
+
+A sampler is a function from :class:`~scratchgan.testing.choices.Choices` to a :class:`Sample`.
+The suite fails for a primitive that has no row in :data:`SAMPLERS`.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchgan import dtypes, ops
+from scratchgan.backend.scalar import DEFINITIONS
+from scratchgan.primitive import Primitive
+from scratchgan.tensor import Tensor
+from scratchgan.testing.choices import (
+    NONZERO,
+    POSITIVE,
+    PROBABILITY,
+    REAL,
+    UNIT,
+    Array,
+    Choices,
+    Domain,
+    Shape,
+    broadcastable,
+    distinct,
+    laid_out,
+    number,
+    numbers,
+    shape,
+    tensor,
+)
+
+
+class Sample(NamedTuple):
+    """What a primitive may be called with: ``primitive(*inputs, **keywords)``."""
+
+    inputs: tuple[Any, ...]
+    keywords: dict[str, Any]
+
+
+Sampler = Callable[[Choices], Sample]
+
+
+class Row(NamedTuple):
+    """What is known of a primitive.
+
+    Attributes:
+        sampler: Draws inputs at which its derivatives exist.
+        room: How far all inputs of a sample may move, and the derivatives still exist.
+        is_analytic: It has a complex-step derivative.
+    """
+
+    sampler: Sampler
+    room: float = 0.05
+    is_analytic: bool = True
+
+
+# --- Elementwise ----------------------------------------------------------------------
+
+
+def elementwise(*domains: Domain, always_tensor: int = -1, **keywords: Domain) -> Sampler:
+    """Tensors of shapes that broadcast together, at times a Python number in place of one.
+
+    Args:
+        domains: One for each input.
+        always_tensor: Position of an input that cannot be a number.
+        keywords: One for each keyword, which is a number.
+    """
+
+    def sampler(choices: Choices) -> Sample:
+        shapes = broadcastable(choices, len(domains))
+        options = [i for i in range(len(domains)) if i != always_tensor]
+        alone = choices.one_of(options) if len(domains) > 1 and choices.chance(0.4) else None
+        inputs = tuple(
+            number(choices, domain) if i == alone else tensor(choices, shapes[i], domain)
+            for i, domain in enumerate(domains)
+        )
+        return Sample(inputs, {name: number(choices, domain) for name, domain in keywords.items()})
+
+    return sampler
+
+
+def default_sampler(primitive: Primitive, domains: dict[str, Domain]) -> Sampler:
+    """For an elementwise primitive: every input from its domain, :data:`REAL` if it has none.
+
+    Raises:
+        TypeError: The primitive is not elementwise, or lacks an input that ``domains`` names.
+    """
+    if primitive.name not in DEFINITIONS:
+        raise TypeError(
+            f"check_primitive: {primitive.name!r} is not elementwise, so that its inputs cannot be "
+            "guessed; pass sampler=, a function from choices to Sample(inputs, keywords)"
+        )
+    for name in domains:
+        if name not in primitive.inputs:
+            raise TypeError(f"check_primitive: {primitive.name!r} has no input {name!r}")
+    required = [name for name in primitive.keywords if name not in primitive.defaults]
+    if required:
+        raise TypeError(
+            f"check_primitive: {primitive.name!r} needs the keyword {required[0]!r}; pass sampler="
+        )
+    return elementwise(*[domains.get(name, REAL) for name in primitive.inputs])
+
+
+def _apart(choices: Choices) -> Sample:
+    """Two inputs that are nowhere closer than 0.1, and are each other's larger here and there."""
+    shapes = broadcastable(choices, 2)
+    x, y = (0.2 * np.round(numbers(choices, size, REAL) / 0.2) for size in shapes)
+    if choices.chance(0.25):
+        return Sample((laid_out(choices, x), float(y.flat[0]) + 0.1 if y.size else 0.1), {})
+    return Sample((laid_out(choices, x), laid_out(choices, y + 0.1)), {})
+
+
+def _compared(choices: Choices) -> Sample:
+    """Two inputs that are equal here and there."""
+    shapes = broadcastable(choices, 2)
+    x, y = (laid_out(choices, np.round(numbers(choices, size, REAL))) for size in shapes)
+    return Sample((x, choices.one_of((y, 1.0))), {})
+
+
+def _condition(choices: Choices) -> Sample:
+    shapes = broadcastable(choices, 3)
+    condition = laid_out(choices, numbers(choices, shapes[0], REAL) > 0)
+    x, y = (tensor(choices, size, REAL) for size in shapes[1:])
+    numbers_too = ((x, y), (x, number(choices, REAL)), (number(choices, REAL), y))
+    return Sample((condition, *choices.one_of(numbers_too)), {})
+
+
+def _power(choices: Choices) -> Sample:
+    kind = choices.integer(0, 3)
+    first, second = broadcastable(choices, 2)
+    if kind == 1:
+        return Sample((tensor(choices, first, POSITIVE), number(choices, REAL)), {})
+    if kind == 2:
+        return Sample((number(choices, POSITIVE), tensor(choices, second, REAL)), {})
+    if kind == 3:  # a negative base has only whole powers
+        return Sample(
+            (tensor(choices, first, NONZERO), choices.one_of((2, 3.0, 1, 0, -1, -2.0))), {}
+        )
+    return Sample((tensor(choices, first, POSITIVE), tensor(choices, second, REAL)), {})
+
+
+def _clipped(choices: Choices) -> Sample:
+    away_from_the_bounds = ((-0.9, 0.9), (1.1, 2.0), (-2.0, -1.1))
+    bounds = choices.one_of(({"min": -1.0, "max": 1.0}, {"min": -1.0}, {"max": 1.0}, {}))
+    return Sample((tensor(choices, shape(choices), away_from_the_bounds),), bounds)
+
+
+# --- Types and shapes -----------------------------------------------------------------
+
+
+def _copied(choices: Choices) -> Sample:
+    return Sample((tensor(choices, shape(choices), REAL),), {})
+
+
+def _cast(choices: Choices) -> Sample:
+    return Sample((tensor(choices, shape(choices), REAL),), {"dtype": dtypes.float64})
+
+
+def _reshaped(choices: Choices) -> Sample:
+    size = shape(choices)
+    options: tuple[Shape, ...] = (size[::-1], (math.prod(size),), (1, *size), (*size, 1))
+    x = Tensor(numbers(choices, size, REAL))  # contiguous, as reshape demands
+    return Sample((x,), {"shape": choices.one_of(options)})
+
+
+def _permuted(choices: Choices) -> Sample:
+    size = shape(choices)
+    axes = tuple(choices.permutation(len(size)))
+    return Sample((tensor(choices, size, REAL),), {"axes": axes})
+
+
+def _expanded(choices: Choices) -> Sample:
+    whole = shape(choices)
+    kept = whole[choices.integer(0, len(whole)) :]
+    fewer = tuple(choices.one_of((1, n)) for n in kept)
+    return Sample((tensor(choices, fewer, REAL),), {"shape": whole})
+
+
+# --- Indices --------------------------------------------------------------------------
+
+
+def _slice(choices: Choices, n: int) -> slice:
+    bounds = (None, *range(-n - 1, n + 2))
+    return slice(choices.one_of(bounds), choices.one_of(bounds), choices.one_of((None, 1, 2, -1)))
+
+
+def _basic_index(choices: Choices, size: Shape) -> tuple[Any, ...]:
+    """Integers, slices, ``None`` and ``...`` for some of the axes."""
+    index: list[Any] = []
+    for n in size[: choices.integer(0, len(size))]:
+        options = ("slice", "integer") if n else ("slice",)
+        kind = choices.one_of(options)
+        index.append(choices.integer(-n, n - 1) if kind == "integer" else _slice(choices, n))
+    for extra in (None, ...):
+        if choices.chance(0.3):
+            index.insert(choices.integer(0, len(index)) if extra is None else len(index), extra)
+    return tuple(index)
+
+
+def _viewed(choices: Choices) -> Sample:
+    size = shape(choices)
+    return Sample((tensor(choices, size, REAL),), {"index": _basic_index(choices, size)})
+
+
+def _scattered(choices: Choices) -> Sample:
+    size = shape(choices)
+    index = _basic_index(choices, size)
+    part = np.empty(size)[index].shape
+    return Sample((tensor(choices, part, REAL),), {"shape": size, "index": index})
+
+
+def _template(choices: Choices, size: Shape) -> tuple[tuple[Any, ...], list[Array]]:
+    """An index with arrays of integers for one or two of its axes, and these arrays."""
+    arrays = broadcastable(choices, 2)
+    axes = sorted(choices.permutation(len(size))[: choices.integer(1, min(2, len(size)))])
+    template: list[Any] = [
+        "array" if axis in axes else _slice(choices, n)
+        for axis, n in enumerate(size[: axes[-1] + 1])
+    ]
+    indices = [
+        choices.integers(part, -size[axis], size[axis] - 1)
+        for axis, part in zip(axes, arrays, strict=False)
+    ]
+    if choices.chance(0.25):
+        template.insert(choices.integer(0, len(template)), None)
+    return tuple(template), indices
+
+
+def _gathered(choices: Choices) -> Sample:
+    size = shape(choices, 1, 1)
+    template, indices = _template(choices, size)
+    x = tensor(choices, size, REAL)
+    return Sample((x, *[laid_out(choices, index) for index in indices]), {"template": template})
+
+
+def _scatter_added(choices: Choices) -> Sample:
+    size = shape(choices, 1, 1)
+    template, indices = _template(choices, size)
+    arrays = iter(indices)
+    index = tuple(next(arrays) if part == "array" else part for part in template)
+    x = tensor(choices, np.empty(size)[index].shape, REAL)
+    keywords = {"shape": size, "template": template}
+    return Sample((x, *[laid_out(choices, index) for index in indices]), keywords)
+
+
+def _concatenated(choices: Choices) -> Sample:
+    size = shape(choices, 1)
+    axis = choices.integer(-len(size), len(size) - 1)
+    tensors = []
+    for _ in range(choices.integer(1, 3)):
+        own = list(size)
+        own[axis] = choices.size()
+        tensors.append(tensor(choices, tuple(own), REAL))
+    return Sample(tuple(tensors), {"axis": axis})
+
+
+# --- Reductions and products ----------------------------------------------------------
+
+
+def _axis(choices: Choices, size: Shape) -> Any:
+    """``None``, one axis or several."""
+    some = choices.permutation(len(size))[: choices.integer(0, len(size))]
+    one = (choices.integer(-len(size), len(size) - 1),) if size else ()
+    return choices.one_of((None, *one, tuple(some)))
+
+
+def _summed(choices: Choices) -> Sample:
+    size = shape(choices)
+    keywords = {"axis": _axis(choices, size), "keepdims": choices.one_of((False, True))}
+    return Sample((tensor(choices, size, REAL),), keywords)
+
+
+def _extreme(choices: Choices) -> Sample:
+    size = shape(choices, 0, 1)
+    keywords = {"axis": _axis(choices, size), "keepdims": choices.one_of((False, True))}
+    return Sample((laid_out(choices, distinct(choices, size)),), keywords)
+
+
+def _log_softmaxed(choices: Choices) -> Sample:
+    size = shape(choices, 1, 1)
+    axis = choices.integer(-len(size), len(size) - 1)
+    return Sample((tensor(choices, size, REAL),), {"axis": axis})
+
+
+def _multiplied(choices: Choices) -> Sample:
+    n, k, m = (choices.size() for _ in range(3))
+    first, second = broadcastable(choices, 2)
+    x = tensor(choices, (*first[-2:], n, k), REAL)
+    return Sample((x, tensor(choices, (*second[-2:], k, m), REAL)), {})
+
+
+def _layer(choices: Choices) -> Sample:
+    n, k, m = (choices.size(1) for _ in range(3))
+    activation = choices.one_of(tuple(ops.ACTIVATION_BACKWARD))
+    if activation != "relu":
+        x, weight, bias = (tensor(choices, size, REAL) for size in ((n, k), (m, k), (m,)))
+        return Sample((x, weight, bias), {"activation": activation})
+    # No sum comes near the kink where all terms have the sign of their row.
+    signs = np.array([choices.one_of((1.0, -1.0)) for _ in range(m)])
+    x = tensor(choices, (n, k), POSITIVE)
+    weight = laid_out(choices, signs[:, None] * numbers(choices, (m, k), POSITIVE))
+    bias = laid_out(choices, signs * numbers(choices, (m,), POSITIVE))
+    return Sample((x, weight, bias), {"activation": activation})
+
+
+# --- The table ------------------------------------------------------------------------
+
+SLOPE: Domain = ((0.01, 0.5),)
+
+#: By the name of the primitive.
+SAMPLERS: dict[str, Row] = {
+    "add": Row(elementwise(REAL, REAL), room=1.0),
+    "sub": Row(elementwise(REAL, REAL), room=1.0),
+    "mul": Row(elementwise(REAL, REAL), room=1.0),
+    "div": Row(elementwise(REAL, NONZERO)),
+    "neg": Row(elementwise(REAL), room=1.0),
+    "square": Row(elementwise(REAL), room=1.0),
+    "abs": Row(elementwise(NONZERO), is_analytic=False),
+    "sign": Row(elementwise(NONZERO), is_analytic=False),
+    **{name: Row(_compared, 0.0) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+    "exp": Row(elementwise(REAL), room=1.0),
+    "expm1": Row(elementwise(REAL), room=1.0),
+    "log": Row(elementwise(POSITIVE)),
+    "log1p": Row(elementwise(((-0.7, 3.0),))),
+    "sqrt": Row(elementwise(POSITIVE)),
+    "sin": Row(elementwise(REAL), room=1.0),
+    "cos": Row(elementwise(REAL), room=1.0),
+    "pow": Row(_power),
+    "maximum": Row(_apart, room=0.02),
+    "minimum": Row(_apart, room=0.02),
+    "where": Row(_condition, room=1.0),
+    "clip": Row(_clipped),
+    "relu": Row(elementwise(NONZERO)),
+    "relu_backward": Row(elementwise(REAL, NONZERO)),
+    "leaky_relu": Row(elementwise(NONZERO, negative_slope=SLOPE)),
+    "leaky_relu_backward": Row(elementwise(REAL, NONZERO, negative_slope=SLOPE)),
+    "tanh": Row(elementwise(REAL), room=1.0),
+    "tanh_backward": Row(elementwise(REAL, UNIT), room=1.0),
+    "sigmoid": Row(elementwise(REAL), room=1.0),
+    "sigmoid_backward": Row(elementwise(REAL, UNIT), room=1.0),
+    "softplus": Row(elementwise(REAL), room=1.0),
+    "binary_cross_entropy": Row(elementwise(PROBABILITY, UNIT, always_tensor=0)),
+    "binary_cross_entropy_backward": Row(elementwise(REAL, PROBABILITY, UNIT, always_tensor=1)),
+    "binary_cross_entropy_with_logits": Row(elementwise(REAL, UNIT), room=1.0),
+    "cast": Row(_cast, room=1.0, is_analytic=False),
+    "clone": Row(_copied, room=1.0),
+    "reshape": Row(_reshaped, room=1.0),
+    "permute": Row(_permuted, room=1.0),
+    "expand": Row(_expanded, room=1.0),
+    "view": Row(_viewed, room=1.0),
+    "scatter": Row(_scattered, room=1.0),
+    "gather": Row(_gathered, room=1.0),
+    "scatter_add": Row(_scatter_added, room=1.0),
+    "concatenate": Row(_concatenated, room=1.0),
+    "sum": Row(_summed, room=1.0),
+    "max": Row(_extreme),
+    "min": Row(_extreme),
+    "log_softmax": Row(_log_softmaxed, room=1.0),
+    "matmul": Row(_multiplied, room=1.0),
+    "linear": Row(_layer),
+}
