@@ -10,11 +10,13 @@ Nothing here does arithmetic: the tape knows only that gradients can be added (`
 to a shape (``sum_to_size``).
 """
 
+import heapq
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from scratchgan.backend import Array
@@ -103,7 +105,9 @@ class Taped:
     node: "Node | None" = None
     # [number of in-place changes], shared by all views of the same memory. Made when first needed.
     _version: list[int] | None = None
-    _hooks: dict[int, Hook] | None = None
+    hooks: dict[int, Hook] | None = None
+    #: Whether it was made as a view of another tensor's memory.
+    is_view: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -129,13 +133,17 @@ class Taped:
         return self._version
 
 
+#: From the values of a node, those that a function names as its parameters.
+Arguments = Callable[[dict[str, Any]], tuple[Any, ...]]
+
+
 class Step(NamedTuple):
-    """One VJP of a rule: for which input, the function, and the names of its arguments."""
+    """One VJP of a rule: for which input, the function, and how to get its arguments by name."""
 
     position: int
     input: str
     function: Callable[..., Any]
-    arguments: tuple[str, ...]
+    arguments: Arguments
 
 
 class Rule(NamedTuple):
@@ -144,7 +152,7 @@ class Rule(NamedTuple):
     ``saved_inputs`` and ``saved_shapes`` are what the VJPs name: (name, position of the input).
     """
 
-    common: tuple[tuple[str, Callable[..., Any], tuple[str, ...]], ...]
+    common: tuple[tuple[str, Callable[..., Any], Arguments], ...]
     steps: tuple[Step, ...]
     saved_inputs: tuple[tuple[str, int], ...]
     saved_shapes: tuple[tuple[str, int], ...]
@@ -195,8 +203,11 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.name} node {self.number}, shape {self.shape}>"
 
-    def pull_back(self, g: Taped) -> "list[tuple[Edge, Any]]":
-        """The gradient of each input that requires one, from the gradient ``g`` of the output."""
+    def pull_back(self, g: Taped, leading: "set[Edge] | None") -> "list[tuple[Edge, Any]]":
+        """The gradients of the inputs that require one, from the gradient ``g`` of the output.
+
+        With ``leading``, only of those inputs whose edges are in it.
+        """
         if self.values is None:
             raise TapeError(
                 f"backward came a second time to {self.name!r}, whose saved values were freed the "
@@ -213,17 +224,18 @@ class Node:
         if "out" in values:
             values["out"] = _restore(self, values["out"], type(g))
         for name, function, arguments in self.rule.common:
-            values[name] = function(*[values[argument] for argument in arguments])
+            values[name] = function(*arguments(values))
         gradients = []
         for position, name, function, arguments in self.rule.steps:
             edge = self.edges[position]
-            assert edge is not None
-            if "position" in arguments:
-                values["position"] = position
-            gradient = function(*[values[argument] for argument in arguments])
-            if gradient.data.shape != edge.shape:
+            if edge is None or (leading is not None and edge not in leading):
+                continue
+            values["position"] = position
+            gradient = function(*arguments(values))
+            array = gradient.data
+            if array.shape != edge.shape:
                 gradient = self._summed(gradient, edge.shape, name)
-            if gradient.data.dtype is not edge.dtype:
+            if array.dtype is not edge.dtype:
                 gradient = gradient.to(edge.dtype)
             gradients.append((edge, gradient))
         return gradients
@@ -282,21 +294,22 @@ def backward(
     roots = [tensors] if isinstance(tensors, Taped) else list(tensors)
     found = _run(roots, _as_list(gradients, len(roots)), None, retain_graph, create_graph)
     taken = {id(gradient.data) for gradient in _as_list(gradients, 0) if gradient is not None}
-    with set_grad_enabled(create_graph):
-        for edge, gradient in found.items():
-            if isinstance(edge, Node):
-                continue
-            if effects is not None:
-                effects.graded[id(edge)] = edge
-            if edge.grad is not None:
-                edge.grad = edge.grad + gradient
-                continue
-            # A rule may hand the same gradient to several inputs, or a view of another's;
-            # each leaf gets memory of its own.
-            if id(gradient.data) in taken or not gradient.owns_memory():
-                gradient = gradient.clone()
-            taken.add(id(gradient.data))
-            edge.grad = gradient
+    recording, mode.recording = mode.recording, create_graph
+    for edge, gradient in found.items():
+        if isinstance(edge, Node):
+            continue
+        if effects is not None:
+            effects.graded[id(edge)] = edge
+        if edge.grad is not None:
+            edge.grad = edge.grad + gradient
+            continue
+        # A rule may hand the same gradient to several inputs, or a view of another's;
+        # each leaf gets memory of its own.
+        if gradient.is_view or id(gradient.data) in taken:
+            gradient = gradient.clone()
+        taken.add(id(gradient.data))
+        edge.grad = gradient
+    mode.recording = recording
 
 
 def grad(
@@ -358,28 +371,37 @@ def _run(
         retain_graph = create_graph
     if len(seeds) != len(roots):
         raise TapeError(f"backward: {len(seeds)} gradients were given for {len(roots)} tensors")
-    with set_grad_enabled(create_graph):
+    recording, mode.recording = mode.recording, create_graph
+    try:
         gradients: dict[Edge, Any] = {}
-        for root, seed in zip(roots, seeds, strict=True):
-            _add(gradients, _start(root), _seed(root, seed))
-        order = _order(gradients)
-        if wanted is not None:
-            order = _leading_to(order, wanted)
-        while order:
-            node = order.pop()
-            gradient = gradients.pop(node, None)
-            if gradient is None:
-                continue
-            gradient = _hooked(node.hooks, gradient)
+        waiting: list[tuple[int, Node]] = []  # a heap: the last node that was made comes first
+        leading = None if wanted is None else _leading(roots, wanted)
+        arriving = [(_start(root), _seed(root, x)) for root, x in zip(roots, seeds, strict=True)]
+        while True:
+            for edge, gradient in arriving:
+                present = gradients.get(edge)
+                if present is not None:
+                    gradients[edge] = present + gradient
+                    continue
+                gradients[edge] = gradient
+                if type(edge) is Node:
+                    heapq.heappush(waiting, (-edge.number, edge))
+            if not waiting:
+                break
+            node = heapq.heappop(waiting)[1]
+            gradient = gradients.pop(node)
+            if node.hooks:
+                gradient = _hooked(node.hooks, gradient)
             if wanted is not None and node in wanted:
                 gradients[node] = gradient
-            for edge, contribution in node.pull_back(gradient):
-                _add(gradients, edge, contribution)
+            arriving = node.pull_back(gradient, leading)
             if not retain_graph:
                 node.values = None
-        for edge in gradients:
-            if not isinstance(edge, Node):
-                gradients[edge] = _hooked(edge._hooks, gradients[edge])
+        for edge, gradient in gradients.items():
+            if edge.hooks and type(edge) is not Node:
+                gradients[edge] = _hooked(edge.hooks, gradient)
+    finally:
+        mode.recording = recording
     return gradients
 
 
@@ -408,32 +430,20 @@ def _seed(root: Any, seed: Any) -> Any:
     return seed
 
 
-def _add(gradients: dict[Edge, Any], edge: Edge, gradient: Any) -> None:
-    present = gradients.get(edge)
-    gradients[edge] = gradient if present is None else present + gradient
-
-
-def _order(edges: Iterable[Edge]) -> list[Node]:
-    """All nodes behind ``edges``, by rising number."""
-    stack = [edge for edge in edges if isinstance(edge, Node)]
+def _leading(roots: list[Taped], wanted: set[Edge]) -> set[Edge]:
+    """The edges behind ``roots`` from which one of ``wanted`` can be reached, and those."""
+    stack = [root.node for root in roots if root.node is not None]
     seen = set(stack)
     while stack:
         for edge in stack.pop().edges:
             if type(edge) is Node and edge not in seen:
                 seen.add(edge)
                 stack.append(edge)
-    return sorted(seen, key=lambda node: node.number)
-
-
-def _leading_to(order: list[Node], wanted: set[Edge]) -> list[Node]:
-    """Those of ``order`` from which one of ``wanted`` can be reached."""
-    leading: set[Edge] = set(wanted)
-    chosen = []
-    for node in order:
-        if node in wanted or any(edge in leading for edge in node.edges):
+    leading = set(wanted)
+    for node in sorted(seen, key=attrgetter("number")):
+        if not leading.isdisjoint(node.edges):
             leading.add(node)
-            chosen.append(node)
-    return chosen
+    return leading
 
 
 def _hooked(hooks: dict[int, Hook] | None, gradient: Any) -> Any:
@@ -470,10 +480,7 @@ def register_hook(tensor: Taped, hook: Hook) -> HookHandle:
     edge = edge_of(tensor)
     if edge is None:
         raise TapeError("register_hook: the tensor does not require a gradient")
-    if isinstance(edge, Node):
-        edge.hooks = hooks = {} if edge.hooks is None else edge.hooks
-    else:
-        edge._hooks = hooks = {} if edge._hooks is None else edge._hooks
+    hooks = edge.hooks = {} if edge.hooks is None else edge.hooks
     key = next(_numbers)
     hooks[key] = hook
     return HookHandle(hooks, key)

@@ -14,13 +14,14 @@ An input without a VJP has the derivative zero everywhere (or none at all, as an
 import functools
 import inspect
 from collections.abc import Callable
+from operator import itemgetter
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scratchgan import autograd, dtypes
-from scratchgan.autograd import Node, Rule, SavedOutput, Step, Taped
+from scratchgan.autograd import Arguments, Node, Rule, SavedOutput, Step, Taped
 from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.scalar import define
 from scratchgan.dtypes import DType
@@ -65,6 +66,7 @@ class Primitive:
         self.is_view = is_view
         parameters = signature.parameters.values()
         self.inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+        self._arity = len(self.inputs)
         self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.keywords = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
         self.defaults = {
@@ -87,17 +89,17 @@ class Primitive:
 
     def __call__(self, *inputs: Any, **keywords: Any) -> "Tensor":
         """Compute on ``inputs`` (tensors, or numbers in their place) and record it."""
-        if len(inputs) != len(self.inputs) or len(keywords) != len(self.keywords):
+        if len(inputs) != self._arity or len(keywords) != len(self.keywords):
             inputs, keywords = self._bound(inputs, keywords)
         arrays: list[Any] = []
-        needs: list[bool] = []
+        needed = False
         for x in inputs:
             if isinstance(x, Taped):
                 arrays.append(x.data)
-                needs.append(x.requires_grad)
+                if x.requires_grad:
+                    needed = True
             elif type(x) in _NUMBERS:
                 arrays.append(x)
-                needs.append(False)
             else:
                 return self(*[self._lifted(x) for x in inputs], **keywords)
         if autograd.effects is not None:
@@ -108,8 +110,9 @@ class Primitive:
         result.data = out
         if self.is_view:
             result._version = inputs[0].version
-        if True in needs and autograd.mode.recording and out.dtype.kind == "f":
-            self._record(result, inputs, tuple(needs), keywords)
+            result.is_view = True
+        if needed and autograd.mode.recording and out.dtype.kind == "f":
+            self._record(result, inputs, keywords)
         return result
 
     def _bound(
@@ -153,13 +156,11 @@ class Primitive:
             "make one with scratchgan.tensor(...)"
         )
 
-    def _record(
-        self,
-        result: Taped,
-        inputs: tuple[Any, ...],
-        needs: tuple[bool, ...],
-        keywords: dict[str, Any],
-    ) -> None:
+    def _record(self, result: Taped, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        edges = tuple(
+            [(x.node or x) if isinstance(x, Taped) and x.requires_grad else None for x in inputs]
+        )
+        needs = tuple([edge is not None for edge in edges])
         rule = self._rules.get(needs)
         if rule is None:
             rule = self._rules[needs] = self._rule(needs)
@@ -181,9 +182,6 @@ class Primitive:
             versions.append(("out", version, version[0]))
         if self.variadic is not None:
             self._save_rest(inputs[len(self.inputs) :], values, versions)
-        edges = tuple(
-            [(x.node or x) if need else None for x, need in zip(inputs, needs, strict=True)]
-        )
         result.node = Node(self.name, rule, edges, values, versions, result.data)
         result.requires_grad = True
 
@@ -204,16 +202,12 @@ class Primitive:
             name = self.inputs[position] if position < len(self.inputs) else self.variadic
             if needed and name in self.vjps:
                 vjp = self.vjps[name]
-                steps.append(Step(position, name, vjp, _arguments(vjp)))
-        named = {argument for step in steps for argument in step.arguments}
-        common = tuple(
-            (name, function, _arguments(function))
-            for name, function in self.common.items()
-            if name in named
-        )
-        named = named.union(*[arguments for _, _, arguments in common])
+                steps.append(Step(position, name, vjp, _getter(vjp)))
+        named = {name for step in steps for name in _parameters(step.function)}
+        common = {name: function for name, function in self.common.items() if name in named}
+        named = named.union(*[_parameters(function) for function in common.values()])
         return Rule(
-            common,
+            tuple((name, function, _getter(function)) for name, function in common.items()),
             tuple(steps),
             saved_inputs=tuple((x, i) for i, x in enumerate(self.inputs) if x in named),
             saved_shapes=tuple(
@@ -226,8 +220,16 @@ class Primitive:
 _NUMBERS = (float, int, bool)
 
 
-def _arguments(function: Vjp) -> tuple[str, ...]:
+def _parameters(function: Vjp) -> tuple[str, ...]:
     return tuple(inspect.signature(function).parameters)
+
+
+def _getter(function: Vjp) -> Arguments:
+    """From a dict, a tuple of the values that ``function`` names as its parameters."""
+    names = _parameters(function)
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple([values[name] for name in names])
 
 
 def primitive(

@@ -160,6 +160,7 @@ class Tensor(Taped):
         """The same memory without its place on the tape."""
         detached = Tensor(self.data)
         detached._version = self.version
+        detached.is_view = True
         return detached
 
     def retain_grad(self) -> None:
@@ -170,10 +171,6 @@ class Tensor(Taped):
         """Call ``hook(gradient)`` in each backward; what it returns replaces the gradient."""
         return autograd.register_hook(self, hook)
 
-    def owns_memory(self) -> bool:
-        """Whether ``data`` is the whole of its memory and not a view into another's."""
-        return bool(kernels_for[type(self.data)].owns_memory(self.data))
-
     def ones_like(self) -> "Tensor":
         """Ones of this shape and type."""
         kernels = kernels_for[type(self.data)]
@@ -183,10 +180,6 @@ class Tensor(Taped):
 
     # --- Names for primitives and functions --------------------------------------------
 
-    __add__ = __radd__ = ops.add
-    __sub__ = ops.sub
-    __mul__ = __rmul__ = ops.mul
-    __truediv__ = ops.div
     __neg__ = ops.neg
     __abs__ = abs = ops.abs
     __matmul__ = matmul = functions.matmul
@@ -201,6 +194,26 @@ class Tensor(Taped):
 
     def __ne__(self, other: object) -> Any:
         return True if other is None else ops.ne(self, other)
+
+    # Written out: Python calls a function in half the time that it takes to bind a primitive.
+
+    def __add__(self, other: Any) -> "Tensor":
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> "Tensor":
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> "Tensor":
+        return ops.sub(self, other)
+
+    def __mul__(self, other: Any) -> "Tensor":
+        return ops.mul(self, other)
+
+    def __rmul__(self, other: Any) -> "Tensor":
+        return ops.mul(other, self)
+
+    def __truediv__(self, other: Any) -> "Tensor":
+        return ops.div(self, other)
 
     def __rsub__(self, other: Any) -> "Tensor":
         return ops.sub(other, self)
@@ -341,16 +354,16 @@ class Tensor(Taped):
         """``self /= other``."""
         return self._in_place("div", other)
 
-    def __iadd__(self, other: Any) -> "Tensor":  # type: ignore[misc]
+    def __iadd__(self, other: Any) -> "Tensor":
         return self._augmented("add", other)
 
-    def __isub__(self, other: Any) -> "Tensor":  # type: ignore[misc]
+    def __isub__(self, other: Any) -> "Tensor":
         return self._augmented("sub", other)
 
-    def __imul__(self, other: Any) -> "Tensor":  # type: ignore[misc]
+    def __imul__(self, other: Any) -> "Tensor":
         return self._augmented("mul", other)
 
-    def __itruediv__(self, other: Any) -> "Tensor":  # type: ignore[misc]
+    def __itruediv__(self, other: Any) -> "Tensor":
         return self._augmented("div", other)
 
     def fill_(self, value: float) -> Self:

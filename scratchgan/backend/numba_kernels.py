@@ -5,7 +5,6 @@ compiled from their scalar definitions, one loop for each type, and layers and o
 :mod:`scratchgan.backend.numba_loops`.
 """
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -104,13 +103,18 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
 # --- Sums, products, layers, optimizers -------------------------------------------------
 
 
-@functools.cache
+#: The module ``numba_loops`` compiled for each floating type, by the type's character.
+_LOOPS: dict[str, ModuleType] = {}
+
+
 def _loops(dtype: np.dtype[Any]) -> ModuleType | None:
-    """The module ``numba_loops`` compiled for ``dtype``; None for a type that has no loops."""
-    if dtype not in _FLOATS:
-        return None
-    source = Path(__file__).with_name("numba_loops.py").read_text()
-    return cache.load("loops", source.replace("backend.float32", f"backend.{_FLOATS[dtype]}"))
+    """The loops for ``dtype``; None for a type that has none."""
+    loops = _LOOPS.get(dtype.char)
+    if loops is None and dtype in _FLOATS:
+        source = Path(__file__).with_name("numba_loops.py").read_text()
+        source = source.replace("backend.float32", f"backend.{_FLOATS[dtype]}")
+        loops = _LOOPS[dtype.char] = cache.load("loops", source)
+    return loops
 
 
 def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:

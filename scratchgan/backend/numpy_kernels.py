@@ -39,11 +39,6 @@ def to_host(x: Array) -> Array:
     return x
 
 
-def owns_memory(x: Array) -> bool:
-    """Whether ``x`` is the whole of its memory and not a view into another array's."""
-    return x.base is None
-
-
 def memory(x: Array) -> tuple[Array, int]:
     """The array that owns the memory of ``x``, and where in it ``x`` starts, in bytes."""
     owner = x

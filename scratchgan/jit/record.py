@@ -135,7 +135,7 @@ class Recording:
 
 
 _VIEWS = frozenset(("reshape", "permute", "expand", "view"))
-_QUESTIONS = frozenset(("is_contiguous", "owns_memory"))
+_QUESTIONS = frozenset(("is_contiguous",))
 _REFUSED = {
     "to_host": (
         "reads a value (item(), float(), bool(), numpy(), print)",
