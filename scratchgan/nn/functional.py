@@ -166,16 +166,16 @@ def batch_norm(
                 "and (C,)"
             )
     if training:
-        axes = (0, *range(2, x.ndim))
-        mean = functions.mean(x, axes, keepdims=True)
-        deviations = ops.sub(x, mean)
-        variance = functions.mean(ops.square(deviations), axes, keepdims=True)
         count = x.size // shape[1]
         if count < 2:
             raise ValueError(
                 f"batch_norm: an input of shape {x.shape} has one value for each channel; in "
                 "training there must be more"
             )
+        axes = (0, *range(2, x.ndim))
+        mean = functions.mean(x, axes, keepdims=True)
+        deviations = ops.sub(x, mean)
+        variance = functions.mean(ops.square(deviations), axes, keepdims=True)
         with no_grad():
             _move(running_mean, mean, momentum, 1.0)
             _move(running_var, variance, momentum, count / (count - 1))

@@ -128,10 +128,7 @@ class BatchNorm1d(Module):
                 f"batch_norm: an input of shape {x.shape} has {x.ndim} dimensions; expected "
                 "(N, C) or (N, C, L)"
             )
-        if self.training:
-            with no_grad():
-                self.num_batches_tracked.add_(1)
-        return functional.batch_norm(
+        out = functional.batch_norm(
             x,
             self.running_mean,
             self.running_var,
@@ -141,6 +138,10 @@ class BatchNorm1d(Module):
             self.momentum,
             self.eps,
         )
+        if self.training:
+            with no_grad():
+                self.num_batches_tracked.add_(1)
+        return out
 
     def extra_repr(self) -> str:
         """Size and options."""

@@ -226,7 +226,8 @@ class Module:
                 if tensor.dtype.kind == "f" and tensor.dtype != wanted:
                     tensor.data = tensor.to(wanted).data
                     tensor.version[0] += 1  # a tape that needs the old value must notice
-                    tensor.grad = tensor.grad and tensor.grad.to(wanted)
+                    if tensor.grad is not None:
+                        tensor.grad = tensor.grad.to(wanted)
         return self
 
     def float(self) -> Self:
