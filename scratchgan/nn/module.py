@@ -225,7 +225,7 @@ class Module:
             for _, tensor in _once(self._state()):
                 if tensor.dtype.kind == "f" and tensor.dtype != wanted:
                     tensor.data = tensor.to(wanted).data
-                    tensor.version[0] += 1  # a tape that needs the old value must notice
+                    tensor.mark_changed()
                     if tensor.grad is not None:
                         tensor.grad = tensor.grad.to(wanted)
         return self
