@@ -98,7 +98,14 @@ def _fusable(call: Call) -> np.dtype[np.floating] | None:
     dtype = types.pop()
     if dtype not in _FLOATS or (call.kernel == SUM and call.reads[0].dtype != dtype):
         return None
+    if any(_shifted(x, call.outs[0]) for x in call.reads):
+        return None
     return dtype
+
+
+def _shifted(x: Operand, out: Operand) -> bool:
+    """Whether writing ``out`` changes elements of ``x`` that are read later: ``x -= x[0]``."""
+    return _overlap(x, out) and _spread(x, out.shape) != _spread(out, out.shape)
 
 
 def _put(call: Call, loops: list[Loop]) -> None:

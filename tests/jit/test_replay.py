@@ -316,3 +316,17 @@ def test_indices_that_change_are_read_anew() -> None:
     pick = sg.jit(lambda i: table[i])
     for index in ([0, 1], [4, 4], [2, 0]):
         np.testing.assert_array_equal(pick(sg.tensor(index)).numpy(), table.numpy()[index])
+
+
+def test_a_result_written_over_a_shifted_input() -> None:
+    def step(x: sg.Tensor) -> tuple[sg.Tensor, sg.Tensor]:
+        first_row_gone, shifted = x.clone(), x.clone()
+        first_row_gone.sub_(first_row_gone[0])
+        shifted[1:] = shifted[:-1]
+        return first_row_gone, shifted
+
+    x = data(5, 3)
+    jitted = sg.jit(step)
+    jitted(x)
+    for got, expected in zip(jitted(x), step(x), strict=True):
+        np.testing.assert_array_equal(got.numpy(), expected.numpy())
