@@ -161,11 +161,12 @@ def cos(x: float) -> float:
     return math.cos(x)
 
 
-# At x = 0 or y = 0 the plain formulas give 0 * inf; the limit is 0, as in PyTorch.
+# At x = 0 the plain formulas give 0 * inf; the limit is 0, as in PyTorch.
 def _pow_vjp_x(g: Any, x: Any, y: Any) -> Any:
     if isinstance(y, int | float):
         return mul(g, mul(y, pow(x, y - 1.0))) if y else mul(g, 0.0)
-    return where(eq(y, 0), 0.0, mul(g, mul(y, pow(x, sub(y, 1.0)))))
+    base = where(mul(eq(x, 0), eq(y, 0)), 1.0, x)
+    return mul(g, mul(y, pow(base, sub(y, 1.0))))
 
 
 def _pow_vjp_y(g: Any, x: Any, y: Any, out: Any) -> Any:
