@@ -229,7 +229,10 @@ def _getter(function: Vjp) -> Arguments:
     names = _parameters(function)
     if len(names) > 1:
         return itemgetter(*names)
-    return lambda values: tuple([values[name] for name in names])
+    if not names:
+        return lambda values: ()
+    (name,) = names
+    return lambda values: (values[name],)
 
 
 def primitive(
