@@ -76,23 +76,6 @@ def test_a_tape_notices_that_a_step_was_made(kind, options):
         loss.backward()
 
 
-@kinds
-def test_training_finds_the_solution(kind, options):
-    # Least squares with a known answer, at a rate that falls, and without the weight decay.
-    rng = np.random.default_rng(0)
-    x, answer = rng.normal(size=(64, 3)), np.array([[1.0, -2.0, 0.5]])
-    layer = nn.Linear(3, 1).double()
-    optimizer = kind(layer.parameters(), **{**options, "lr": 0.05, "weight_decay": 0.0})
-    x, y = sg.tensor(x), sg.tensor(x @ answer.T + 3)
-    for _ in range(1500):
-        optimizer.zero_grad()
-        nn.functional.mse_loss(layer(x), y).backward()
-        optimizer.step()
-        optimizer.param_groups[0]["lr"] *= 0.995
-    np.testing.assert_allclose(layer.weight.detach(), answer, atol=1e-4)
-    np.testing.assert_allclose(layer.bias.detach(), [3], atol=1e-4)
-
-
 def test_the_first_step_of_adam_is_the_learning_rate():
     # Kingma & Ba, section 2.1: |step| is lr where the gradient is the first and eps is small.
     parameter = nn.Parameter(np.zeros(3))
