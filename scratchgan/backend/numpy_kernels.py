@@ -29,6 +29,11 @@ def fill(value: float, *, out: Array) -> None:
     out.fill(value)
 
 
+def arange(*, out: Array) -> None:
+    """``out = [0, 1, 2, ...]``, of one dimension."""
+    out[:] = np.arange(out.size)
+
+
 def from_host(value: ArrayLike, dtype: DTypeLike | None = None) -> Array:
     """An array of this backend that holds a copy of ``value``."""
     return np.array(value, dtype)
