@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from scratchgan import functions, ops, random
+from scratchgan import dtypes, functions, ops, random
 from scratchgan.autograd import Taped, no_grad
 from scratchgan.backend import kernels_for
 from scratchgan.functions import softmax
@@ -322,9 +322,10 @@ def _class_loss(name: str, log_probabilities: Tensor, target: Tensor, reduction:
     if target.dtype.kind not in "iu":
         raise TypeError(f"{name}: classes are integers, not {target.dtype}")
     kernels = kernels_for[type(log_probabilities.data)]
-    rows = constant(kernels.from_host(range(target.shape[0])))
+    rows = kernels.empty(target.shape, dtypes.int64)
+    kernels.arange(out=rows)
     try:
-        chosen = ops.gather(log_probabilities, rows, target, template=("array", "array"))
+        chosen = ops.gather(log_probabilities, constant(rows), target, template=("array", "array"))
     except IndexError as error:
         raise IndexError(f"{name}: there is no such class: {error}") from error
     return _REDUCTIONS[reduction](ops.neg(chosen))
