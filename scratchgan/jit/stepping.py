@@ -140,6 +140,8 @@ class Jitted(Generic[P, R]):
         results: list[Any] = []
         _map(lambda tensor: results.append(recording.operand(tensor.data)), result)
         recording.finish()
+        # What was made inside and is gone by now cannot change.
+        guards = [guard for guard in guards if guard[0]() is not None]
         _hand_over(buffers, tensors)
         outcome: R = _map(_copied, result)
         program = Program(make_plan(recording, fuses=backend.name in CODE), backend, notes.live)
