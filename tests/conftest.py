@@ -2,6 +2,7 @@
 
 import os
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,3 +47,23 @@ def tiny_mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         content = rng.integers(0, 256 if len(shape) == 3 else 10, shape, np.uint8).tobytes()
         (folder / f"train-{name}-ubyte").write_bytes(header + content)
     return folder
+
+
+SUMMARY = pytest.StashKey[Counter[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SUMMARY] = Counter()
+
+
+@pytest.fixture(scope="session")
+def summary(request: pytest.FixtureRequest) -> Counter[str]:
+    """Counts to show at the end of the run."""
+    return request.config.stash[SUMMARY]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for name, count in config.stash[SUMMARY].items():
+        terminalreporter.write_line(f"{name}: {count}")

@@ -1,8 +1,8 @@
 """Random tensors for primitives: shapes, values in a domain, memory layouts.
 
-Everything is a function of a seed and a scale. Hypothesis draws these two
-(:mod:`scratchgan.testing.strategies`), and shrinks a failure to a small scale; drawing each number
-by itself it would spend most examples on zeros and repetitions.
+Everything is a function of a seed and a scale, also where Hypothesis draws it
+(:mod:`scratchgan.testing.strategies`): drawing each number by itself, Hypothesis would spend most
+examples on zeros and repetitions.
 """
 
 import math
@@ -62,7 +62,7 @@ class Choices:
 
     def size(self, low: int = 0) -> int:
         """The size of a dimension, 0 only at times."""
-        return low if low == 0 and self.chance(0.1) else self.integer(1, max(1, self.scale))
+        return low if low == 0 and self.chance(0.05) else self.integer(1, max(1, self.scale))
 
 
 # --- Shapes ---------------------------------------------------------------------------
@@ -70,7 +70,8 @@ class Choices:
 
 def shape(choices: Choices, min_dims: int = 0, min_size: int = 0) -> Shape:
     """A shape of up to three dimensions."""
-    dims = choices.integer(min_dims, max(min_dims, choices.scale))
+    most = max(min_dims, choices.scale)
+    dims = choices.integer(min_dims if choices.chance(0.2) else min(1, most), most)
     return tuple(choices.size(min_size) for _ in range(dims))
 
 
@@ -79,8 +80,11 @@ def broadcastable(choices: Choices, count: int) -> list[Shape]:
     whole = shape(choices)
     shapes = []
     for _ in range(count):
-        kept = whole[choices.integer(0, len(whole)) if choices.chance(0.4) else 0 :]
-        shapes.append(tuple(1 if choices.chance(0.3) else n for n in kept))
+        if choices.chance(0.5):
+            shapes.append(whole)
+        else:
+            kept = whole[choices.integer(0, len(whole)) :]
+            shapes.append(tuple(1 if choices.chance(0.4) else n for n in kept))
     return shapes
 
 

@@ -130,7 +130,7 @@ def _condition(choices: Choices) -> Sample:
 
 
 def _power(choices: Choices) -> Sample:
-    kind = choices.integer(0, 3)
+    kind = choices.one_of((0, 0, 0, 1, 2, 3))
     first, second = broadcastable(choices, 2)
     if kind == 1:
         return Sample((tensor(choices, first, POSITIVE), number(choices, REAL)), {})

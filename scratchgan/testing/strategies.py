@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from scratchgan import dtypes
@@ -105,23 +104,3 @@ def graphs(most_steps: int = 30) -> st.SearchStrategy[Graph]:
     """Whole computation graphs over the registry."""
     counts = st.integers(1, most_steps)
     return counts.flatmap(lambda count: drawn(lambda choice: random_graph(choice, count)))
-
-
-def for_each_sample(sampler: Sampler, check: Callable[[Sample], None]) -> None:
-    """Run ``check`` on as many samples as the current Hypothesis profile asks for.
-
-    What fails is shrunk, and raised as ``check`` raised it.
-    """
-
-    @settings(
-        deadline=None,
-        database=None,
-        report_multiple_bugs=False,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(samples(sampler))
-    def holds(sample: Sample) -> None:
-        check(sample)
-
-    holds()

@@ -51,14 +51,15 @@ def test_the_report_on_a_wrong_vjp_is_the_one_that_the_documentation_shows():
 DOCUMENTED = check_primitive.__doc__.partition("This raises::")[2].partition("Args:")[0].rstrip()
 
 
-def test_hypothesis_shrinks_the_sample():
+def test_small_samples_come_first():
     @sg.elementwise(x=lambda g, x: ops.where(ops.gt(x, 1.5), 0.0, g))
     def wrong_beyond(x):
         return x + 1
 
     with pytest.raises(GradcheckError) as caught:
         check_primitive(wrong_beyond)
-    assert re.search(r"called with x = tensor\(?\[?\[?1\.[5-9]\d*", notes(caught.value))
+    at = re.search(r"called with x = tensor\(([^,]*)", notes(caught.value))
+    assert float(at[1]) > 1.5  # one number, and no more
 
 
 def test_domains_keep_the_inputs_away_from_poles():
