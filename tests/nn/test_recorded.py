@@ -62,7 +62,7 @@ def test_a_recorded_step_is_the_eager_step(loss, kind, options):
     replayed, replayed_state = trained(loss, kind, options, jit)
 
     assert len(set(eager)) == STEPS
-    np.testing.assert_allclose(replayed, eager, rtol=1e-12)
+    np.testing.assert_allclose(replayed, eager, rtol=1e-10)
     assert list(state) == list(replayed_state)
     for name, expected in state.items():
-        np.testing.assert_allclose(replayed_state[name], expected, rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(replayed_state[name], expected, rtol=1e-9, atol=1e-11)
