@@ -131,6 +131,47 @@ def generate(
 
 
 @app.command()
+def gradcheck(
+    primitive: Annotated[
+        str | None, typer.Argument(help="Its name.", show_default="all of them")
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="What computes: numba or numpy.", show_default="numba"),
+    ] = None,
+    order: Annotated[int, typer.Option(help="Of the derivatives.", min=1, max=2)] = 1,
+) -> None:
+    """Hold derivatives of primitives against differences; exit 1 where one is wrong."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from scratchgan.backend import get_backend, set_backend
+    from scratchgan.testing.report import verdicts
+    from scratchgan.testing.samplers import SAMPLERS
+
+    if backend is not None:
+        set_backend(backend)
+    if primitive is not None and primitive not in SAMPLERS:
+        raise typer.BadParameter(
+            f"no primitive is named {primitive!r}; there are {', '.join(SAMPLERS)}"
+        )
+    table = Table("primitive", title=f"Derivatives of order {order}, backend {get_backend()}")
+    table.caption = "largest errors, relative to 1 or the derivative if it is larger"
+    for witness in ("by differences", "by complex steps"):
+        table.add_column(witness, justify="right")
+    table.add_column("verdict")
+    fails = False
+    for verdict in verdicts([primitive] if primitive else [], order):
+        errors = [f"{e:.1e}" if e is not None else "-" for e in verdict.errors]
+        word = "passes" if verdict.passes else "FAILS"
+        table.add_row(verdict.primitive, *errors, word if verdict.errors[0] is not None else "-")
+        fails |= not verdict.passes
+    Console().print(table)
+    if fails:
+        raise typer.Exit(1)
+
+
+@app.command()
 def info() -> None:
     """Show versions, backends, BLAS, data and cache."""
     import platform

@@ -82,7 +82,7 @@ def check_primitive(
 
 def check_sample(primitive: Primitive, sample: Sample, is_analytic: bool = False) -> None:
     """:func:`check_primitive` on one sample."""
-    call = _Call(primitive, sample)
+    call = Call(primitive, sample)
     checks = [*_ALWAYS]
     if call.is_differentiable:
         checks += _DIFFERENTIABLE
@@ -96,7 +96,7 @@ def check_sample(primitive: Primitive, sample: Sample, is_analytic: bool = False
         raise
 
 
-class _Call:
+class Call:
     """A primitive and a sample of its inputs."""
 
     def __init__(self, primitive: Primitive, sample: Sample) -> None:
@@ -157,7 +157,7 @@ def _flat(tensors: list[Tensor]) -> Array:
     return np.concatenate([np.ravel(x.numpy(force=True)) for x in tensors])
 
 
-def _require_close(call: _Call, what: str, a: Array, b: Array, tolerance: float) -> None:
+def _require_close(call: Call, what: str, a: Array, b: Array, tolerance: float) -> None:
     if a.shape != b.shape:
         raise PrimitiveError(f"{call.name}: {what}: the shapes are {a.shape} and {b.shape}")
     x, y = a.astype(np.float64), b.astype(np.float64)
@@ -170,7 +170,7 @@ def _require_close(call: _Call, what: str, a: Array, b: Array, tolerance: float)
 # --- What holds for all ---------------------------------------------------------------
 
 
-def _inputs_stay(call: _Call) -> None:
+def _inputs_stay(call: Call) -> None:
     """Neither forward nor backward writes into the inputs, or into what lies between them."""
     inputs = call.leaves()
     arrays = [x.data for x in inputs if isinstance(x, Tensor)]
@@ -190,7 +190,7 @@ def _inputs_stay(call: _Call) -> None:
         )
 
 
-def _shapes_and_types(call: _Call) -> None:
+def _shapes_and_types(call: Call) -> None:
     """Results are of the type that the inputs promote to, gradients of their inputs' types."""
     is_elementwise = call.name in DEFINITIONS
     for types in ((np.float64,), (np.float32,), (np.float32, np.float64)):
@@ -215,7 +215,7 @@ def _shapes_and_types(call: _Call) -> None:
                 )
 
 
-def _backends_agree(call: _Call) -> None:
+def _backends_agree(call: Call) -> None:
     for dtype, tolerance in AGREEMENT.items():
         found = []
         for backend in CPU_BACKENDS:
@@ -231,19 +231,19 @@ def _backends_agree(call: _Call) -> None:
             _require_close(call, what, a.numpy(force=True), b.numpy(force=True), tolerance)
 
 
-def _first_order(call: _Call) -> None:
+def _first_order(call: Call) -> None:
     gradcheck(call.function, call.leaves())
 
 
-def _second_order(call: _Call) -> None:
+def _second_order(call: Call) -> None:
     gradgradcheck(call.function, call.leaves())
 
 
-def _complex_steps(call: _Call) -> None:
+def _complex_steps(call: Call) -> None:
     complex_step_check(call.function, call.leaves())
 
 
-def _same_with_create_graph(call: _Call) -> None:
+def _same_with_create_graph(call: Call) -> None:
     """A way back that is recorded gives the gradients of one that is not."""
     plain, recorded = (
         _flat(call.gradients(call.leaves(), call.seed(), mode)) for mode in (False, True)
@@ -252,7 +252,7 @@ def _same_with_create_graph(call: _Call) -> None:
     _require_close(call, what, plain, recorded, 1e-13)
 
 
-def _linear_vjp(call: _Call) -> None:
+def _linear_vjp(call: Call) -> None:
     """A VJP is linear in the output's gradient (Griewank & Walther 2008, section 3.2)."""
     g, h = call.seed(0), call.seed(1)
     of_g, of_h, of_both = (
@@ -262,7 +262,7 @@ def _linear_vjp(call: _Call) -> None:
     _require_close(call, what, of_both, 0.7 * of_g - 1.3 * of_h, 1e-12)
 
 
-def _symmetric_hessian(call: _Call) -> None:
+def _symmetric_hessian(call: Call) -> None:
     """``v . H w`` is ``w . H v`` for the Hessian H of a weighted sum of the outputs."""
     random = np.random.default_rng(1)
     leaves = call.leaves()

@@ -98,7 +98,8 @@ def _compared(fn: Function, inputs: tuple[Any, ...], witness: Witness) -> Compar
         agree = (difference <= allowed) | (analytical == found.central)
         compared += analytical.size
         scaled = difference / np.maximum(1, np.abs(found.central))
-        error = max(error, *np.where(agree & ~np.isfinite(scaled), 0, scaled), 0.0)
+        scaled = np.where(analytical == found.central, 0, scaled)  # also where both are infinite
+        error = max(error, float(np.max(scaled, initial=0)))
         for column in np.flatnonzero(~agree | found.is_kink).tolist():
             output, output_index = taped.output_at(column) if index is not None else (0, None)
             entry = Entry(

@@ -99,7 +99,7 @@ def gradgradcheck(
         GradcheckError, KinkError, ValueError: As :func:`gradcheck`.
     """
     inputs = as_tuple(inputs)
-    seeds = as_tuple(grad_outputs) if grad_outputs is not None else _random_seeds(fn, inputs)
+    seeds = as_tuple(grad_outputs) if grad_outputs is not None else random_seeds(fn, inputs)
     gradients = gradient_function(fn, len(inputs))
     outputs = [f"the gradient of output {k}" for k in range(len(seeds))]
     witness = Witness("directional differences" if fast_mode else "differences", eps, atol, rtol)
@@ -143,7 +143,7 @@ def complex_step_check(
     )
 
 
-def _random_seeds(fn: Function, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
+def random_seeds(fn: Function, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
     """A random gradient for each output, away from 0, where a second derivative would hide."""
     random = np.random.default_rng(0)
     outputs = [y for y in as_tuple(fn(*inputs)) if y.requires_grad]

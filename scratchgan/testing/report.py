@@ -1,0 +1,68 @@
+"""The largest error of each primitive's derivatives: what ``scratchgan gradcheck`` shows."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from scratchgan.primitive import REGISTRY
+from scratchgan.testing.check import Call
+from scratchgan.testing.choices import Choices
+from scratchgan.testing.comparison import Comparison, Witness, compare, gradient_function
+from scratchgan.testing.complex_step import STEP
+from scratchgan.testing.gradcheck import random_seeds
+from scratchgan.testing.samplers import SAMPLERS
+
+DIFFERENCES = Witness("differences", eps=1e-6, atol=1e-5, rtol=1e-3)
+COMPLEX_STEPS = Witness("complex steps", eps=STEP, atol=1e-12, rtol=1e-12)
+
+
+class Verdict(NamedTuple):
+    """How far a primitive's derivatives lie from those of the witnesses.
+
+    Attributes:
+        primitive: Its name.
+        errors: The largest ``|tape - witness| / max(1, |witness|)``, first with differences as the
+            witness, then with complex steps. None where a primitive has no derivative, is not
+            analytic, or the derivatives are second ones, which complex steps do not give.
+        passes: Whether all of them agree within the tolerances.
+    """
+
+    primitive: str
+    errors: tuple[float | None, float | None]
+    passes: bool
+
+
+def verdicts(names: Sequence[str] = (), order: int = 1, examples: int = 40) -> Iterator[Verdict]:
+    """Check first or second derivatives of primitives, on the backend in force.
+
+    Args:
+        names: Which primitives; all that have a sampler if empty.
+        order: 1 or 2.
+        examples: How many inputs to draw for each.
+
+    Raises:
+        KeyError: There is no such primitive.
+    """
+    for name in names or SAMPLERS:
+        row = SAMPLERS[name]
+        calls = [Call(REGISTRY[name], row.sampler(Choices(seed))) for seed in range(examples)]
+        calls = [call for call in calls if call.is_differentiable]
+        witnesses = [DIFFERENCES]
+        if order == 1 and row.is_analytic:
+            witnesses.append(COMPLEX_STEPS)
+        if not (calls and REGISTRY[name].vjps):
+            witnesses = []
+        errors: list[float | None] = [None, None]
+        passes = True
+        for place, witness in enumerate(witnesses):
+            found = [_compared(call, order, witness) for call in calls]
+            errors[place] = max(comparison.error for comparison in found)
+            passes &= not any(comparison.wrong or comparison.kinks for comparison in found)
+        yield Verdict(name, (errors[0], errors[1]), passes)
+
+
+def _compared(call: Call, order: int, witness: Witness) -> Comparison:
+    inputs = call.leaves()
+    if order == 1:
+        return compare(call.function, inputs, witness)
+    seeds = random_seeds(call.function, inputs)
+    return compare(gradient_function(call.function, len(inputs)), (*inputs, *seeds), witness)
