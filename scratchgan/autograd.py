@@ -15,7 +15,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import ContextDecorator
+from contextlib import AbstractContextManager, ContextDecorator
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -452,6 +452,23 @@ def _hooked(hooks: dict[int, Hook] | None, gradient: Any) -> Any:
         if changed is not None:
             gradient = changed
     return gradient
+
+
+def detect_anomaly() -> AbstractContextManager[None]:
+    """Context that stops where a nan or an inf first appears.
+
+    Every result of a primitive in this thread is looked at, and every gradient of one that ran
+    within the context. An inf among the inputs may stay one (a mask of ``-inf``, say); a nan is
+    always an error. Reading all these values is slow, and a step that is recorded by
+    :func:`scratchgan.jit` refuses to be read: this is for looking for a fault.
+
+    Raises:
+        AnomalyError: A nan or an inf appeared. The message names the primitive and the line of
+            the user's code that called it, also where it appears only in the backward.
+    """
+    from scratchgan import anomaly  # it watches primitives, which are made of nodes
+
+    return anomaly.detect_anomaly()
 
 
 # --- Watching gradients as they pass --------------------------------------------------
