@@ -121,7 +121,7 @@ def ones_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
 def full_like(x: Tensor, value: float, dtype: DTypeLike | None = None) -> Tensor:
     """A tensor of the shape and type of ``x`` with every element ``value``."""
     kernels = kernels_for[type(x.data)]
-    out = kernels.empty(x.shape, dtype or x.dtype)
+    out = kernels.empty(x.shape, dtype or x.dtype, like=x.data)
     kernels.fill(value, out=out)
     return Tensor(out)
 

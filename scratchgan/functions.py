@@ -67,7 +67,7 @@ def argmax(x: "Tensor", axis: int | None = None) -> "Tensor":
         x, axis = flatten(x), 0
     axis = ops._axes("argmax", axis, x.ndim)[0]
     kernels = kernels_for[type(x.data)]
-    out = kernels.empty(x.shape[:axis] + x.shape[axis + 1 :], dtypes.int64)
+    out = kernels.empty(x.shape[:axis] + x.shape[axis + 1 :], dtypes.int64, like=x.data)
     kernels.argmax(x.data, axis=axis, out=out)
     index: Tensor = constant(out)
     return index

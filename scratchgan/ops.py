@@ -349,7 +349,7 @@ def binary_cross_entropy_with_logits(x: float, target: float) -> float:
 def cast(x: Array, *, dtype: DType) -> Array:
     """A copy of ``x`` with elements of type ``dtype``; the tape casts the gradient back."""
     kernels = kernels_for[type(x)]
-    out = kernels.empty(x.shape, dtype)
+    out = kernels.empty(x.shape, dtype, like=x)
     kernels.copy(x, out=out)
     return out
 
@@ -358,7 +358,7 @@ def cast(x: Array, *, dtype: DType) -> Array:
 def clone(x: Array) -> Array:
     """A contiguous copy of ``x``."""
     kernels = kernels_for[type(x)]
-    out = kernels.empty(x.shape, x.dtype)
+    out = kernels.empty(x.shape, x.dtype, like=x)
     kernels.copy(x, out=out)
     return out
 
@@ -403,7 +403,7 @@ def view(x: Array, *, index: Index) -> Array:
 def scatter(x: Array, *, shape: tuple[int, ...], index: Index) -> Array:
     """Zeros of ``shape``, but for ``x`` at ``index``: the transpose of :func:`view`."""
     kernels = kernels_for[type(x)]
-    out = kernels.empty(shape, x.dtype)
+    out = kernels.empty(shape, x.dtype, like=x)
     kernels.scatter(x, index=index, out=out)
     return out
 
@@ -422,7 +422,7 @@ def gather(x: Array, *indices: Array, template: Index) -> Array:
 def scatter_add(x: Array, *indices: Array, shape: tuple[int, ...], template: Index) -> Array:
     """Zeros of ``shape``, to which ``x`` is added at the index: the transpose of :func:`gather`."""
     kernels = kernels_for[type(x)]
-    out = kernels.empty(shape, x.dtype)
+    out = kernels.empty(shape, x.dtype, like=x)
     kernels.scatter_add(x, *indices, template=template, out=out)
     return out
 
@@ -446,7 +446,7 @@ def concatenate(*tensors: Array, axis: int = 0) -> Array:
     length = builtins.sum(x.shape[axis] for x in tensors)
     shape = (*first.shape[:axis], length, *first.shape[axis + 1 :])
     kernels = kernels_for[type(first)]
-    out = kernels.empty(shape, dtypes.promote(tensors))
+    out = kernels.empty(shape, dtypes.promote(tensors), like=first)
     kernels.concatenate(*tensors, axis=axis, out=out)
     return out
 
@@ -520,7 +520,8 @@ def _reduced(name: str, x: Array, axis: Axis, keepdims: bool) -> Array:
         raise ValueError(f"{name}: no elements to reduce over axis {axis} of shape {x.shape}")
     counts = name == "sum" and x.dtype.kind in "bu"
     kernels = kernels_for[type(x)]
-    out = kernels.empty(_shrunk(x.shape, axes, keepdims), dtypes.int64 if counts else x.dtype)
+    dtype = dtypes.int64 if counts else x.dtype
+    out = kernels.empty(_shrunk(x.shape, axes, keepdims), dtype, like=x)
     getattr(kernels, name)(x, axis=axes, keepdims=keepdims, out=out)
     return out
 
@@ -540,7 +541,7 @@ def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """``x - log(sum(exp(x)))`` along ``axis``; never overflows."""
     _axes("log_softmax", axis, x.ndim)
     kernels = kernels_for[type(x)]
-    out = kernels.empty(x.shape, x.dtype)
+    out = kernels.empty(x.shape, x.dtype, like=x)
     kernels.log_softmax(x, axis=axis, out=out)
     return out
 
@@ -575,7 +576,7 @@ def matmul(x: Array, y: Array) -> Array:
             ) from error
     dtype = x.dtype if x.dtype is y.dtype else dtypes.promote((x, y))
     kernels = kernels_for[type(x)]
-    out = kernels.empty(shape, dtype)
+    out = kernels.empty(shape, dtype, like=x)
     kernels.matmul(x, y, out=out)
     return out
 
@@ -596,7 +597,8 @@ def _linear_backward(g: Any, out: Any, activation: str) -> tuple[Any, Any]:
         before = ACTIVATION_BACKWARD[activation](g, out)
         return before, sum(before, axis=0)
     kernels = kernels_for[type(g.data)]
-    before, bias = kernels.empty(g.shape, g.dtype), kernels.empty(g.shape[1:], g.dtype)
+    before = kernels.empty(g.shape, g.dtype, like=g.data)
+    bias = kernels.empty(g.shape[1:], g.dtype, like=g.data)
     kernels.linear_backward(g.data, out.data, activation=activation, out=(before, bias))
     return constant(before), constant(bias)
 
@@ -636,6 +638,6 @@ def linear(x: Array, weight: Array, bias: Array, *, activation: str = "none") ->
     if weight.dtype is not dtype or bias.dtype is not dtype:
         dtype = dtypes.promote((x, weight, bias))
     kernels = kernels_for[type(x)]
-    out = kernels.empty((x.shape[0], weight.shape[0]), dtype)
+    out = kernels.empty((x.shape[0], weight.shape[0]), dtype, like=x)
     kernels.linear(x, weight, bias, activation=activation, out=out)
     return out

@@ -194,7 +194,8 @@ def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 def _count(parameter: Tensor) -> Tensor:
     """A step count where the parameter lies, at 0."""
-    return Tensor(kernels_for[type(parameter.data)].from_host(0, dtypes.int64))
+    kernels = kernels_for[type(parameter.data)]
+    return Tensor(kernels.from_host(0, dtypes.int64, like=parameter.data))
 
 
 class SGD(Optimizer):

@@ -275,7 +275,7 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
             elif dtype.kind in "biu" and definition.is_real:
                 dtype = dtypes.get_default_dtype()
             kernels = kernels_for[type(array)]
-            out = kernels.empty(shape, dtype)
+            out = kernels.empty(shape, dtype, like=array)
             getattr(kernels, name)(*inputs, out=out, **scalars)
             return out
 

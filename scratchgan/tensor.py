@@ -174,7 +174,7 @@ class Tensor(Taped):
     def ones_like(self) -> "Tensor":
         """Ones of this shape and type."""
         kernels = kernels_for[type(self.data)]
-        out = kernels.empty(self.data.shape, self.data.dtype)
+        out = kernels.empty(self.data.shape, self.data.dtype, like=self.data)
         kernels.fill(1, out=out)
         return Tensor(out)
 

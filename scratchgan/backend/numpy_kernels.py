@@ -21,6 +21,7 @@ Axis = tuple[int, ...]
 
 # --- Making arrays, and reading them back ----------------------------------------------
 
+#: An uninitialized array; ``like=x`` puts it where ``x`` lies, which matters for graphics cards.
 empty = np.empty
 
 
@@ -34,14 +35,20 @@ def arange(*, out: Array) -> None:
     out[:] = np.arange(out.size)
 
 
-def from_host(value: ArrayLike, dtype: DTypeLike | None = None) -> Array:
-    """An array of this backend that holds a copy of ``value``."""
+def from_host(
+    value: ArrayLike, dtype: DTypeLike | None = None, *, like: Array | None = None
+) -> Array:
+    """An array of this backend that holds a copy of ``value``, where ``like`` lies."""
     return np.array(value, dtype)
 
 
 def to_host(x: Array) -> Array:
     """``x`` as a NumPy array, sharing memory where that is possible."""
     return x
+
+
+def wait() -> None:
+    """Return when all is computed; at once, since these kernels compute while they are called."""
 
 
 def memory(x: Array) -> tuple[Array, int]:
@@ -52,7 +59,7 @@ def memory(x: Array) -> tuple[Array, int]:
     return owner, x.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
 
 
-def allocate(nbytes: int) -> Array:
+def allocate(nbytes: int, *, like: Array | None = None) -> Array:
     """``nbytes`` bytes of memory that begin at a multiple of 64, a line of the cache."""
     memory = np.zeros(nbytes + 64, np.uint8)
     start = -memory.__array_interface__["data"][0] % 64
@@ -190,7 +197,7 @@ def view(x: Array, *, index: Index) -> Array:
 # --- Indexing by arrays ---------------------------------------------------------------
 
 
-def _filled_in(template: Index, indices: Sequence[Array]) -> Index:
+def filled_in(template: Index, indices: Sequence[Array]) -> Index:
     """The index ``template`` with each :data:`ARRAY` in it replaced by the next of ``indices``."""
     arrays = iter(indices)
     return tuple(next(arrays) if part is ARRAY else part for part in template)
@@ -207,7 +214,7 @@ def nonzero(x: Array) -> tuple[Array, ...]:
 
 def gather(x: Array, *indices: Array, template: Index, out: Array | None = None) -> Array:
     """``x[template]`` with ``indices`` in their places; a new array where no ``out`` is given."""
-    taken = x[_filled_in(template, indices)]
+    taken = x[filled_in(template, indices)]
     if out is None:
         return np.asarray(taken)
     out[...] = taken
@@ -223,12 +230,12 @@ def scatter(x: Array, *, index: Index, out: Array) -> None:
 def scatter_add(x: Array, *indices: Array, template: Index, out: Array) -> None:
     """Zeros, to which ``x`` is added at ``template``: elements that are named twice add up."""
     out.fill(0)
-    np.add.at(out, _filled_in(template, indices), x)
+    np.add.at(out, filled_in(template, indices), x)
 
 
 def put(x: Array, *indices: Array, template: Index, out: Array) -> None:
     """``out[template] = x``; what the index leaves out keeps its value."""
-    out[_filled_in(template, indices)] = x
+    out[filled_in(template, indices)] = x
 
 
 def concatenate(*arrays: Array, axis: int, out: Array) -> None:

@@ -3,14 +3,15 @@
 A definition is an ordinary Python function of numbers: assignments of expressions, then a
 ``return``. It is never called. Each backend translates its syntax tree into what it runs:
 array expressions for NumPy (:func:`as_numpy`), a typed loop body for Numba (:func:`as_numba`),
-a device function for CUDA. The language is small on purpose: arithmetic, comparisons, ``and``,
-``or``, ``not``, ``a if condition else b``, :data:`FUNCTIONS`, and calls of other definitions.
+a device function for CUDA (:func:`as_cuda`). The language is small on purpose: arithmetic,
+comparisons, ``and``, ``or``, ``not``, ``a if condition else b``, :data:`FUNCTIONS`, and calls of
+other definitions.
 """
 
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -215,3 +216,112 @@ def as_numba(definition: Definition) -> str:
     return f"@njit\ndef {definition.name}({parameters}):\n" + textwrap.indent(
         "\n".join(lines), "    "
     )
+
+
+# --- CUDA -----------------------------------------------------------------------------
+
+_C_OPERATORS: dict[type[ast.AST], str] = {
+    **{ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"},
+    **{ast.USub: "-", ast.UAdd: "+", ast.Not: "!", ast.And: "&&", ast.Or: "||"},
+    **{ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="},
+}
+
+# Names that Python allows and C++ does not.
+_C_WORDS = """
+    alignas alignof asm auto bool case catch char const constexpr decltype default delete do double
+    enum explicit export extern false float friend goto inline int long mutable namespace new
+    noexcept nullptr operator private protected public real register short signed sizeof static
+    struct switch template this throw true typedef typeid typename union unsigned using virtual
+    void volatile
+"""
+_TAKEN_IN_C = frozenset(_C_WORDS.split())
+
+
+def as_cuda(definition: Definition, real: str) -> str:
+    """Source of a device function ``real name(real, ...)`` for the namespace of definitions.
+
+    Args:
+        definition: What it computes.
+        real: The C type of the arithmetic: ``"float"``, ``"double"``, or ``"long long"`` for
+            integers. Numbers become literals of this type, since a bare one would promote.
+
+    Raises:
+        DefinitionError: It uses an operator that CUDA does not have.
+    """
+    declared = {*definition.inputs, *definition.scalars}
+    parameters = [f"{real} {c_name(name)}" for name in (*definition.inputs, *definition.scalars)]
+    lines = []
+    for statement in definition.body:
+        if isinstance(statement, ast.Return):
+            assert statement.value is not None
+            lines.append(f"return {_c(statement.value, definition, real)};")
+            continue
+        assert isinstance(statement, ast.Assign)
+        value = _c(statement.value, definition, real)
+        for target in statement.targets:
+            name = ast.unparse(target)
+            lines.append(f"{'' if name in declared else real + ' '}{c_name(name)} = {value};")
+            declared.add(name)
+    head = f"__device__ {real} {c_name(definition.name)}({', '.join(parameters)})"
+    return f"{head}\n{{\n{textwrap.indent(chr(10).join(lines), '    ')}\n}}"
+
+
+def c_name(name: str) -> str:
+    """What a definition or a parameter is called in C++."""
+    return name + "_" if name in _TAKEN_IN_C else name
+
+
+def _c(node: ast.expr, definition: Definition, real: str) -> str:
+    """An expression in C++, in parentheses where it is not a single term."""
+
+    def c(node: ast.expr) -> str:
+        return _c(node, definition, real)
+
+    match node:
+        case ast.Name(id=name):
+            return c_name(name)
+        case ast.Constant(value=bool() | int() | float() as value):
+            return c_literal(value, real)
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name in DEFINITIONS:
+            return f"{c_name(name)}({', '.join(map(c, arguments))})"
+        case ast.Call(args=arguments):
+            return _c_math(_called_name(node), map(c, arguments), real)
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return f"({c(test)} ? {c(body)} : {c(orelse)})"
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            return _c_math("pow", (c(left), c(right)), real)
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in _C_OPERATORS:
+            return f"({_C_OPERATORS[type(op)]}{c(operand)})"
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _C_OPERATORS:
+            return f"({c(left)} {_C_OPERATORS[type(op)]} {c(right)})"
+        case ast.BoolOp(op=op, values=values):
+            return f"({f' {_C_OPERATORS[type(op)]} '.join(map(c, values))})"
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _C_OPERATORS:
+            return f"({c(left)} {_C_OPERATORS[type(op)]} {c(right)})"
+    raise DefinitionError(
+        f"{definition.name}: {ast.unparse(node)!r} in its scalar definition is not translated to "
+        "CUDA; write it with + - * / **, comparisons of two numbers, and the functions "
+        f"{', '.join(FUNCTIONS)}"
+    )
+
+
+def _c_math(function: str, arguments: Iterable[str], real: str) -> str:
+    """CUDA's function of the mathematical library; ``::`` tells it from a definition's name."""
+    if real == "float":
+        return f"::{function}f({', '.join(arguments)})"
+    if real == "double":
+        return f"::{function}({', '.join(arguments)})"
+    return f"({real})::{function}({', '.join(f'(double){x}' for x in arguments)})"
+
+
+def c_literal(value: float, real: str) -> str:
+    """``value`` as a C++ literal of type ``real``; infinite and nan as the source defines them."""
+    if real == "long long":
+        return str(int(value)) if value == value // 1 else repr(value)
+    with np.errstate(over="ignore"):
+        number = np.float32(value) if real == "float" else np.float64(value)
+    if np.isnan(number):
+        return f"({real})NAN_VALUE"
+    if np.isinf(number):
+        return f"({real}){'-' if number < 0 else ''}INFINITE_VALUE"
+    return str(number) + ("f" if real == "float" else "")

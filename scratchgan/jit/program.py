@@ -82,7 +82,7 @@ class Program:
         return Step(run, item)
 
     def _copy(self, array: Array) -> Array:
-        out = self._backend.empty(array.shape, array.dtype)
+        out = self._backend.empty(array.shape, array.dtype, like=array)
         self._backend.copy(array, out=out)
         return out
 

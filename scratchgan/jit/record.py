@@ -186,8 +186,8 @@ class RecordingBackend(Backend):
         return composite
 
     def _allocating(self, kernel: Callable[..., Array]) -> Callable[..., Array]:
-        def empty(*arguments: Any) -> Array:
-            array = kernel(*arguments)
+        def empty(*arguments: Any, **keywords: Any) -> Array:
+            array = kernel(*arguments, **keywords)
             self._recording.made(array)
             return array
 

@@ -241,7 +241,7 @@ def _buffer(tensor: Tensor) -> Tensor:
             "gradient would end here. Pass its detach(), or do that operation inside"
         )
     kernels = kernels_for[type(tensor.data)]
-    data = kernels.empty(tensor.shape, tensor.dtype)
+    data = kernels.empty(tensor.shape, tensor.dtype, like=tensor.data)
     kernels.copy(tensor.data, out=data)
     return Tensor(data, tensor.requires_grad)
 
@@ -269,6 +269,6 @@ def _detached(tensor: Tensor) -> Tensor:
 
 def _copied(tensor: Tensor) -> Tensor:
     kernels = kernels_for[type(tensor.data)]
-    data = kernels.empty(tensor.shape, tensor.dtype)
+    data = kernels.empty(tensor.shape, tensor.dtype, like=tensor.data)
     kernels.copy(tensor.data, out=data)
     return Tensor(data)

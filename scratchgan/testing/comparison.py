@@ -334,7 +334,7 @@ def _host(x: Tensor) -> Array:
 
 def tensor_like(x: Tensor, values: Array, requires_grad: bool = False) -> Tensor:
     """A tensor of ``values``, on the backend of ``x``."""
-    return Tensor(kernels_for[type(x.data)].from_host(values), requires_grad)
+    return Tensor(kernels_for[type(x.data)].from_host(values, like=x.data), requires_grad)
 
 
 def _flat(tensors: Sequence[Tensor]) -> Array:

@@ -1,0 +1,114 @@
+"""Devices: where an array lies, and what is needed to put one there.
+
+A device has a name: ``"cpu"``, or ``"cuda:0"``, ``"cuda:1"``, ... for the graphics cards. Where
+one is asked for, ``"cuda"`` means the current card.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from scratchgan.backend import Array, Backend, BackendError, kernels_for
+
+CPU = "cpu"
+
+
+def device_of(x: Array) -> str:
+    """The name of the device on which ``x`` lies."""
+    return CPU if isinstance(x, np.ndarray) else f"cuda:{x.device.id}"
+
+
+def different_devices(name: str, arrays: Iterable[Array]) -> TypeError | None:
+    """The error for an operation on arrays of several devices; None where they share one."""
+    devices = list(dict.fromkeys(device_of(x) for x in arrays))
+    if len(devices) < 2:
+        return None
+    return TypeError(
+        f"{name}: its inputs lie on different devices, {' and '.join(devices)}; move one with "
+        f".to({devices[0]!r})"
+    )
+
+
+@contextmanager
+def at(device: str | None) -> Iterator[Backend]:
+    """Within the ``with`` block, the kernels it gives make arrays on ``device`` (None: the CPU).
+
+    Raises:
+        BackendError: There is no such device; the message says why and what to do.
+    """
+    card = card_of(device)
+    if card is None:
+        yield kernels_for[np.ndarray]
+        return
+    import cupy
+
+    with cupy.cuda.Device(card):
+        yield kernels_for[cupy.ndarray]
+
+
+def card_of(device: str | None) -> int | None:
+    """The number of the graphics card that ``device`` names; None for the CPU.
+
+    Raises:
+        BackendError: As :func:`at`.
+    """
+    if device is None or device == CPU:
+        return None
+    kind, colon, number = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if kind != "cuda" or (colon and not number.isdecimal()):
+        raise BackendError(f"there is no device {device!r}; choose 'cpu', 'cuda' or 'cuda:0', ...")
+    fault = cuda_fault()
+    if fault is not None:
+        raise BackendError(f"device {device!r} cannot be used: {fault}")
+    import cupy
+
+    if not colon:
+        return int(cupy.cuda.runtime.getDevice())
+    count = cupy.cuda.runtime.getDeviceCount()
+    if int(number) >= count:
+        cards = ", ".join(f"cuda:{card}" for card in range(count))
+        raise BackendError(f"there is no card {device!r} on this machine; it has {cards}")
+    return int(number)
+
+
+def cuda_fault() -> str | None:
+    """Why no graphics card can be used, as a sentence that says what to do; None if one can."""
+    try:
+        import cupy
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            return f"CuPy cannot be imported ({error}); install it anew"
+        return (
+            "CuPy is not installed; run pip install 'scratchgan[cuda12]', or 'scratchgan[cuda13]' "
+            "if your driver has CUDA 13"
+        )
+    except Exception as error:  # whatever a broken installation raises
+        return f"CuPy cannot be imported ({error}); install it anew"
+    runtime = cupy.cuda.runtime
+    try:
+        if runtime.getDeviceCount() > 0:
+            return None
+    except runtime.CUDARuntimeError as error:
+        if "cudaErrorNoDevice" not in str(error):
+            return _driver_fault(cupy, error)
+    return "there is no NVIDIA graphics card on this machine, or its driver does not see it"
+
+
+def _driver_fault(cupy: Any, error: Exception) -> str:
+    has, needs = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.driver.get_build_version()
+    if has == 0:
+        return (
+            "CuPy is installed, but no NVIDIA driver is; install the driver of your graphics card"
+        )
+    if has // 1000 < needs // 1000:
+        return (
+            f"the NVIDIA driver is too old: it has CUDA {_version(has)}, and CuPy was built for "
+            f"CUDA {_version(needs)}; update the driver, or install the CuPy for CUDA {has // 1000}"
+        )
+    return f"CUDA does not start ({error}); check that nvidia-smi shows the card"
+
+
+def _version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
