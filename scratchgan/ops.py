@@ -339,7 +339,7 @@ def _cross_entropy_curvature(p: Any, target: Any) -> Any:
 )
 def binary_cross_entropy_with_logits(x: float, target: float) -> float:
     """:func:`binary_cross_entropy` of ``sigmoid(x)``; never overflows."""
-    return (0 if x <= 0 else x) - x * target + math.log1p(math.exp(-abs(x)))
+    return (-x * target if x <= 0 else x * (1 - target)) + math.log1p(math.exp(-abs(x)))
 
 
 # --- Other types and copies -----------------------------------------------------------
