@@ -76,6 +76,9 @@ def train(
         str | None,
         typer.Option(help="What computes: numba or numpy.", show_default="numba"),
     ] = None,
+    jit: Annotated[
+        bool, typer.Option("--jit/--no-jit", help="Record a step once, and replay it.")
+    ] = True,
 ) -> None:
     """Train a GAN on MNIST and write a run folder.
 
@@ -98,6 +101,7 @@ def train(
         lr=lr,
         seed=seed,
         backend=get_backend(),
+        jit=jit,
     )
     images = load_images(config)
     run = Run.create(out or new_folder("mnist" if data is None else data.resolve().name), config)

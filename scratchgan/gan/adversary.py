@@ -28,6 +28,20 @@ class DiscriminatorMove(NamedTuple):
     d_fake: Tensor  #: Mean of D(G(z)).
 
 
+class Moves(NamedTuple):
+    """What came of a step, each a scalar tensor."""
+
+    discriminator_loss: Tensor
+    generator_loss: Tensor
+    d_real: Tensor
+    d_fake: Tensor
+
+    def read(self) -> tuple[float, float, float, float]:
+        """The values, in order; this waits for the device that computes them."""
+        loss_d, loss_g, d_real, d_fake = map(float, self)
+        return loss_d, loss_g, d_real, d_fake
+
+
 class GAN:
     """A generator, a discriminator, and an optimizer for each.
 
@@ -49,6 +63,17 @@ class GAN:
         self.discriminator_optimizer = optim.Adam(self.discriminator.parameters(), lr, BETAS)
         # Kept as a list: to find them anew in every step would take longer than to use them.
         self._discriminator_parameters = list(self.discriminator.parameters())
+
+    def step(self, real: Tensor, d_noise: Tensor, g_noise: Tensor) -> Moves:
+        """One step of the game: D moves, then G.
+
+        Args:
+            real: Images (N, 1, 28, 28).
+            d_noise: (M, latent_dim), for the fakes that D sees.
+            g_noise: (N, latent_dim), for the fakes that G learns from.
+        """
+        loss, d_real, d_fake = self.discriminator_step(real, d_noise)
+        return Moves(loss, self.generator_step(g_noise), d_real, d_fake)
 
     def discriminator_step(self, real: Tensor, noise: Tensor) -> DiscriminatorMove:
         """D learns to tell real images from fakes; G stays as it is.

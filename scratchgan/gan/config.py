@@ -28,6 +28,7 @@ class Config:
         lr: Learning rate of both players, more than 0.
         seed: Of the first weights, the order of the images and the noise, 0 to 2**64 - 1.
         backend: Name of the backend that computes.
+        jit: Whether the steps are recorded once and replayed.
 
     Raises:
         RunError: A setting has the wrong type or is outside its range.
@@ -41,6 +42,7 @@ class Config:
     lr: float = 2e-4
     seed: int = 0
     backend: str = "numba"
+    jit: bool = True
 
     def __post_init__(self) -> None:
         data_is_fine = self.data is None or isinstance(self.data, str)
@@ -56,6 +58,7 @@ class Config:
         self._require("lr", lr_is_fine, "a number above 0")
         self._require_integer("seed", 0, SEEDS - 1)
         self._require("backend", isinstance(self.backend, str), "the name of a backend")
+        self._require("jit", isinstance(self.jit, bool), "true or false")
 
     def _require(self, name: str, is_fine: bool, expected: str) -> None:
         if not is_fine:

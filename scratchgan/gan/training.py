@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from scratchgan.gan.config import Config
 from scratchgan.gan.files import RunError
 from scratchgan.gan.runs import Metrics, Run
 from scratchgan.gan.sampling import Stream, draw, noise
+from scratchgan.jit import jit
 from scratchgan.random import manual_seed
 from scratchgan.tensor import Tensor
 
@@ -64,6 +64,7 @@ def train(run: Run, images: NDArray[np.uint8], watch: Watch = lambda step, metri
     config = run.config
     manual_seed(config.seed)
     gan = GAN(config.latent_dim, config.objective, config.lr)
+    play = jit(gan.step) if config.jit else gan.step
     sample_noise = noise(SAMPLES, config.latent_dim, config.seed, Stream.SAMPLE)
     steps_per_epoch = len(images) // config.batch_size
     rows: list[Metrics] = []
@@ -80,7 +81,7 @@ def train(run: Run, images: NDArray[np.uint8], watch: Watch = lambda step, metri
             for epoch in range(1, config.epochs + 1):
                 for batch in batches(images, config.batch_size, seed=config.seed, epoch=epoch):
                     step += 1
-                    moves = play(gan, from_numpy(batch), config, step)
+                    moves = play(from_numpy(batch), *noises(config, step))
                     metrics = None
                     if step % LOG_EVERY == 0 or step % steps_per_epoch == 0:
                         seconds = time.perf_counter() - start
@@ -97,34 +98,12 @@ def train(run: Run, images: NDArray[np.uint8], watch: Watch = lambda step, metri
     run.save_losses(rows)
 
 
-class Moves(NamedTuple):
-    """What came of a step, each a scalar tensor; see :class:`Metrics`."""
-
-    discriminator_loss: Tensor
-    generator_loss: Tensor
-    d_real: Tensor
-    d_fake: Tensor
-
-    def read(self) -> tuple[float, float, float, float]:
-        """The values, in order; this waits for the device that computes them."""
-        loss_d, loss_g, d_real, d_fake = map(float, self)
-        return loss_d, loss_g, d_real, d_fake
-
-
-def play(gan: GAN, real: Tensor, config: Config, step: int) -> Moves:
-    """One step of the game: D moves, then G, each with fresh noise, decided by (seed, step).
-
-    Args:
-        gan: The players.
-        real: Images (batch_size, 1, 28, 28).
-        config: Of the run.
-        step: From 1 on.
-    """
+def noises(config: Config, step: int) -> tuple[Tensor, Tensor]:
+    """The noise for the moves of D and of G, (batch_size, latent_dim), decided by (seed, step)."""
     shape = (config.batch_size, config.latent_dim)
-    d_noise = noise(*shape, config.seed, Stream.DISCRIMINATOR_STEP, step)
-    g_noise = noise(*shape, config.seed, Stream.GENERATOR_STEP, step)
-    loss, d_real, d_fake = gan.discriminator_step(real, d_noise)
-    return Moves(loss, gan.generator_step(g_noise), d_real, d_fake)
+    streams = (Stream.DISCRIMINATOR_STEP, Stream.GENERATOR_STEP)
+    d_noise, g_noise = (noise(*shape, config.seed, stream, step) for stream in streams)
+    return d_noise, g_noise
 
 
 @contextmanager

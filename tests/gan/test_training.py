@@ -108,6 +108,16 @@ def test_every_setting_matters(whole_run, config, images, tmp_path, change):
     assert all((before[name] != after[name]).any() for name in before)
 
 
+def test_jit_changes_speed_and_not_the_training(config, images, tmp_path):
+    weights = []
+    for jit in (True, False):
+        run = Run.create(tmp_path / str(jit), Config(**{**config.to_dict(), "jit": jit}))
+        train(run, images)
+        weights.append(load_file(run.folder / "generator.safetensors"))
+    for name, replayed in weights[0].items():
+        np.testing.assert_allclose(replayed, weights[1][name], atol=1e-5)
+
+
 def test_every_move_has_noise_of_its_own_and_every_epoch_an_order(
     config, images, tmp_path, monkeypatch
 ):
@@ -125,7 +135,8 @@ def test_every_move_has_noise_of_its_own_and_every_epoch_an_order(
 
     monkeypatch.setattr(GAN, "discriminator_step", watched_d_step)
     monkeypatch.setattr(GAN, "generator_step", watched_g_step)
-    train(Run.create(tmp_path, Config(**{**config.to_dict(), "epochs": 2})), images)
+    eager = Config(**{**config.to_dict(), "epochs": 2, "jit": False})
+    train(Run.create(tmp_path, eager), images)
 
     assert len(np.unique(np.concatenate(noise_seen), axis=0)) == 2 * 2 * 256
     first, second = np.concatenate(real_seen).reshape(2, 256, 784)
@@ -182,6 +193,7 @@ def test_an_interrupted_run_has_everything_until_then(
 
 def test_ctrl_c_cuts_no_step_in_half(config, images, tmp_path, monkeypatch):
     """Pressed while G moves, it leaves what a press after that step leaves."""
+    config = Config(**{**config.to_dict(), "jit": False})
     after = Run.create(tmp_path / "after", config)
     interrupted(after, images, at_step(3, press_ctrl_c))
 
