@@ -394,6 +394,9 @@ def _run(
                 gradient = _hooked(node.hooks, gradient)
             if wanted is not None and node in wanted:
                 gradients[node] = gradient
+            if leading is not None and leading.isdisjoint(node.edges):
+                arriving = []  # nothing wanted lies behind it: it stays as it is
+                continue
             arriving = node.pull_back(gradient, leading)
             if not retain_graph:
                 node.values = None
