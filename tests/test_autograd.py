@@ -1,0 +1,551 @@
+"""The tape: what travels back, what is refused, and what is freed when."""
+
+import gc
+import threading
+import weakref
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scratchgan as sg
+from scratchgan import autograd, ops
+from scratchgan.autograd import TapeError, enable_grad, grad, no_grad, set_grad_enabled
+
+
+def leaf(*values):
+    return sg.tensor(values, "float64", requires_grad=True)
+
+
+# --- Gradients ------------------------------------------------------------------------
+
+
+def test_backward_adds_to_the_leaves():
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    (x * y + x).sum().backward()
+    assert x.grad.tolist() == [4.0, 5.0]
+    assert y.grad.tolist() == [1.0, 2.0]
+    assert (x.grad.dtype, x.grad.requires_grad) == (np.float64, False)
+    (x * 10).sum().backward()
+    assert x.grad.tolist() == [14.0, 15.0]
+
+
+@given(st.integers(1, 40))
+def test_a_tensor_used_again_and_again(n):
+    x = leaf(1.0)
+    y = x
+    for _ in range(n):
+        y = y + y  # 2**n paths, n nodes
+    y.backward()
+    assert x.grad.tolist() == [2.0**n]
+
+
+def test_gradients_arrive_in_the_type_of_the_leaf():
+    x = sg.tensor([1.0, 2.0], "float32", requires_grad=True)
+    y = sg.tensor([3.0, 4.0], "float64", requires_grad=True)
+    z = x * y
+    assert z.dtype == np.float64
+    z.sum().backward()
+    assert (x.grad.dtype, y.grad.dtype) == (np.float32, np.float64)
+
+
+def test_several_starts_with_gradients_of_their_own():
+    x = leaf(1.0, 2.0)
+    y, z = x * 2, x.sum()
+    autograd.backward([y, z], [sg.tensor([1.0, 10.0], "float64"), None])
+    assert x.grad.tolist() == [3.0, 21.0]
+    # One start lies behind the other; each counts.
+    y = x * 2
+    assert grad([y * 3, y], x, [y.ones_like(), y.ones_like()])[0].tolist() == [8.0, 8.0]
+
+
+def test_a_leaf_as_the_start():
+    x = leaf(5.0)
+    x.backward()
+    assert x.grad.tolist() == [1.0]
+    seed = sg.tensor([7.0], "float64")
+    y = leaf(5.0)
+    y.backward(seed)
+    seed.zero_()
+    assert y.grad.tolist() == [7.0]  # the leaf has memory of its own
+
+
+def test_leaves_do_not_share_the_memory_of_their_gradients():
+    x, y, z = leaf(1.0, 2.0), leaf(1.0, 2.0), leaf(3.0)
+    seed = sg.ones(2, dtype="float64")
+    (x + y + z).backward(seed)
+    with no_grad():
+        x.grad.add_(100.0)
+    assert y.grad.tolist() == seed.tolist() == [1.0, 1.0]
+    assert z.grad.tolist() == [2.0]
+    w = leaf(1.0, 2.0)
+    w.sum().backward()  # expanded from one number; it can still be changed
+    w.grad[0] = 5.0
+    assert w.grad.tolist() == [5.0, 1.0]
+
+
+def test_higher_derivatives():
+    x = leaf(0.7)
+    y = sg.sin(x)
+    for k in range(1, 6):
+        (y,) = grad(y, x, create_graph=True)
+        np.testing.assert_allclose(y.numpy(force=True), np.sin(0.7 + k * np.pi / 2), rtol=1e-14)
+    x = leaf(2.0)
+    y = x**5
+    for expected in (80.0, 160.0, 240.0, 240.0, 120.0):
+        (y,) = grad(y, x, create_graph=True)
+        assert y.tolist() == [expected]
+
+
+def test_create_graph_lets_backward_be_differentiated():
+    x = leaf(3.0)
+    (x * x * x).backward(create_graph=True)
+    assert x.grad.requires_grad
+    (x.grad * x).backward()  # d/dx 3x^3 = 9x^2, added to 3x^2
+    assert x.grad.tolist() == [27.0 + 81.0]
+
+
+# --- grad() ---------------------------------------------------------------------------
+
+
+def test_grad_touches_no_grad():
+    x, y = leaf(2.0), leaf(3.0)
+    for_x, for_y = grad(x * y, (x, y))
+    assert (for_x.tolist(), for_y.tolist()) == ([3.0], [2.0])
+    assert x.grad is None and y.grad is None
+
+
+def test_grad_of_what_is_in_the_middle():
+    x = leaf(2.0)
+    y = x * x
+    z = y * y * x
+    assert [g.tolist() for g in grad(z, (y, x), retain_graph=True)] == [[16.0], [80.0]]
+    assert grad(z, (z,), retain_graph=True)[0].tolist() == [1.0]
+    assert grad(z, y)[0].tolist() == [16.0]
+
+
+def test_grad_goes_no_further_than_it_must():
+    x = leaf(2.0)
+    y = x * x
+    z = y * 3
+    grad(z, y)  # frees only what lies between
+    assert grad(y, x)[0].tolist() == [4.0]
+
+
+def test_an_unused_input():
+    x, y = leaf(1.0), leaf(1.0)
+    z = x * 2
+    with pytest.raises(TapeError, match="do not depend on input 1; with allow_unused=True"):
+        grad(z, (x, y))
+    found = grad(x * 2, (x, y), allow_unused=True)
+    assert found[0].tolist() == [2.0]
+    assert found[1] is None
+
+
+def test_what_grad_refuses():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(TapeError, match="input 0 does not require a gradient"):
+        grad(x.sum(), sg.ones(2))
+    with pytest.raises(TapeError, match=r"shape \(2,\) has no single gradient to start from"):
+        (x * 2).backward()
+    with pytest.raises(TapeError, match=r"the gradient's shape \(3,\) is not the tensor's \(2,\)"):
+        (x * 2).backward(sg.ones(3))
+    with pytest.raises(TapeError, match="does not require a gradient"):
+        sg.ones(1).backward()
+    with pytest.raises(TapeError, match="2 gradients were given for 1 tensors"):
+        grad(x.sum(), x, [sg.ones(()), sg.ones(())])
+
+
+def test_integers_have_no_gradient():
+    with pytest.raises(RuntimeError, match="only floating types have gradients, not int64"):
+        sg.arange(3).requires_grad_()
+    x = leaf(1.5)
+    assert not (x > 1).requires_grad
+    assert not x.to("int64").requires_grad
+
+
+# --- Safety ---------------------------------------------------------------------------
+
+
+def test_a_second_backward_names_the_primitive():
+    x = leaf(2.0)
+    y = sg.exp(x)
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.item() == pytest.approx(2 * np.exp(2.0))
+    with pytest.raises(TapeError, match=r"a second time to 'exp'.*retain_graph=True"):
+        y.backward()
+
+
+def test_a_freed_part_that_two_share_is_noticed():
+    x = leaf(2.0)
+    shared = sg.sin(x)
+    first, second = shared * 2, shared * 3
+    first.backward()
+    with pytest.raises(TapeError, match="'sin'"):
+        second.backward()
+
+
+def change_by_add(x):
+    x.add_(1.0)
+
+
+def change_by_iadd(x):
+    x += 1.0
+
+
+def change_by_setitem(x):
+    x[0] = 9.0
+
+
+def change_by_copy(x):
+    x.copy_(x + 1)
+
+
+CHANGES = (change_by_add, change_by_iadd, change_by_setitem, change_by_copy)
+
+VIEWS = {
+    "itself": lambda x: x,
+    "detached": lambda x: x.detach(),
+    "slice": lambda x: x[1:],
+    "row": lambda x: x[0],
+    "transposed": lambda x: x.T,
+    "reshaped": lambda x: x.reshape(-1),
+    "split": lambda x: x.split(1)[1],
+    "view of a view": lambda x: x[1:].T[0].unsqueeze(0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_a_saved_tensor_changed_in_place_is_noticed(view, change):
+    x = leaf([1.0, 2.0], [3.0, 4.0])
+    y = (x * 1.0).detach().requires_grad_()
+    z = y * y
+    with no_grad():
+        change(view(y))
+    with pytest.raises(TapeError, match=r"'mul' needs '[xy]' as it was.*changed in place"):
+        z.sum().backward()
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_a_view_that_was_saved_notices_a_change_of_the_whole(view):
+    x = leaf([1.0, 2.0], [3.0, 4.0])
+    z = sg.square(view(x) if view is not VIEWS["detached"] else x)
+    with no_grad():
+        x.mul_(2.0)
+    with pytest.raises(TapeError, match="'square' needs 'x'"):
+        z.sum().backward()
+
+
+def test_a_saved_result_changed_in_place_is_noticed():
+    x = leaf(1.0, 2.0)
+    y = sg.exp(x)
+    with no_grad():
+        y.zero_()
+    with pytest.raises(TapeError, match="'exp' needs 'out'"):
+        y.sum().backward()
+
+
+def test_a_change_that_nobody_needs_is_no_error():
+    x = leaf(1.0, 2.0)
+    y = x + 1.0
+    with no_grad():
+        x.add_(5.0)
+        y.zero_()
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+
+
+def test_a_parameter_updated_between_forward_and_backward():
+    w = leaf(2.0)
+    loss = (w * w).sum()
+    with no_grad():
+        w.sub_(0.1)
+    with pytest.raises(TapeError, match="1 times"):
+        loss.backward()
+    loss = (w * w).sum()  # the version of the forward counts, not the first one
+    loss.backward()
+
+
+def test_leaves_that_record_are_not_changed_in_place():
+    x = leaf(1.0)
+    for change in (change_by_add, change_by_setitem, lambda x: x.zero_()):
+        with pytest.raises(RuntimeError, match="in place"):
+            change(x)
+    with pytest.raises(RuntimeError, match="a leaf that requires a gradient cannot be changed"):
+        x += 1.0
+    plain = sg.ones(1, dtype="float64")
+    with pytest.raises(RuntimeError, match="on the tape"):
+        plain.add_(x)
+    y = x * 1.0
+    before = y
+    y += x  # a new tensor under the name y
+    assert y is not before
+    y.backward()
+    assert x.grad.tolist() == [2.0]
+
+
+def test_a_vjp_of_a_wrong_shape_names_primitive_and_input(own_primitives):
+    @sg.elementwise(x=lambda g: ops.reshape(g, shape=(2, 3)))
+    def turned(x):
+        return x + 0
+
+    x = sg.ones(3, 2, requires_grad=True)
+    message = r"the VJP of 'turned' for 'x' gave a gradient of shape \(2, 3\) .* of shape \(3, 2\)"
+    with pytest.raises(TapeError, match=message):
+        turned(x).sum().backward()
+
+
+# --- Hooks ----------------------------------------------------------------------------
+
+
+def test_a_hook_sees_the_whole_gradient_once_and_may_replace_it():
+    x = leaf(1.0)
+    y = x * 2
+    seen = []
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    handle = y.register_hook(lambda g: g * 10)
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    (y * 3 + y * 4).backward(retain_graph=True)
+    assert seen == [[7.0], [70.0]]  # in the order of registration, after all contributions
+    assert x.grad.tolist() == [140.0]
+    handle.remove()
+    handle.remove()
+    seen.clear()
+    (y * 3).backward()
+    assert seen == [[3.0], [3.0]]
+
+
+def test_a_hook_on_a_leaf():
+    x = leaf(1.0)
+    x.register_hook(lambda g: g + 0.5)
+    (x * 2 + x * 3).backward()
+    assert x.grad.tolist() == [5.5]
+    assert grad(x * 2, x)[0].tolist() == [2.5]
+    with pytest.raises(TapeError, match="does not require a gradient"):
+        sg.ones(1).register_hook(print)
+
+
+def test_a_hook_is_differentiable_with_create_graph():
+    x = leaf(3.0)
+    y = x * x
+    y.register_hook(lambda g: g * x)
+    (g,) = grad(y, x, create_graph=True)  # 2x * x
+    assert grad(g, x)[0].tolist() == [12.0]
+
+
+def test_retain_grad():
+    x = leaf(1.0)
+    x.retain_grad()  # a leaf keeps it anyway
+    y = x * 2
+    z = y * y
+    y.retain_grad()
+    z.backward(retain_graph=True)
+    assert y.grad.tolist() == [4.0]
+    z.backward()
+    assert (y.grad.tolist(), x.grad.tolist()) == ([8.0], [16.0])
+    assert z.grad is None
+
+
+# --- Recording or not -----------------------------------------------------------------
+
+
+def test_modes_nest_and_end():
+    x = leaf(1.0)
+    recorded = []
+    with no_grad():
+        recorded.append((x * 2).requires_grad)
+        with enable_grad():
+            recorded.append((x * 2).requires_grad)
+            with set_grad_enabled(False):
+                recorded.append((x * 2).requires_grad)
+            recorded.append(sg.is_grad_enabled())
+        recorded.append((x * 2).requires_grad)
+    recorded.append((x * 2).requires_grad)
+    assert recorded == [False, True, False, True, False, True]
+    with pytest.raises(ZeroDivisionError), no_grad():
+        1 / 0  # noqa: B018
+    assert sg.is_grad_enabled()
+
+
+def test_modes_decorate_also_recursive_functions():
+    @no_grad()
+    def factorial(x, n):
+        assert not sg.is_grad_enabled()
+        return x if n == 1 else factorial(x, n - 1) * n
+
+    assert not factorial(leaf(1.0), 5).requires_grad
+    assert sg.is_grad_enabled()
+
+    @enable_grad()
+    def recorded(x):
+        return x * 2
+
+    with no_grad():
+        assert recorded(leaf(1.0)).requires_grad
+        assert not sg.is_grad_enabled()
+
+
+def test_the_mode_belongs_to_a_thread():
+    found = {}
+    inside, done = threading.Event(), threading.Event()
+
+    def other():
+        inside.wait()
+        found["other"] = sg.is_grad_enabled()
+        done.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with no_grad():
+        inside.set()
+        done.wait()
+    thread.join()
+    assert found == {"other": True}
+
+
+def test_backward_in_a_hook_and_backward_leave_the_mode_as_it_was():
+    x = leaf(1.0)
+    y = x * 2
+    modes = []
+    y.register_hook(lambda g: modes.append(sg.is_grad_enabled()))
+    y.backward(retain_graph=True)
+    y.backward(create_graph=True)
+    assert modes == [False, True]
+    assert sg.is_grad_enabled()
+    with pytest.raises(TapeError):
+        (x * x).backward(sg.ones(5))
+    assert sg.is_grad_enabled()
+
+
+def test_detach_shares_memory_and_leaves_the_tape():
+    x = leaf(1.0, 2.0)
+    y = x.detach()
+    assert not y.requires_grad
+    assert np.shares_memory(x.data, y.data)
+    (x * y).sum().backward()
+    assert x.grad.tolist() == [1.0, 2.0]
+
+
+def test_threads_have_tapes_of_their_own():
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal((8, 8)) for _ in range(8)]
+
+    def gradient(weight):
+        w = sg.tensor(weight, requires_grad=True)
+        x = w
+        for _ in range(30):
+            x = sg.tanh(x @ w)
+        x.sum().backward()
+        return w.grad.numpy()
+
+    expected = [gradient(w) for w in weights]
+    found = [None] * len(weights)
+
+    def work(i):
+        found[i] = gradient(weights[i])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(weights))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# --- Depth and memory -----------------------------------------------------------------
+
+
+@contextmanager
+def without_gc():
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_chain_of_100_000_operations(create_graph):
+    n = 100_000
+    x = leaf(1.0)
+    y = x
+    for _ in range(n // 2):
+        y = y * 1.0001
+        y = y + 1e-6
+    (g,) = grad(y, x, create_graph=create_graph)
+    assert g.item() == pytest.approx(1.0001 ** (n // 2), rel=1e-9)
+    del y, g  # freeing it must not recurse either
+
+
+def test_a_deep_chain_is_freed_without_the_collector():
+    with without_gc():
+        x = leaf(1.0)
+        y = x
+        nodes = []
+        for _ in range(20_000):
+            y = sg.sin(y)
+            nodes.append(weakref.ref(y.node))
+        del y
+        assert not any(node() for node in nodes)
+
+
+def composed(x):
+    """Every kind of node: views, reductions, saved results, indices, several inputs."""
+    h = ops.linear(x, x, x[:, 0], activation="tanh")
+    h = sg.concatenate([h, sg.sigmoid(h).T, h[sg.tensor([1, 0])]])
+    h = sg.where(h > 0, sg.exp(h), sg.maximum(h, 0.1 * h)).reshape(-1)
+    return sg.log_softmax(h).max() + (h**2).mean() + h.std()
+
+
+def tensors_alive():
+    return sum(isinstance(x, (sg.Tensor, autograd.Node)) for x in gc.get_objects())
+
+
+@pytest.mark.parametrize("how", ["backward", "grad", "second order", "forward", "hooks"])
+def test_nothing_is_left_over_without_the_collector(how):
+    x = sg.tensor(np.random.default_rng(0).standard_normal((2, 2)), requires_grad=True)
+
+    def step():
+        y = composed(x)
+        if how == "backward":
+            y.backward()
+        elif how == "grad":
+            grad(y, x)
+        elif how == "second order":
+            (g,) = grad(y, x, create_graph=True)
+            (g * g).sum().backward()
+        elif how == "hooks":
+            z = y * 2
+            z.retain_grad()
+            z.register_hook(lambda g: g * 1.0)
+            z.backward()
+        x.grad = None
+
+    step()
+    with without_gc():
+        before = tensors_alive()
+        for _ in range(3):
+            step()
+        assert tensors_alive() == before
+
+
+def test_backward_frees_saved_values_as_it_goes():
+    with without_gc():
+        x = sg.ones(1000, requires_grad=True)
+        y = sg.exp(x)
+        saved = weakref.ref(y.data)
+        z = sg.sin(y)
+        del y
+        assert saved() is not None
+        alive = []
+        z.register_hook(lambda g: alive.append(saved() is not None))
+        z.backward(sg.ones(1000))
+        assert alive == [True]
+        assert saved() is None
+        assert z.node is not None
