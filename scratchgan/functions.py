@@ -1,5 +1,6 @@
 """Functions composed of primitives, under PyTorch's names; most are methods of Tensor too."""
 
+import builtins
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -106,7 +107,7 @@ def reshape(x: "Tensor", *shape: Any) -> "Tensor":
     wanted = _sizes(shape)
     if -1 in wanted:
         known = -math.prod(wanted)
-        rest = x.size // known if known > 0 else 0
+        rest = x.size // known if known > 0 else -1
         filled = tuple(rest if size == -1 else size for size in wanted)
     else:
         filled = wanted
@@ -174,7 +175,9 @@ def sum_to_size(x: "Tensor", *shape: Any) -> "Tensor":
     """Summed over the axes that ``shape`` lacks or has as 1: :func:`broadcast_to` transposed."""
     wanted = tuple(_sizes(shape))
     extra = x.ndim - len(wanted)
-    if extra < 0 or np.broadcast_shapes(x.shape, wanted) != x.shape:
+    if extra < 0 or builtins.any(
+        n not in (1, m) for n, m in zip(wanted, x.shape[extra:], strict=True)
+    ):
         raise ValueError(f"sum_to_size: the shape {x.shape} is not {wanted} broadcast")
     axes = tuple(range(extra)) + tuple(
         i + extra for i, n in enumerate(wanted) if n == 1 and x.shape[i + extra] != 1
