@@ -66,7 +66,8 @@ def arrays(
                 values = np.where(picks == number + 1, value, values)
         return np.asarray(values)
 
-    return (shape or shapes()).flatmap(lambda size: drawn(lambda choice: make(choice, size)))
+    sizes = shapes() if shape is None else shape
+    return sizes.flatmap(lambda size: drawn(lambda choice: make(choice, size)))
 
 
 def tensors(
@@ -82,7 +83,8 @@ def tensors(
             values = array.astype(dtype)
         return drawn(lambda choice: choices.laid_out(choice, values))
 
-    pairs = st.tuples(arrays(shape, domain, special), dtype or floating_types())
+    types = floating_types() if dtype is None else dtype
+    pairs = st.tuples(arrays(shape, domain, special), types)
     return pairs.flatmap(lambda pair: make(*pair))
 
 
