@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.backend import Array, Backend
-from scratchgan.jit import numba_code
+from scratchgan.backend import Array, Backend, kernels_for
+from scratchgan.jit import cuda_code, numba_code
 from scratchgan.jit.fuse import Fused
 from scratchgan.jit.plan import Plan
 from scratchgan.jit.record import Call, Operand
 from scratchgan.jit.tracing import LiveScalars
 
 #: How a backend's fused functions are written; one without an entry runs its calls one by one.
-CODE = {"numba": numba_code}
+CODE = {"numba": numba_code, "cupy": cuda_code}
 
 
 @dataclass
@@ -29,13 +29,15 @@ class Step:
 
 
 class Program:
-    """A plan with its arena, ready to run again and again."""
+    """A plan with its arena, which lies beside ``like``, ready to run again and again."""
 
-    def __init__(self, plan: Plan, backend: Backend, live: list[LiveScalars]) -> None:
+    def __init__(
+        self, plan: Plan, backend: Backend, live: list[LiveScalars], like: Array | None
+    ) -> None:
         self.plan = plan
         self._backend = backend
         self._live = live
-        self._arena = backend.allocate(plan.arena_bytes)
+        self._arena = backend.allocate(plan.arena_bytes, like=like)
         self._buffers: dict[int, Array] = {}
         self.steps = [self._bound(item) for item in plan.items]
         self._runs = [step.run for step in self.steps]
@@ -81,15 +83,10 @@ class Program:
 
         return Step(run, item)
 
-    def _copy(self, array: Array) -> Array:
-        out = self._backend.empty(array.shape, array.dtype, like=array)
-        self._backend.copy(array, out=out)
-        return out
-
     def timed(self, repeats: int) -> list[float]:
         """Median seconds of each step over ``repeats`` replays, which leave no trace."""
         state = [m.owner for m in self.plan.memories if m.owner is not None]
-        before = [self._copy(owner) for owner in state]
+        before = [_copied(owner) for owner in state]
         seconds = np.empty((repeats, len(self.steps)))
         for row in seconds:
             for live in self._live:
@@ -97,7 +94,15 @@ class Program:
             for position, run in enumerate(self._runs):
                 begin = time.perf_counter()
                 run()
+                self._backend.wait()
                 row[position] = time.perf_counter() - begin
         for owner, saved in zip(state, before, strict=True):
-            self._backend.copy(saved, out=owner)
+            kernels_for[type(owner)].copy(saved, out=owner)
         return [float(x) for x in np.median(seconds, axis=0)]
+
+
+def _copied(array: Array) -> Array:
+    kernels = kernels_for[type(array)]
+    out = kernels.empty(array.shape, array.dtype, like=array)
+    kernels.copy(array, out=out)
+    return out

@@ -218,11 +218,30 @@ class RecordingBackend(Backend):
         return noting
 
 
+class _OtherBackend(Backend):
+    """Stands for arrays of another kind than the recorded ones: a replay would pass them over."""
+
+    def __init__(self, name: str, recorded: str) -> None:
+        self.name = name
+        self._recorded = recorded
+
+    def __getattr__(self, kernel: str) -> Any:
+        raise JitError(
+            f"jit: the step calls {kernel!r} of the {self.name} backend, but its arguments lie "
+            f"where {self._recorded} computes; put all tensors that it uses on one device, and "
+            "pass at least one of them as an argument"
+        )
+
+
 @contextmanager
 def recording_on(array_type: type, recording: Recording) -> Iterator[None]:
     """Write down what is computed on arrays of ``array_type`` within the ``with`` block."""
+    before = dict(kernels_for)
+    for other, backend in before.items():
+        kernels_for[other] = _OtherBackend(backend.name, recording.backend.name)
     kernels_for[array_type] = RecordingBackend(recording, recording.backend.name)
     try:
         yield
     finally:
-        kernels_for[array_type] = recording.backend
+        kernels_for.clear()
+        kernels_for.update(before)

@@ -105,7 +105,8 @@ class Jitted(Generic[P, R]):
             self._replays[oldest].pop(0)
             if not self._replays[oldest]:
                 del self._replays[oldest]
-        array_type = type(tensors[0].data) if tensors else np.ndarray
+        like = tensors[0].data if tensors else None
+        array_type = np.ndarray if like is None else type(like)
         backend = kernels_for[array_type]
         if isinstance(backend, RecordingBackend):
             raise JitError(
@@ -144,7 +145,9 @@ class Jitted(Generic[P, R]):
         guards = [guard for guard in guards if guard[0]() is not None]
         _hand_over(buffers, tensors)
         outcome: R = _map(_copied, result)
-        program = Program(make_plan(recording, fuses=backend.name in CODE), backend, notes.live)
+        program = Program(
+            make_plan(recording, fuses=backend.name in CODE), backend, notes.live, like
+        )
         for buffer, operand in zip(buffers, places, strict=True):
             buffer.data = program.array(operand)  # it may have become part of another array
         operands = iter(results)
