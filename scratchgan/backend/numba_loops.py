@@ -146,14 +146,14 @@ def adam(
     step[()] += 1
     t = step[()]
     step_size = real(lr / (1.0 - beta1**t))
-    correction = real(sqrt(1.0 - beta2**t))
+    correction = real(1.0 / math.sqrt(1.0 - beta2**t))
     first, second = real(1.0 - beta1), real(1.0 - beta2)
     decay, keep, small = real(weight_decay), real(beta2), real(eps)
     for i in range(parameter.size):
         g = gradient[i] + decay * parameter[i]
         m[i] += first * (g - m[i])
         v[i] = keep * v[i] + second * g * g
-        parameter[i] -= step_size * m[i] / (sqrt(v[i]) / correction + small)
+        parameter[i] -= step_size * m[i] / (sqrt(v[i]) * correction + small)
 
 
 @njit

@@ -325,7 +325,7 @@ def adam(
     v += (1 - beta2) * gradient * gradient
     t = float(step)
     step_size = lr / (1 - beta1**t)
-    parameter -= step_size * m / (np.sqrt(v) / np.sqrt(1 - beta2**t) + eps)
+    parameter -= step_size * m / (np.sqrt(v) * (1 / np.sqrt(1 - beta2**t)) + eps)
 
 
 # --- Noise: the same numbers on every backend -----------------------------------------
