@@ -145,10 +145,12 @@ class Primitive:
 
     def _lifted(self, x: Any) -> Any:
         """An array among the inputs becomes a constant tensor; anything else is an error."""
-        if isinstance(x, (Taped, *_NUMBERS)):
+        if isinstance(x, Taped) or type(x) in _NUMBERS:
             return x
-        if isinstance(x, np.generic):
+        if isinstance(x, np.generic):  # np.float64 is also a float
             return x.item()
+        if isinstance(x, float | int):  # of a class derived from these, as an enumeration's
+            return float(x) if isinstance(x, float) else int(x)
         if type(x) in kernels_for or isinstance(x, np.ndarray):
             return constant(x)
         raise TypeError(
