@@ -129,9 +129,14 @@ def full_like(x: Tensor, value: float, dtype: DTypeLike | None = None) -> Tensor
 def arange(
     start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike | None = None
 ) -> Tensor:
-    """``start, start + step, ...`` up to but without ``stop``; ``arange(n)`` counts from 0."""
+    """``start, start + step, ...`` up to but without ``stop``; ``arange(n)`` counts from 0.
+
+    int64 if all three are integers, else the default floating type.
+    """
     first, end = (0, start) if stop is None else (start, stop)
-    return tensor(np.arange(first, end, step).tolist(), dtype)
+    numbers = np.arange(first, end, step)
+    own = dtypes.int64 if numbers.dtype.kind == "i" else dtypes.get_default_dtype()
+    return tensor(numbers, dtype or own)
 
 
 def linspace(start: float, stop: float, steps: int, dtype: DTypeLike | None = None) -> Tensor:
