@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from scratchgan import autograd, dtypes, functions, ops, primitive
 from scratchgan.autograd import HookHandle, Taped
-from scratchgan.backend import Array, kernels_for
+from scratchgan.backend import Array, devices, kernels_for
 
 
 class Tensor(Taped):
@@ -45,6 +45,11 @@ class Tensor(Taped):
         return int(self.data.size)
 
     @property
+    def device(self) -> str:
+        """Where the elements lie: ``"cpu"``, ``"cuda:0"``, ``"cuda:1"``, ..."""
+        return devices.device_of(self.data)
+
+    @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user and not by a recorded operation."""
         return self.node is None
@@ -61,6 +66,8 @@ class Tensor(Taped):
     def __repr__(self) -> str:
         values = np.array2string(self.numpy(force=True), separator=", ", prefix="tensor(")
         extra = "" if self.dtype == dtypes.get_default_dtype() else f", dtype={self.dtype}"
+        if self.device != devices.CPU:
+            extra += f", device={self.device!r}"
         if self.node is not None:
             extra += f", node={self.node.name}"
         elif self.requires_grad:
@@ -126,6 +133,13 @@ class Tensor(Taped):
         if self.requires_grad:
             raise BufferError("dlpack: a tensor that requires a gradient; pass its detach()")
         return self.data.__dlpack__(**options)
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        """How other libraries see a tensor on a card; one on the CPU does not have it."""
+        if self.requires_grad:
+            raise AttributeError("a tensor that requires a gradient; pass its detach()")
+        return self.data.__cuda_array_interface__
 
     def __dlpack_device__(self) -> Any:
         return self.data.__dlpack_device__()
@@ -285,6 +299,8 @@ class Tensor(Taped):
     split = functions.split
     chunk = functions.chunk
     to = functions.to
+    cpu = functions.cpu
+    cuda = functions.cuda
 
     @property
     def T(self) -> "Tensor":
@@ -314,7 +330,12 @@ class Tensor(Taped):
         )
 
     def _in_place(self, name: str, *others: Any) -> Self:
-        shape = np.broadcast_shapes(self.shape, *[x.shape for x in others if isinstance(x, Taped)])
+        shapes = [x.shape for x in (self, *others) if isinstance(x, Taped)]
+        try:
+            shape = np.broadcast_shapes(*shapes)
+        except ValueError as error:
+            given = " and ".join(map(str, shapes))
+            raise ValueError(f"{name}_: the shapes {given} do not broadcast together") from error
         dtype = dtypes.promote([x.data if isinstance(x, Taped) else x for x in (self, *others)])
         if shape != self.shape or (dtype.kind == "f" and self.dtype.kind != "f"):
             raise ValueError(
@@ -384,7 +405,12 @@ class Tensor(Taped):
     def __setitem__(self, index: Any, value: Any) -> None:
         template, indices = functions.parse_index(self, index)
         kernels = kernels_for[type(self.data)]
-        source = value.data if isinstance(value, Taped) else kernels.from_host(value, self.dtype)
+        if not isinstance(value, Taped):
+            source = kernels.from_host(value, self.dtype, like=self.data)
+        elif value.device == self.device:
+            source = value.data
+        else:
+            source = devices.moved(value.data, self.device)
         out = self._changed("setitem", value)
         try:
             if indices:
