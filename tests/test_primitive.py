@@ -1,0 +1,268 @@
+"""Primitives: how they are called, declared, recorded and registered."""
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+
+import scratchgan as sg
+from scratchgan import Tensor, ops
+from scratchgan.backend import kernels_for
+from scratchgan.backend.scalar import DefinitionError
+from scratchgan.observe import observe
+from scratchgan.primitive import REGISTRY, Primitive
+
+# --- Calling --------------------------------------------------------------------------
+
+
+def test_arguments_are_bound_as_python_binds_them():
+    x = sg.tensor([-2.0, 0.5, 3.0])
+    for call in (
+        lambda: ops.clip(x, -1.0, 1.0),
+        lambda: ops.clip(x, min=-1.0, max=1.0),
+        lambda: ops.clip(x, -1.0, max=1.0),
+        lambda: ops.clip(x=x, max=1.0, min=-1.0),
+        lambda: x.clip(-1.0, 1.0),
+        lambda: x.clamp(max=1.0, min=-1.0),
+    ):
+        assert call().tolist() == [-1.0, 0.5, 1.0]
+    assert ops.clip(x, min=0.0).tolist() == [0.0, 0.5, 3.0]  # the default of the other stays
+    assert ops.sub(y=1.0, x=x).tolist() == ops.sub(x, y=1.0).tolist() == [-3.0, -0.5, 2.0]
+    assert ops.concatenate(x, x, axis=0).shape == ops.concatenate(x, x).shape == (6,)
+
+
+def test_arguments_that_do_not_fit():
+    x = sg.ones(2)
+    for call, message in (
+        (lambda: ops.add(x), r"add: takes x, y; 1 inputs were given"),
+        (lambda: ops.add(x, x, x), r"add: takes x, y; 3 inputs were given"),
+        (lambda: ops.clip(x, 0.0, 1.0, 2.0), "clip: takes x and min, max; 2 inputs were given"),
+        (lambda: ops.exp(x, base=2), "exp: has no 'base'"),
+        (lambda: ops.permute(x), "permute: lacks the argument 'axes'"),
+        (lambda: ops.add(2.0, 3.0), "add: one of its inputs must be a tensor, not a number"),
+        (lambda: ops.add(x, "1"), "add: takes tensors, arrays and numbers, not str"),
+        (lambda: ops.exp(None), "exp: takes tensors, arrays and numbers, not NoneType"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
+def test_arrays_are_taken_as_constants():
+    x = sg.ones(2, requires_grad=True)
+    y = ops.mul(x, np.array([2.0, 3.0], np.float32))
+    y.sum().backward()
+    assert x.grad.tolist() == [2.0, 3.0]
+    assert ops.exp(np.zeros(2)).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda a, b: ops.add(a, b), r"add: the shapes \(2, 3\) and \(2,\) do not broadcast"),
+        (lambda a, b: ops.where(a > 0, a, b), r"where: the shapes \(2, 3\) and .* \(2,\)"),
+        (lambda a, b: ops.maximum(b, a), r"maximum: the shapes \(2,\) and \(2, 3\)"),
+        (lambda a, b: a == b, "eq: the shapes"),
+        (
+            lambda a, b: ops.matmul(a, a),
+            r"matmul: cannot multiply the shapes \(2, 3\) and \(2, 3\)",
+        ),
+        (
+            lambda a, b: ops.matmul(a.expand(4, 2, 3), a.T.expand(5, 3, 2)),
+            r"matmul: the leading axes of \(4, 2, 3\) and \(5, 3, 2\) do not broadcast",
+        ),
+        (
+            lambda a, b: ops.linear(a, a.T, b),
+            r"linear: an input of shape \(2, 3\) does not fit a weight of shape \(3, 2\)",
+        ),
+        (
+            lambda a, b: ops.linear(a, a, a),
+            r"linear: a bias of shape \(2, 3\) does not fit a weight of shape \(2, 3\)",
+        ),
+        (
+            lambda a, b: ops.linear(a, a, b, activation="gelu"),
+            "linear: no activation 'gelu'; choose one of none, relu, tanh, sigmoid",
+        ),
+        (
+            lambda a, b: ops.concatenate(a, a.T),
+            r"concatenate: the shapes \(2, 3\) and \(3, 2\) differ beside axis 0",
+        ),
+        (lambda a, b: ops.concatenate(), "concatenate: no tensors were given"),
+        (lambda a, b: ops.concatenate(a, axis=2), "concatenate: axis 2 is out of range"),
+        (lambda a, b: ops.log_softmax(a, axis=-3), "log_softmax: axis -3 is out of range"),
+        (lambda a, b: ops.sum(a, axis=(0, 2)), "sum: axis 2 is out of range for 2 dimensions"),
+        (lambda a, b: ops.min(a[:0], axis=0), "min: no elements to reduce over axis 0"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_named_with_the_primitive(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(sg.ones(2, 3), sg.ones(2))
+
+
+# --- Declaring ------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("own_primitives")
+class TestOwnPrimitives:
+    def test_one_row_is_all_it_takes(self):
+        @sg.elementwise(x=lambda g, x, slope: g * ops.where(x > 0, 1.0, slope))
+        def own_leaky(x, *, slope=0.1):
+            """Leaky, with another default."""
+            return x if x > 0 else slope * x
+
+        assert REGISTRY["own_leaky"] is own_leaky
+        assert own_leaky.__doc__ == "Leaky, with another default."
+        x = sg.tensor([-1.0, 2.0], requires_grad=True)
+        own_leaky(x).sum().backward()
+        np.testing.assert_allclose(x.grad.numpy(), [0.1, 1.0], rtol=1e-6)
+        np.testing.assert_allclose(own_leaky(x, slope=0.5).tolist(), [-0.5, 2.0])
+
+    def test_a_vjp_may_name_all_that_there_is(self):
+        seen = {}
+
+        def vjp(g, out, x, x_shape, power, both):
+            seen.update(g=g, out=out, x=x, x_shape=x_shape, power=power, both=both)
+            return g
+
+        @sg.primitive(common={"both": lambda x, power: (x, power)}, x=vjp)
+        def named(x, *, power):
+            return x**power
+
+        x = sg.tensor([3.0], requires_grad=True)
+        named(x, power=2).backward()
+        assert (seen["g"].tolist(), seen["out"].tolist()) == ([1.0], [9.0])
+        assert seen["x"] is x
+        assert (seen["x_shape"], seen["power"], seen["both"]) == ((1,), 2, (x, 2))
+
+    def test_what_no_vjp_names_is_not_kept(self):
+        @sg.elementwise(x=lambda g: g, y=lambda g, x: g * x)
+        def lopsided(x, y):
+            return x + x * y
+
+        x, y = sg.ones(2, requires_grad=True), sg.ones(2, requires_grad=True)
+        assert set(lopsided(x, y).node.values) == {"x"}
+        assert set(lopsided(x, y.detach()).node.values) == set()  # only y's rule asks for x
+        assert lopsided(x.detach(), y.detach()).node is None
+
+    def test_an_input_without_a_vjp_has_no_derivative(self):
+        @sg.elementwise(x=lambda g: g)
+        def with_noise(x, noise):
+            return x + noise
+
+        x, noise = sg.ones(2, requires_grad=True), sg.ones(2, requires_grad=True)
+        with_noise(x, noise).sum().backward()
+        assert noise.grad is None
+        assert not with_noise(x.detach(), noise).requires_grad
+
+    def test_what_cannot_be_a_primitive(self):
+        with pytest.raises(TypeError, match="misnamed: a VJP is given for 'z', which is no input"):
+
+            @sg.elementwise(z=lambda g: g)
+            def misnamed(x):
+                return x
+
+    def test_a_body_that_cannot_be_translated(self):
+        @sg.elementwise()
+        def looped(x):
+            for _ in range(3):
+                x = x * x
+            return x
+
+        @sg.elementwise()
+        def unknown(x):
+            return math.erf(x)
+
+        @sg.elementwise()
+        def silent(x):
+            y = x  # noqa: F841
+
+        for own, message in (
+            (looped, "looped: line 3 of its scalar definition uses For"),
+            (unknown, "unknown: its scalar definition calls 'erf'"),
+            (silent, "silent: a scalar definition ends with a return"),
+        ):
+            with pytest.raises(DefinitionError, match=message):
+                own(sg.ones(1))
+
+    def test_definitions_may_rest_on_others(self):
+        @sg.elementwise(x=lambda g, x: g * 4.0 * ops.square(x) * x)
+        def fourth(x):
+            y = square(x)  # noqa: F821
+            return y * y
+
+        x = sg.tensor([2.0], "float64", requires_grad=True)
+        for backend in ("numpy", "numba"):
+            with sg.use_backend(backend):
+                assert fourth(x).item() == 16.0
+
+
+def test_a_primitive_shows_its_signature():
+    assert repr(ops.add) == "<primitive add>"
+    assert list(inspect.signature(ops.clip).parameters) == ["x", "min", "max"]
+    assert isinstance(ops.add, Primitive)
+
+
+# --- Recording ------------------------------------------------------------------------
+
+
+def test_a_view_is_one_and_a_copy_is_none():
+    x = sg.arange(6, dtype="float64").reshape(2, 3)
+    for name, keywords in (
+        ("reshape", {"shape": (6,)}),
+        ("permute", {"axes": (1, 0)}),
+        ("expand", {"shape": (4, 2, 3)}),
+        ("view", {"index": (slice(1),)}),
+    ):
+        out = REGISTRY[name](x, **keywords)
+        assert np.shares_memory(out.data, x.data)
+        assert out.version is x.version
+    for out in (
+        ops.clone(x),
+        ops.cast(x, dtype=np.dtype("float64")),
+        ops.neg(x),
+        x.contiguous() + 0,
+    ):
+        assert not np.shares_memory(out.data, x.data)
+        assert out.version is not x.version
+    assert x.contiguous() is x
+
+
+def test_results_without_dimensions_stay_arrays():
+    x = sg.ones(2, 2)
+    for out in (x.sum(), x[0, 0], x.max(), x.mean(), x.sum() * 2, x[0] @ x[0]):
+        assert isinstance(out.data, np.ndarray)
+        assert out.shape == ()
+
+
+def test_observe_sees_every_call_once_with_all_its_arguments():
+    calls = []
+    x = sg.tensor([1.0, 2.0], requires_grad=True)
+    with observe(lambda *call: calls.append(call)):
+        y = ops.clip(np.array([1.0, 5.0]), 0.0, max=2.0)
+        z = 3 * x
+    ops.exp(x)
+    (first, second) = calls
+    assert (first[0], first[2], first[3]) == (ops.clip, {"min": 0.0, "max": 2.0}, y)
+    assert isinstance(first[1][0], Tensor)
+    assert second == (ops.mul, (3, x), {}, z)
+
+
+def test_observers_nest_and_end_with_an_error():
+    outer, inner = [], []
+    with observe(lambda p, *_: outer.append(p.name)):
+        with pytest.raises(ValueError, match="add"), observe(lambda p, *_: inner.append(p.name)):
+            ops.exp(sg.ones(1))
+            ops.add(sg.ones(2), sg.ones(3))
+        ops.log(sg.ones(1))
+    ops.sin(sg.ones(1))
+    assert (outer, inner) == (["exp", "log"], ["exp"])
+
+
+def test_arrays_of_no_backend_are_refused():
+    class Foreign:
+        shape, dtype, ndim, size = (1,), np.dtype("float32"), 1, 1
+
+    with pytest.raises(TypeError, match=r"no backend computes on arrays of type .*Foreign"):
+        kernels_for[Foreign]
+    with pytest.raises(TypeError, match="exp: takes tensors, arrays and numbers, not Foreign"):
+        ops.exp(Foreign())
