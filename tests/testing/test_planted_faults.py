@@ -9,7 +9,7 @@ takes off the tape, so that only second derivatives are wrong.
 import inspect
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -37,10 +37,14 @@ EQUIVALENT = {
 }
 
 
-def signature_of(function: Callable, *more: str) -> inspect.Signature:
-    names = [*inspect.signature(function).parameters, *more]
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Signature([inspect.Parameter(name, kind) for name in dict.fromkeys(names)])
+def parameters_of(function: Callable) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def named(names: Iterable[str], function: Callable) -> Callable:
+    """``function`` with parameters of these names, by which a VJP says what it takes."""
+    listed = ", ".join(names)
+    return eval(f"lambda {listed}: function({listed})", {"function": function})
 
 
 def changed(function: Callable, change: Callable) -> Callable:
@@ -50,8 +54,7 @@ def changed(function: Callable, change: Callable) -> Callable:
         result = function(*arguments)
         return tuple(map(change, result)) if isinstance(result, tuple) else change(result)
 
-    faulty.__signature__ = signature_of(function)
-    return faulty
+    return named(parameters_of(function), faulty)
 
 
 def first_part(x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -62,7 +65,8 @@ def first_part(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def without_reduction(primitive, name: str, function: Callable, fired: list) -> Callable:
-    parameters = list(inspect.signature(function).parameters)
+    parameters = parameters_of(function)
+    all_names = list(dict.fromkeys((*parameters, name + "_shape")))
 
     def faulty(*arguments):
         summed = ops.sum
@@ -71,7 +75,7 @@ def without_reduction(primitive, name: str, function: Callable, fired: list) -> 
             result = function(*arguments[: len(parameters)])
         finally:
             ops.sum = summed
-        shape = dict(zip(faulty.__signature__.parameters, arguments, strict=True))[name + "_shape"]
+        shape = arguments[all_names.index(name + "_shape")]
         if result.size > math.prod(shape):
             fired.append(name)
             result = first_part(result, shape)
@@ -86,25 +90,17 @@ def without_reduction(primitive, name: str, function: Callable, fired: list) -> 
         index = tuple(start if i in axes else slice(None) for i in range(x.ndim))
         return ops.view(x, index=index)
 
-    faulty.__signature__ = signature_of(function, name + "_shape")
-    return faulty
+    return named(all_names, faulty)
 
 
 def replaced(function: Callable, old: str, new: str) -> Callable:
     """``function`` with the value of ``new`` wherever it asks for ``old``, and the reverse."""
     exchange = {old: new, new: old}
-    parameters = [exchange.get(name, name) for name in inspect.signature(function).parameters]
-
-    def faulty(*arguments):
-        return function(*arguments)
-
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    faulty.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in parameters])
-    return faulty
+    return named([exchange.get(name, name) for name in parameters_of(function)], function)
 
 
 def off_the_tape(function: Callable, operands: set[str]) -> Callable:
-    parameters = list(inspect.signature(function).parameters)
+    parameters = parameters_of(function)
 
     def faulty(*arguments):
         return function(
@@ -114,8 +110,7 @@ def off_the_tape(function: Callable, operands: set[str]) -> Callable:
             ]
         )
 
-    faulty.__signature__ = signature_of(function)
-    return faulty
+    return named(parameters, faulty)
 
 
 def faults(primitive) -> Iterator[tuple[str, str, Callable, list | None]]:
@@ -124,7 +119,7 @@ def faults(primitive) -> Iterator[tuple[str, str, Callable, list | None]]:
     for name, vjp in {**primitive.vjps, **primitive.common}.items():
         yield name, "wrong sign", changed(vjp, ops.neg), None
         yield name, "1% off", changed(vjp, lambda g: ops.mul(g, 1.01)), None
-        used = operands.intersection(inspect.signature(vjp).parameters)
+        used = operands.intersection(parameters_of(vjp))
         pairs = {tuple(sorted((old, new))) for old in used for new in operands if old != new}
         for pair in sorted(pairs):
             old, new = pair if pair[0] in used else pair[::-1]
