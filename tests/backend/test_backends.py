@@ -1,0 +1,147 @@
+"""Choosing a backend, and the kernels that no primitive reaches."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scratchgan as sg
+from scratchgan import BackendError
+from scratchgan.backend import CPU_BACKENDS, kernels_for
+
+TYPES = st.sampled_from(["float32", "float64"])
+SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
+
+
+def test_choosing():
+    before = sg.get_backend()
+    with sg.use_backend("numpy"):
+        assert sg.get_backend() == "numpy"
+        with pytest.raises(KeyError), sg.use_backend("numba"):
+            assert sg.get_backend() == "numba"
+            raise KeyError
+        assert sg.get_backend() == "numpy"
+        assert repr(kernels_for[np.ndarray]) == "<backend numpy>"
+    assert sg.get_backend() == before
+    with pytest.raises(BackendError, match="there is no backend named 'tpu'; choose one of numpy"):
+        sg.set_backend("tpu")
+    assert sg.get_backend() == before
+    with pytest.raises(AttributeError, match=r"the .* backend has no kernel named 'convolve'"):
+        kernels_for[np.ndarray].convolve  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [(None, "numba"), ("numpy", "numpy"), ("tpu", "no backend named 'tpu'")],
+)
+def test_the_environment_chooses_the_first(setting, expected):
+    environment = {k: v for k, v in os.environ.items() if k != "SCRATCHGAN_BACKEND"}
+    if setting:
+        environment["SCRATCHGAN_BACKEND"] = setting
+    code = "import scratchgan as sg; print(sg.get_backend())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert expected in done.stdout + done.stderr
+
+
+def laid_out(array, layout):
+    """The same values in rows, in columns, or with gaps."""
+    if layout == "gaps":
+        wide = np.zeros((*array.shape, 2), array.dtype)
+        wide[..., 0] = array
+        return wide[..., 0]
+    return np.array(array, order={"rows": "C", "columns": "F"}[layout])
+
+
+LAYOUTS = st.sampled_from(["rows", "columns", "gaps"])
+
+
+def on_each(name, inputs, out, **keywords):
+    """What each backend leaves in ``out``."""
+    results = []
+    for backend in CPU_BACKENDS:
+        copies = [x.copy(order="K") for x in out] if isinstance(out, tuple) else out.copy(order="K")
+        with sg.use_backend(backend):
+            getattr(kernels_for[np.ndarray], name)(*inputs, out=copies, **keywords)
+        results.append(copies)
+    return results
+
+
+def assert_agree(results, dtype):
+    tolerance = 1e-14 if dtype == "float64" else 2e-6
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@given(SIZES, TYPES, LAYOUTS, LAYOUTS, st.integers(0, 5), st.booleans())
+def test_optimizers(shape, dtype, layout, gradient_layout, steps, decays):
+    random = np.random.default_rng(0)
+
+    def array():
+        return laid_out(random.standard_normal(shape).astype(dtype), layout)
+
+    gradient = laid_out(random.standard_normal(shape).astype(dtype), gradient_layout)
+    step = np.array(float(steps), dtype)
+    decay = 0.01 if decays else 0.0
+    adam = {"lr": 0.1, "beta1": 0.5, "beta2": 0.999, "eps": 1e-8, "weight_decay": decay}
+    state = (array(), array(), np.abs(array()), step)
+    results = on_each("adam", [gradient], state, **adam)
+    assert_agree(results, dtype)
+    assert results[0][3] == results[1][3] == steps + 1
+    sgd = {"lr": 0.1, "momentum": 0.9, "dampening": 0.1, "weight_decay": decay}
+    for nesterov in (False, True):
+        state = (array(), array(), step)
+        assert_agree(on_each("sgd", [gradient], state, nesterov=nesterov, **sgd), dtype)
+
+
+@given(
+    st.integers(1, 5),
+    st.integers(1, 5),
+    TYPES,
+    LAYOUTS,
+    st.sampled_from(["none", "relu", "tanh", "sigmoid"]),
+)
+def test_linear_backward(n, m, dtype, layout, activation):
+    random = np.random.default_rng(0)
+    g, y = (laid_out(random.uniform(0.1, 0.9, (n, m)).astype(dtype), layout) for _ in range(2))
+    y -= (y < 0.3) * y  # for relu, some that are exactly 0
+    out = np.empty((n, m), dtype), np.empty(m, dtype)
+    results = on_each("linear_backward", [g, y], out, activation=activation)
+    assert_agree(results, dtype)
+    factors = {"none": 1, "relu": y > 0, "tanh": 1 - y * y, "sigmoid": y * (1 - y)}
+    np.testing.assert_allclose(results[0][0], g * factors[activation], rtol=1e-6)
+    np.testing.assert_allclose(results[0][1], (g * factors[activation]).sum(0), rtol=2e-6)
+
+
+@given(SIZES, TYPES, LAYOUTS)
+def test_copies_convert_and_broadcast(shape, dtype, layout):
+    values = np.random.default_rng(0).uniform(0, 9, shape)
+    for target in (np.float32, np.float64, np.int64):
+        out = laid_out(np.zeros((2, *shape), target), layout)
+        a, b = on_each("copy", [values.astype(dtype)], out)
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a[1], values.astype(dtype).astype(target))
+
+
+def test_scatter_adds_what_is_named_twice():
+    indices = np.array([0, 2, 0, 0])
+    values = np.array([1.0, 2.0, 3.0, 4.0])
+    a, b = on_each("scatter_add", [values, indices], np.full(3, 9.0), template=("array",))
+    assert a.tolist() == b.tolist() == [8.0, 0.0, 2.0]
+    a, b = on_each("scatter", [np.array([1.0, 2.0])], np.full(3, 9.0), index=(slice(1, None),))
+    assert a.tolist() == b.tolist() == [0.0, 1.0, 2.0]
+
+
+@given(SIZES, TYPES)
+def test_argmax_takes_the_first(shape, dtype):
+    x = np.random.default_rng(0).integers(0, 3, shape).astype(dtype)
+    for axis in range(len(shape)):
+        out = np.empty(shape[:axis] + shape[axis + 1 :], np.int64)
+        a, b = on_each("argmax", [x], out, axis=axis)
+        np.testing.assert_array_equal(a, x.argmax(axis))
+        np.testing.assert_array_equal(b, a)
