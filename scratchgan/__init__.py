@@ -4,7 +4,7 @@
 ``sg.optim``, under PyTorch's names. Only NumPy is imported; Numba comes with the first kernel.
 """
 
-from scratchgan import autograd, nn, optim
+from scratchgan import autograd, cuda, nn, optim
 from scratchgan.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from scratchgan.backend import BackendError, get_backend, set_backend, use_backend
 from scratchgan.creation import (
@@ -114,6 +114,7 @@ __all__ = [
     "clip",
     "concatenate",
     "cos",
+    "cuda",
     "div",
     "elementwise",
     "empty",

@@ -1,4 +1,9 @@
-"""Functions that make tensors, under PyTorch's names."""
+"""Functions that make tensors, under PyTorch's names.
+
+In all of them ``dtype`` is the type of the elements, ``device`` where they lie (``"cpu"``, the
+default, ``"cuda"``, ``"cuda:1"``), and ``requires_grad`` whether operations on them are recorded.
+A device that is not there raises a BackendError that says why and what to do.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,28 +13,37 @@ from numpy.typing import DTypeLike
 
 from scratchgan import dtypes
 from scratchgan.autograd import Taped
-from scratchgan.backend import Array, Backend, kernels_for
+from scratchgan.backend import Array, devices, kernels_for
 from scratchgan.random import Generator, default_generator
 from scratchgan.tensor import Tensor
 
 
-def _host() -> Backend:
-    return kernels_for[np.ndarray]
-
-
-def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def tensor(
+    data: Any,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    *,
+    device: str | None = None,
+) -> Tensor:
     """A tensor that holds a copy of ``data``: numbers, nested lists, an array or a tensor.
 
     Python floats become the default floating type, integers int64; arrays keep their type.
 
+    It lies where ``data`` does, unless ``device`` says otherwise.
+
     Raises:
         TypeError: ``data`` is ragged, or its elements are not numbers.
     """
-    if isinstance(data, Taped):
-        data = data.data
+    data = data.data if isinstance(data, Taped) else data
+    on_card = devices.shared(data)
+    if on_card is not None:
+        target = devices.device_of(on_card) if device is None else devices.full_name(device)
+        copy = Tensor(devices.moved(on_card, target))
+        return (copy if dtype is None else copy.to(dtype)).requires_grad_(requires_grad)
     if type(data) in kernels_for and dtype is None:
         dtype = data.dtype
-    return Tensor(_host().from_host(_as_host(data, dtype)), requires_grad)
+    with devices.at(device) as kernels:
+        return Tensor(kernels.from_host(_as_host(data, dtype)), requires_grad)
 
 
 def _as_host(data: Any, dtype: DTypeLike | None) -> Array:
@@ -56,18 +70,26 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     return Tensor(np.asarray(array))
 
 
-def as_tensor(data: Any, dtype: DTypeLike | None = None) -> Tensor:
-    """``data`` as a tensor, without a copy where its memory can be shared."""
+def as_tensor(data: Any, dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
+    """``data`` as a tensor, without a copy where its memory can be shared.
+
+    Arrays of other libraries on a graphics card come through ``__cuda_array_interface__``.
+    """
+    on_card = None if isinstance(data, Taped) else devices.shared(data)
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)
-    if isinstance(data, np.ndarray) and dtype in (None, data.dtype):
-        return from_numpy(data)
-    return tensor(data, dtype)
+        result = data
+    elif on_card is not None:
+        result = Tensor(on_card)
+    elif isinstance(data, np.ndarray):
+        result = from_numpy(data)
+    else:
+        return tensor(data, dtype, device=device)
+    return result.to(dtype=dtype, device=device)
 
 
 def from_dlpack(source: Any) -> Tensor:
     """A tensor that shares the memory of another library's array, through DLPack."""
-    return Tensor(np.from_dlpack(source))
+    return Tensor(devices.from_dlpack(source))
 
 
 def _shape(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -78,33 +100,60 @@ def _shape(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def _filled(
-    name: str, shape: tuple[Any, ...], value: float, dtype: DTypeLike | None, requires_grad: bool
+    name: str,
+    shape: tuple[Any, ...],
+    value: float,
+    dtype: DTypeLike | None,
+    requires_grad: bool,
+    device: str | None,
 ) -> Tensor:
-    out = _host().empty(_shape(name, shape), dtype or dtypes.get_default_dtype())
-    _host().fill(value, out=out)
+    with devices.at(device) as kernels:
+        out = kernels.empty(_shape(name, shape), dtype or dtypes.get_default_dtype())
+        kernels.fill(value, out=out)
     return Tensor(out, requires_grad)
 
 
-def zeros(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *shape: Any,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: str | None = None,
+) -> Tensor:
     """Zeros."""
-    return _filled("zeros", shape, 0, dtype, requires_grad)
+    return _filled("zeros", shape, 0, dtype, requires_grad, device)
 
 
-def ones(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *shape: Any,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: str | None = None,
+) -> Tensor:
     """Ones."""
-    return _filled("ones", shape, 1, dtype, requires_grad)
+    return _filled("ones", shape, 1, dtype, requires_grad, device)
 
 
 def full(
-    shape: Sequence[int], value: float, dtype: DTypeLike | None = None, requires_grad: bool = False
+    shape: Sequence[int],
+    value: float,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: str | None = None,
 ) -> Tensor:
     """A tensor with every element ``value``; its type is that of the number."""
-    return _filled("full", tuple(shape), value, dtype or dtypes.of_number(value), requires_grad)
+    dtype = dtype or dtypes.of_number(value)
+    return _filled("full", tuple(shape), value, dtype, requires_grad, device)
 
 
-def empty(*shape: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *shape: Any,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+    device: str | None = None,
+) -> Tensor:
     """A tensor whose elements are whatever its memory held before."""
-    out = _host().empty(_shape("empty", shape), dtype or dtypes.get_default_dtype())
+    with devices.at(device) as kernels:
+        out = kernels.empty(_shape("empty", shape), dtype or dtypes.get_default_dtype())
     return Tensor(out, requires_grad)
 
 
@@ -127,7 +176,11 @@ def full_like(x: Tensor, value: float, dtype: DTypeLike | None = None) -> Tensor
 
 
 def arange(
-    start: float, stop: float | None = None, step: float = 1, dtype: DTypeLike | None = None
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
 ) -> Tensor:
     """``start, start + step, ...`` up to but without ``stop``; ``arange(n)`` counts from 0.
 
@@ -136,17 +189,26 @@ def arange(
     first, end = (0, start) if stop is None else (start, stop)
     numbers = np.arange(first, end, step)
     own = dtypes.int64 if numbers.dtype.kind == "i" else dtypes.get_default_dtype()
-    return tensor(numbers, dtype or own)
+    return tensor(numbers, dtype or own, device=device)
 
 
-def linspace(start: float, stop: float, steps: int, dtype: DTypeLike | None = None) -> Tensor:
+def linspace(
+    start: float,
+    stop: float,
+    steps: int,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+) -> Tensor:
     """``steps`` numbers evenly spaced from ``start`` to ``stop``, both included."""
-    return tensor(np.linspace(start, stop, steps), dtype or dtypes.get_default_dtype())
+    numbers = np.linspace(start, stop, steps)
+    return tensor(numbers, dtype or dtypes.get_default_dtype(), device=device)
 
 
-def eye(n: int, m: int | None = None, dtype: DTypeLike | None = None) -> Tensor:
+def eye(
+    n: int, m: int | None = None, dtype: DTypeLike | None = None, device: str | None = None
+) -> Tensor:
     """Ones on the diagonal of an (n, m) matrix of zeros; square by default."""
-    return tensor(np.eye(n, m), dtype or dtypes.get_default_dtype())
+    return tensor(np.eye(n, m), dtype or dtypes.get_default_dtype(), device=device)
 
 
 def rand(
@@ -154,11 +216,10 @@ def rand(
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     generator: Generator | None = None,
+    device: str | None = None,
 ) -> Tensor:
-    """Uniform random numbers in [0, 1)."""
-    out = empty(*shape, dtype=dtype)
-    _host().uniform((generator or default_generator).state, out=out.data)
-    return out.requires_grad_(requires_grad)
+    """Uniform random numbers in [0, 1), the same on every device."""
+    return _drawn("uniform", shape, dtype, requires_grad, generator, device)
 
 
 def randn(
@@ -166,16 +227,33 @@ def randn(
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     generator: Generator | None = None,
+    device: str | None = None,
 ) -> Tensor:
-    """Standard normal random numbers."""
-    out = empty(*shape, dtype=dtype)
-    _host().normal((generator or default_generator).state, out=out.data)
+    """Standard normal random numbers, the same on every device."""
+    return _drawn("normal", shape, dtype, requires_grad, generator, device)
+
+
+def _drawn(
+    kernel: str,
+    shape: tuple[Any, ...],
+    dtype: DTypeLike | None,
+    requires_grad: bool,
+    generator: Generator | None,
+    device: str | None,
+) -> Tensor:
+    out = empty(*shape, dtype=dtype, device=device)
+    draw = getattr(kernels_for[type(out.data)], kernel)
+    draw((generator or default_generator).state, out=out.data)
     return out.requires_grad_(requires_grad)
 
 
 def randint(
-    low: int, high: int, shape: Sequence[int], generator: Generator | None = None
+    low: int,
+    high: int,
+    shape: Sequence[int],
+    generator: Generator | None = None,
+    device: str | None = None,
 ) -> Tensor:
     """Uniform random integers ``low <= n < high``, int64."""
-    draws = rand(*shape, dtype=dtypes.float64, generator=generator)
+    draws = rand(*shape, dtype=dtypes.float64, generator=generator, device=device)
     return (draws * (high - low)).to(dtypes.int64) + low

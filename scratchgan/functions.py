@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from scratchgan import dtypes, ops
 from scratchgan.autograd import Taped
-from scratchgan.backend import kernels_for
+from scratchgan.backend import devices, kernels_for
 from scratchgan.ops import Axis
 from scratchgan.primitive import constant
 
@@ -253,9 +253,11 @@ def _index_arrays(x: "Tensor", part: Any) -> list["Tensor"]:
     kernels = kernels_for[type(x.data)]
     array = part.data if isinstance(part, Taped) else part
     if not hasattr(array, "dtype"):
-        array = kernels.from_host(array)
+        array = kernels.from_host(array, like=x.data)
         if array.size == 0:
-            array = kernels.from_host([], dtypes.int64)
+            array = kernels.from_host([], dtypes.int64, like=x.data)
+    elif type(array) is not type(x.data):
+        array = devices.moved(array, devices.device_of(x.data))
     if array.dtype.kind == "b":
         return [constant(found) for found in kernels.nonzero(array)]
     if array.dtype.kind not in "iu":
@@ -289,7 +291,56 @@ def matmul(x: "Tensor", y: "Tensor") -> "Tensor":
     return reshape(product, *batch, *rows, *columns)
 
 
-def to(x: "Tensor", dtype: DTypeLike) -> "Tensor":
-    """``x`` with elements of type ``dtype``; itself where it has that already."""
-    wanted = np.dtype(dtype)
-    return x if x.data.dtype == wanted else ops.cast(x, dtype=wanted)
+def to(
+    x: "Tensor", *targets: Any, device: str | None = None, dtype: DTypeLike | None = None
+) -> "Tensor":
+    """``x`` on another device, or with elements of another type; itself where it is so already.
+
+    Args:
+        x: Where it is and what it is now.
+        targets: In any order a device (``"cpu"``, ``"cuda"``, ``"cuda:1"``), a type, or a tensor
+            that has both.
+        device: The device, by keyword.
+        dtype: The type, by keyword.
+
+    Raises:
+        BackendError: There is no such device; the message says why and what to do.
+    """
+    device, wanted = destination(targets, device, dtype)
+    if wanted is not None and x.data.dtype != wanted:
+        x = ops.cast(x, dtype=wanted)
+    if device is not None:
+        source = devices.device_of(x.data)
+        if source != device:
+            x = ops.to_device(x, device=device, source=source)
+    return x
+
+
+def destination(
+    targets: Sequence[Any], device: str | None, dtype: DTypeLike | None
+) -> tuple[str | None, dtypes.DType | None]:
+    """The device, by its full name, and the type that the arguments of :func:`to` name."""
+    for target in targets:
+        if isinstance(target, Taped):
+            device, dtype = devices.device_of(target.data), target.dtype
+        elif devices.is_device(target):
+            device = target
+        else:
+            dtype = target
+    try:
+        wanted = None if dtype is None else np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(
+            f"to: {dtype!r} is neither a device ('cpu', 'cuda', 'cuda:1') nor a type"
+        ) from error
+    return device and devices.full_name(device), wanted
+
+
+def cpu(x: "Tensor") -> "Tensor":
+    """``x`` in the memory of the CPU."""
+    return to(x, devices.CPU)
+
+
+def cuda(x: "Tensor", card: int | None = None) -> "Tensor":
+    """``x`` on a graphics card, the current one where no number is given."""
+    return to(x, "cuda" if card is None else f"cuda:{card}")

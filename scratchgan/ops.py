@@ -16,7 +16,7 @@ import numpy as np
 
 from scratchgan import dtypes
 from scratchgan.autograd import is_grad_enabled
-from scratchgan.backend import Array, kernels_for
+from scratchgan.backend import Array, devices, kernels_for
 from scratchgan.dtypes import DType
 from scratchgan.primitive import constant, elementwise, primitive
 
@@ -361,6 +361,12 @@ def clone(x: Array) -> Array:
     out = kernels.empty(x.shape, x.dtype, like=x)
     kernels.copy(x, out=out)
     return out
+
+
+@primitive(x=lambda g, device, source: to_device(g, device=source, source=device))
+def to_device(x: Array, *, device: str, source: str) -> Array:
+    """A copy of ``x``, which lies on the device ``source``, on ``device``."""
+    return devices.moved(x, device)
 
 
 # --- Shape: the same elements, seen otherwise -----------------------------------------

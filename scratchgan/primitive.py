@@ -12,7 +12,6 @@ An input without a VJP has the derivative zero everywhere (or none at all, as an
 """
 
 import functools
-import inspect
 from collections.abc import Callable
 from operator import itemgetter
 from types import MethodType
@@ -23,6 +22,7 @@ import numpy as np
 from scratchgan import autograd, dtypes
 from scratchgan.autograd import Arguments, Node, Rule, SavedOutput, Step, Taped
 from scratchgan.backend import Array, kernels_for
+from scratchgan.backend.devices import different_devices
 from scratchgan.backend.scalar import define
 from scratchgan.dtypes import DType
 
@@ -53,7 +53,7 @@ class Primitive:
     def __init__(
         self,
         forward: Callable[..., Array],
-        signature: inspect.Signature,
+        declared: Callable[..., Any],
         vjps: dict[str, Vjp],
         common: dict[str, Vjp],
         is_view: bool,
@@ -64,16 +64,13 @@ class Primitive:
         self.vjps = vjps
         self.common = common
         self.is_view = is_view
-        parameters = signature.parameters.values()
-        self.inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+        code = declared.__code__
+        both = code.co_argcount + code.co_kwonlyargcount
+        self.inputs = code.co_varnames[: code.co_argcount]
+        self.keywords = code.co_varnames[code.co_argcount : both]
+        self.variadic = code.co_varnames[both] if code.co_flags & _HAS_VARARGS else None
+        self.defaults: dict[str, Any] = declared.__kwdefaults__ or {}
         self._arity = len(self.inputs)
-        self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
-        self.keywords = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
-        self.defaults = {
-            p.name: p.default
-            for p in parameters
-            if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
-        }
         self._rules: dict[tuple[bool, ...], Rule] = {}
         unknown = [name for name in vjps if name not in (*self.inputs, self.variadic)]
         if unknown:
@@ -105,7 +102,13 @@ class Primitive:
         if autograd.effects is not None:
             leaves = (x for x in inputs if isinstance(x, Taped) and x.node is None)
             autograd.effects.leaves.update((id(x), x) for x in leaves)
-        out = self.forward(*arrays, **keywords)
+        try:
+            out = self.forward(*arrays, **keywords)
+        except Exception as error:
+            fault = different_devices(self.name, [x for x in arrays if type(x) not in _NUMBERS])
+            if fault is None:
+                raise
+            raise fault from error
         result: Tensor = _new(tensor_type)
         result.data = out
         if self.is_view:
@@ -220,10 +223,11 @@ class Primitive:
 
 
 _NUMBERS = (float, int, bool)
+_HAS_VARARGS = 0x04  # inspect.CO_VARARGS; importing inspect takes longer than all of this module
 
 
 def _parameters(function: Vjp) -> tuple[str, ...]:
-    return tuple(inspect.signature(function).parameters)
+    return function.__code__.co_varnames[: function.__code__.co_argcount]
 
 
 def _getter(function: Vjp) -> Arguments:
@@ -249,7 +253,7 @@ def primitive(
     """
 
     def decorate(forward: Callable[..., Array]) -> Primitive:
-        return Primitive(forward, inspect.signature(forward), vjps, common or {}, is_view)
+        return Primitive(forward, forward, vjps, common or {}, is_view)
 
     return decorate
 
@@ -282,7 +286,7 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
             return out
 
         functools.update_wrapper(forward, function)
-        return Primitive(forward, inspect.signature(function), vjps, {}, False)
+        return Primitive(forward, function, vjps, {}, False)
 
     return decorate
 
@@ -311,19 +315,12 @@ def _broadcast(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DTy
     arrays = [x for x in inputs if type(x) not in _NUMBERS]
     if not arrays:
         raise TypeError(f"{name}: one of its inputs must be a tensor, not a number")
-    for x in arrays[1:]:
-        if type(x) is not type(arrays[0]):
-            raise TypeError(
-                f"{name}: its inputs lie on different devices, {_device(arrays[0])} and "
-                f"{_device(x)}; move one with .to(...)"
-            )
+    fault = different_devices(name, arrays)
+    if fault is not None:
+        raise fault
     try:
         shape = np.broadcast_shapes(*[x.shape for x in arrays])
     except ValueError as error:
         shapes = " and ".join(str(x.shape) for x in arrays)
         raise ValueError(f"{name}: the shapes {shapes} do not broadcast together") from error
     return shape, dtypes.promote(inputs), arrays[0]
-
-
-def _device(x: Array) -> str:
-    return f"{type(x).__module__.partition('.')[0]} {getattr(x, 'device', '')}".strip()

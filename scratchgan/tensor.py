@@ -407,7 +407,7 @@ class Tensor(Taped):
         kernels = kernels_for[type(self.data)]
         if not isinstance(value, Taped):
             source = kernels.from_host(value, self.dtype, like=self.data)
-        elif value.device == self.device:
+        elif devices.device_of(value.data) == self.device:
             source = value.data
         else:
             source = devices.moved(value.data, self.device)

@@ -65,6 +65,9 @@ class _KernelsFor(dict[type, Backend]):
     """From an array's type to its backend; filled as types are first met."""
 
     def __missing__(self, array_type: type) -> Backend:
+        if (array_type.__module__, array_type.__qualname__) == ("cupy", "ndarray"):
+            self[array_type] = _load("cupy")
+            return self[array_type]
         if array_type is not np.ndarray:
             raise TypeError(
                 f"no backend computes on arrays of type {array_type.__module__}."
@@ -86,6 +89,15 @@ def set_backend(name: str) -> None:
     Raises:
         BackendError: There is no such backend, or what it needs is not installed.
     """
+    if name == "cupy":
+        from scratchgan.backend.devices import cuda_fault
+
+        fault = cuda_fault()
+        raise BackendError(
+            "the cupy backend is not chosen, it computes on tensors that lie on a graphics card: "
+            "make them with device='cuda', or move them with .to('cuda')"
+            + (f"; here it is not available: {fault}" if fault else "")
+        )
     if name not in CPU_BACKENDS:
         raise BackendError(
             f"there is no backend named {name!r}; choose one of {', '.join(CPU_BACKENDS)}"

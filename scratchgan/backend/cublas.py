@@ -10,7 +10,7 @@ from scratchgan.backend.cuda_launch import Array, apart, converted, copy, empty
 #: In what cuBLAS multiplies float32 matrices; :func:`scratchgan.cuda.set_matmul_precision`.
 matmul_precision = "float32"
 
-_COMPUTE_TYPES = {
+COMPUTE_TYPES = {
     "float32": "CUBLAS_COMPUTE_32F",
     "tf32": "CUBLAS_COMPUTE_32F_FAST_TF32",
     "float16": "CUBLAS_COMPUTE_32F_FAST_16F",
@@ -34,7 +34,7 @@ def product(a: Array, b: Array, out: Array) -> None:
     transposes_b, row_b = _blas_layout(b)
     (n, k), m = a.shape, b.shape[1]
     if dtype.char == "f":
-        data, compute = cupy.cuda.runtime.CUDA_R_32F, _COMPUTE_TYPES[matmul_precision]
+        data, compute = cupy.cuda.runtime.CUDA_R_32F, COMPUTE_TYPES[matmul_precision]
     else:
         data, compute = cupy.cuda.runtime.CUDA_R_64F, "CUBLAS_COMPUTE_64F"
     one, zero = _ONE[dtype.char].ctypes.data, _ZERO[dtype.char].ctypes.data

@@ -42,10 +42,63 @@ def at(device: str | None) -> Iterator[Backend]:
     if card is None:
         yield kernels_for[np.ndarray]
         return
-    import cupy
-
+    cupy = _cupy()
     with cupy.cuda.Device(card):
         yield kernels_for[cupy.ndarray]
+
+
+def moved(x: Array, device: str) -> Array:
+    """A copy of ``x`` on ``device``, by its full name."""
+    kernels = kernels_for[type(x)]
+    if device_of(x) == device:
+        out = kernels.empty(x.shape, x.dtype, like=x)
+        kernels.copy(x, out=out)
+        return out
+    with at(device) as there:
+        if device == CPU or isinstance(x, np.ndarray):
+            return there.from_host(kernels.to_host(x))
+        return _cupy().array(x)
+
+
+def shared(source: Any) -> Array | None:
+    """The array on a card that ``source`` is, without a copy; None if it lies on the CPU.
+
+    Args:
+        source: Anything; other libraries' arrays on a card have ``__cuda_array_interface__``.
+    """
+    if isinstance(source, np.ndarray) or not hasattr(source, "__cuda_array_interface__"):
+        return None
+    card_of("cuda")
+    return _cupy().asarray(source)
+
+
+def from_dlpack(source: Any) -> Array:
+    """The array, on whatever device, whose memory another library offers through DLPack."""
+    kind, _ = source.__dlpack_device__()
+    if kind != _CUDA_IN_DLPACK:
+        return np.from_dlpack(source)
+    card_of("cuda")
+    return _cupy().from_dlpack(source)
+
+
+_CUDA_IN_DLPACK = 2
+
+
+def _cupy() -> Any:
+    import cupy
+
+    return cupy
+
+
+def is_device(name: object) -> bool:
+    """Whether ``name`` is meant as the name of a device."""
+    return isinstance(name, str) and (name == CPU or name.partition(":")[0] == "cuda")
+
+
+def full_name(device: str) -> str:
+    """``device`` with the number of its card, as :func:`device_of` gives it."""
+    card = card_of(device)
+    return CPU if card is None else f"cuda:{card}"
 
 
 def card_of(device: str | None) -> int | None:
@@ -62,8 +115,7 @@ def card_of(device: str | None) -> int | None:
     fault = cuda_fault()
     if fault is not None:
         raise BackendError(f"device {device!r} cannot be used: {fault}")
-    import cupy
-
+    cupy = _cupy()
     if not colon:
         return int(cupy.cuda.runtime.getDevice())
     count = cupy.cuda.runtime.getDeviceCount()

@@ -9,10 +9,9 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Self, TypeVar
 
-import numpy as np
 from numpy.typing import DTypeLike
 
-from scratchgan import dtypes
+from scratchgan import dtypes, functions
 from scratchgan.autograd import no_grad
 from scratchgan.creation import as_tensor
 from scratchgan.jit import tracing
@@ -210,25 +209,41 @@ class Module:
         function(self)
         return self
 
-    def to(self, dtype: DTypeLike) -> Self:
-        """Convert floating parameters, their gradients and floating buffers, in place.
+    def to(self, *targets: Any, device: str | None = None, dtype: DTypeLike | None = None) -> Self:
+        """Move everything to another device, or convert floating parameters and buffers, in place.
 
-        An optimizer that was made before keeps its old type: make it afterwards.
+        Gradients go along. An optimizer that was made before keeps what it has: make it afterwards.
+
+        Args:
+            targets: As in :func:`scratchgan.functions.to`: ``"cuda"``, ``sg.float64``, a tensor.
+            device: The device, by keyword.
+            dtype: The floating type, by keyword.
 
         Raises:
-            TypeError: ``dtype`` is not a floating type.
+            TypeError: The type is not a floating one.
+            BackendError: There is no such device; the message says why and what to do.
         """
-        wanted = np.dtype(dtype)
-        if wanted.kind != "f":
+        device, wanted = functions.destination(targets, device, dtype)
+        if wanted is not None and wanted.kind != "f":
             raise TypeError(f"to: parameters are of floating types, not {wanted}")
         with no_grad():
             for _, tensor in _once(self._state()):
-                if tensor.dtype.kind == "f" and tensor.dtype != wanted:
-                    tensor.data = tensor.to(wanted).data
+                own = wanted if tensor.dtype.kind == "f" else None
+                moved = tensor.to(device=device, dtype=own)
+                if moved is not tensor:
+                    tensor.data = moved.data
                     tensor.mark_changed()
                     if tensor.grad is not None:
-                        tensor.grad = tensor.grad.to(wanted)
+                        tensor.grad = tensor.grad.to(device=device, dtype=own)
         return self
+
+    def cpu(self) -> Self:
+        """Move everything to the memory of the CPU, in place."""
+        return self.to("cpu")
+
+    def cuda(self, card: int | None = None) -> Self:
+        """Move everything to a graphics card, the current one where no number is given."""
+        return self.to("cuda" if card is None else f"cuda:{card}")
 
     def float(self) -> Self:
         """Convert to float32, in place."""

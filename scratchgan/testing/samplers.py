@@ -160,6 +160,10 @@ def _cast(choices: Choices) -> Sample:
     return Sample((tensor(choices, shape(choices), REAL),), {"dtype": dtypes.float64})
 
 
+def _moved(choices: Choices) -> Sample:
+    return Sample((tensor(choices, shape(choices), REAL),), {"device": "cpu", "source": "cpu"})
+
+
 def _reshaped(choices: Choices) -> Sample:
     size = shape(choices)
     options: tuple[Shape, ...] = (size[::-1], (math.prod(size),), (1, *size), (*size, 1))
@@ -348,6 +352,7 @@ SAMPLERS: dict[str, Row] = {
     "binary_cross_entropy_with_logits": Row(elementwise(REAL, UNIT), room=1.0),
     "cast": Row(_cast, room=1.0, is_analytic=False),
     "clone": Row(_copied, room=1.0),
+    "to_device": Row(_moved, room=1.0),
     "reshape": Row(_reshaped, room=1.0),
     "permute": Row(_permuted, room=1.0),
     "expand": Row(_expanded, room=1.0),

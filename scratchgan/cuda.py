@@ -1,0 +1,71 @@
+"""Graphics cards: whether there are any, and how they multiply. PyTorch's names where it has them.
+
+Importing this imports nothing; a card is looked for when one of its functions is called.
+"""
+
+from typing import Any
+
+from scratchgan.backend import BackendError, devices
+
+
+def is_available() -> bool:
+    """Whether a graphics card can be used; where not, any use of ``device="cuda"`` says why."""
+    return devices.cuda_fault() is None
+
+
+def device_count() -> int:
+    """How many graphics cards can be used; 0 where none can."""
+    return int(_cupy().cuda.runtime.getDeviceCount()) if is_available() else 0
+
+
+def get_device_name(device: str = "cuda") -> str:
+    """What the maker calls a graphics card.
+
+    Raises:
+        BackendError: There is no such card; the message says why and what to do.
+    """
+    card = devices.card_of(device)
+    if card is None:
+        raise BackendError(f"{device!r} is no graphics card")
+    name: bytes = _cupy().cuda.runtime.getDeviceProperties(card)["name"]
+    return name.decode()
+
+
+def synchronize(device: str = "cuda") -> None:
+    """Return when a graphics card has done all that it was given, as one who measures time must.
+
+    Raises:
+        BackendError: There is no such card; the message says why and what to do.
+    """
+    card = devices.card_of(device)
+    if card is not None:
+        _cupy().cuda.Device(card).synchronize()
+
+
+def set_matmul_precision(precision: str) -> None:
+    """Choose in what float32 matrices are multiplied on graphics cards from now on.
+
+    Results stay float32, and sums are float32. float64 products are not touched.
+
+    Args:
+        precision: ``"float32"``, the default; ``"tf32"``, with 10 bits after the point instead of
+            23; ``"float16"``, with the same 10 bits and numbers up to 65504 only. Both run on the
+            card's tensor cores.
+
+    Raises:
+        BackendError: No card can be used; the message says why and what to do.
+        ValueError: There is no such precision.
+    """
+    devices.card_of("cuda")
+    from scratchgan.backend import cublas
+
+    if precision not in cublas.COMPUTE_TYPES:
+        known = ", ".join(cublas.COMPUTE_TYPES)
+        raise ValueError(f"set_matmul_precision: there is no {precision!r}; choose one of {known}")
+    cublas.matmul_precision = precision
+
+
+def _cupy() -> Any:
+    import cupy
+
+    return cupy
