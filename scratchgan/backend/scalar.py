@@ -9,10 +9,8 @@ other definitions.
 """
 
 import ast
-import inspect
 import textwrap
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -30,14 +28,31 @@ class DefinitionError(TypeError):
     """A function cannot serve as a scalar definition: it leaves the small language."""
 
 
-@dataclass(frozen=True)
 class Definition:
-    """A scalar function: ``inputs`` are elements of arrays, ``scalars`` are keyword numbers."""
+    """A scalar function, made of a Python function whose source is parsed when it is first needed.
 
-    name: str
-    inputs: tuple[str, ...]
-    scalars: tuple[str, ...]
-    body: tuple[ast.stmt, ...]
+    Attributes:
+        name: The function's name.
+        inputs: Its positional parameters, elements of arrays.
+        scalars: Its keyword-only parameters, numbers.
+    """
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        code = function.__code__
+        both = code.co_argcount + code.co_kwonlyargcount
+        self.name = function.__name__
+        self.inputs = code.co_varnames[: code.co_argcount]
+        self.scalars = code.co_varnames[code.co_argcount : both]
+        self._function = function
+
+    @cached_property
+    def body(self) -> tuple[ast.stmt, ...]:
+        """Its statements.
+
+        Raises:
+            DefinitionError: The source is not at hand, or uses what the language does not have.
+        """
+        return _parsed(self._function)
 
     @cached_property
     def is_real(self) -> bool:
@@ -64,18 +79,20 @@ class Definition:
 
 
 def define(function: Callable[..., object]) -> Definition:
-    """Parse ``function`` and register it as a :class:`Definition` under its name.
+    """Register ``function`` as a :class:`Definition` under its name."""
+    definition = DEFINITIONS[function.__name__] = Definition(function)
+    return definition
 
-    Positional parameters are elements of arrays, keyword-only parameters are numbers.
 
-    Raises:
-        DefinitionError: The source is not at hand, or uses what the language does not have.
-    """
+def _parsed(function: Callable[..., object]) -> tuple[ast.stmt, ...]:
+    import inspect  # takes a tenth of the time that importing this package may
+
+    name = function.__name__
     try:
         source = textwrap.dedent(inspect.getsource(function))
     except OSError as error:
         raise DefinitionError(
-            f"{function.__name__}: the source of a scalar definition must stand in a file"
+            f"{name}: the source of a scalar definition must stand in a file"
         ) from error
     tree = ast.parse(source).body[0]
     if not isinstance(tree, ast.FunctionDef):
@@ -86,17 +103,10 @@ def define(function: Callable[..., object]) -> Definition:
         if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
     )
     for statement in body:
-        _check(function.__name__, statement)
+        _check(name, statement)
     if not body or not isinstance(body[-1], ast.Return):
-        raise DefinitionError(f"{function.__name__}: a scalar definition ends with a return")
-    definition = Definition(
-        name=tree.name,
-        inputs=tuple(argument.arg for argument in tree.args.args),
-        scalars=tuple(argument.arg for argument in tree.args.kwonlyargs),
-        body=body,
-    )
-    DEFINITIONS[definition.name] = definition
-    return definition
+        raise DefinitionError(f"{name}: a scalar definition ends with a return")
+    return body
 
 
 _LANGUAGE = (

@@ -14,11 +14,7 @@ from typing import Any
 from scratchgan.backend import Array, Backend, kernels_for
 from scratchgan.dtypes import DType
 from scratchgan.jit.composites import COMPOSITES
-from scratchgan.jit.tracing import LiveScalar, LiveScalars
-
-
-class JitError(RuntimeError):
-    """A step cannot be recorded; the message says which operation, and what to do instead."""
+from scratchgan.jit.tracing import JitError, LiveScalar, LiveScalars
 
 
 @dataclass(frozen=True)

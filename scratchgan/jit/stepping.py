@@ -4,18 +4,20 @@ import functools
 import warnings
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
 from scratchgan import autograd
 from scratchgan.backend import Array, kernels_for
-from scratchgan.jit import explain, tracing
-from scratchgan.jit.plan import make_plan
-from scratchgan.jit.program import CODE, Program
-from scratchgan.jit.record import JitError, Recording, RecordingBackend, recording_on
+from scratchgan.jit import tracing
+from scratchgan.jit.tracing import JitError
 from scratchgan.tensor import Tensor
+
+if TYPE_CHECKING:
+    from scratchgan.jit.program import Program
+
+# What records and plans is imported by the first call of a jitted function.
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,11 +26,10 @@ R = TypeVar("R")
 MOST_RECORDINGS = 8
 
 
-@dataclass
-class Replay:
+class Replay(NamedTuple):
     """A recording made ready: how to fill in the arguments, run, and leave the world behind."""
 
-    program: Program
+    program: "Program"
     buffers: list[Tensor]
     result: Any
     versions: list[list[int]]
@@ -92,6 +93,10 @@ class Jitted(Generic[P, R]):
         return self._record(key, tensors, args, kwargs)
 
     def _record(self, key: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> R:
+        from scratchgan.jit.plan import make_plan
+        from scratchgan.jit.program import CODE, Program
+        from scratchgan.jit.record import Recording, RecordingBackend, recording_on
+
         self._recorded += 1
         if self._recorded == MOST_RECORDINGS + 1:
             warnings.warn(
@@ -168,6 +173,8 @@ class Jitted(Generic[P, R]):
         """
         if self._latest is None:
             raise JitError("explain: nothing has been recorded yet; call the function first")
+        from scratchgan.jit import explain
+
         return explain.page(self.__name__, self._latest.program, repeats)
 
 

@@ -6,6 +6,10 @@ Outside of a recording these functions cost next to nothing.
 from collections.abc import Callable
 
 
+class JitError(RuntimeError):
+    """A step cannot be recorded; the message says which operation, and what to do instead."""
+
+
 class LiveScalars:
     """Keyword numbers of a kernel that are read anew before every replay."""
 
