@@ -15,6 +15,7 @@ from scratchgan import ops
 from scratchgan.primitive import REGISTRY
 from scratchgan.tensor import Tensor
 from scratchgan.testing.choices import REAL, Choices, numbers, shape
+from scratchgan.testing.comparison import tensor_like
 from scratchgan.testing.samplers import SAMPLERS, Sample
 
 
@@ -48,7 +49,7 @@ class Graph(NamedTuple):
         total: Any = 0.0
         for number, value in enumerate(values):
             weights = np.random.default_rng(number).uniform(0.5, 1.5, value.shape)
-            total = ops.sum(ops.mul(value, Tensor(np.asarray(weights)))) + total
+            total = ops.sum(ops.mul(value, tensor_like(value, np.asarray(weights)))) + total
         return total  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
@@ -72,13 +73,18 @@ def _moved(x: Tensor, value: Tensor, primitive: str) -> Tensor:
     """``x`` moved by up to the primitive's room, by the elements of ``value`` in some order."""
     room = SAMPLERS[primitive].room
     order = np.arange(math.prod(x.shape)).reshape(x.shape) % value.size
-    elements = ops.gather(value.reshape(value.size), Tensor(order), template=("array",))
+    elements = ops.gather(value.reshape(value.size), tensor_like(value, order), template=("array",))
     return ops.add(x, ops.mul(room, ops.tanh(elements)))
 
 
 def random_graph(choices: Choices, count: int) -> Graph:
     """A graph of ``count`` calls of differentiable primitives."""
-    names = [name for name, row in SAMPLERS.items() if REGISTRY[name].vjps and row.room]
+    names = [
+        name
+        for name, row in SAMPLERS.items()
+        # All of a graph lies on one device.
+        if REGISTRY[name].vjps and row.room and "device" not in REGISTRY[name].keywords
+    ]
     leaves = tuple(
         Tensor(numbers(choices, shape(choices, 0, 1), REAL)) for _ in range(choices.integer(1, 3))
     )

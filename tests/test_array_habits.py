@@ -1,0 +1,318 @@
+"""Above the kernels, arrays are touched through kernels alone.
+
+The tape, primitives, functions, modules, losses and optimizers run here on an array type that
+tells its shape, type, size, strides and device, and refuses everything else. A NumPy habit in one
+of these rooms fails at once; it would keep other array libraries out.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import scratchgan as sg
+from scratchgan import Tensor, autograd, nn, ops, optim
+from scratchgan.backend import Backend, kernels_for
+from scratchgan.primitive import REGISTRY
+from scratchgan.testing import gradcheck, gradgradcheck
+from scratchgan.testing.samplers import SAMPLERS
+from scratchgan.testing.strategies import graphs, samples
+
+
+class HabitError(AssertionError):
+    """An array was touched in a way that only NumPy's allow."""
+
+
+class Opaque:
+    """What is known of an array without its values."""
+
+    def __init__(self, hidden):
+        self._hidden = hidden
+
+    shape = property(lambda self: self._hidden.shape)
+    dtype = property(lambda self: self._hidden.dtype)
+    ndim = property(lambda self: self._hidden.ndim)
+    size = property(lambda self: self._hidden.size)
+    strides = property(lambda self: self._hidden.strides)
+    device = SimpleNamespace(id=0)
+    __array_ufunc__ = None  # np.exp(x), np_array + x
+
+
+def refuse(name):
+    def method(self, *_, **__):
+        raise HabitError(f"{name} of an array, above the kernels")
+
+    return method
+
+
+for _name in (
+    *("__array__", "__array_function__", "__array_interface__", "__dlpack__", "__getattr__"),
+    *("__bool__", "__float__", "__int__", "__index__", "__complex__", "__len__", "__iter__"),
+    *("__getitem__", "__setitem__", "__contains__", "__eq__", "__ne__", "__lt__", "__le__"),
+    *("__gt__", "__ge__", "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__"),
+    *("__truediv__", "__rtruediv__", "__pow__", "__rpow__", "__neg__", "__matmul__", "__iadd__"),
+    *("__isub__", "__imul__", "__abs__", "__invert__", "__and__", "__or__"),
+):
+    setattr(Opaque, _name, refuse(_name))
+Opaque.__hash__ = object.__hash__
+
+
+def hidden(x):
+    if isinstance(x, tuple | list):
+        return type(x)(map(hidden, x))
+    return x._hidden if isinstance(x, Opaque) else x
+
+
+def opaque(x):
+    if isinstance(x, tuple):
+        return tuple(map(opaque, x))
+    return Opaque(x) if isinstance(x, np.ndarray) else x
+
+
+class OpaqueKernels:
+    """The reference kernels, for these arrays."""
+
+    def __getattr__(self, name):
+        with sg.use_backend("numpy"):
+            kernel = getattr(kernels_for[np.ndarray], name)
+
+        def call(*inputs, **keywords):
+            keywords = {k: hidden(v) for k, v in keywords.items() if k != "like"}
+            result = kernel(*map(hidden, inputs), **keywords)
+            return result if name == "to_host" else opaque(result)
+
+        return call
+
+
+@pytest.fixture(autouse=True, scope="module")
+def opaque_backend():
+    kernels_for[Opaque] = Backend("opaque", OpaqueKernels())
+    yield
+    del kernels_for[Opaque]
+
+
+def as_opaque(x):
+    """A tensor's twin on an opaque array, with memory of its own in the same layout."""
+    if not isinstance(x, Tensor):
+        return x
+    return Tensor(Opaque(x.data.copy(order="K")), requires_grad=x.requires_grad)
+
+
+def values(x):
+    return hidden(x.data)
+
+
+def assert_same(twins, plain):
+    for a, b in zip(twins, plain, strict=True):
+        assert isinstance(a.data, Opaque)
+        np.testing.assert_array_equal(values(a), b.numpy(force=True))
+
+
+# --- Tape and primitives --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "to_device"])
+def test_primitives(name):
+    """Forward, backward, and the backward of the backward, to the bit."""
+
+    def computed(inputs, keywords):
+        out = REGISTRY[name](*inputs, **keywords)
+        leaves = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
+        results = [out]
+        if out.requires_grad:
+            first = autograd.grad(out.sum(), leaves, create_graph=True, allow_unused=True)
+            found = [g for g in first if g is not None]
+            results += found
+            taped = [ops.sum(ops.square(g)) for g in found if g.requires_grad]
+            if taped:
+                second = autograd.grad(taped, leaves, retain_graph=True, allow_unused=True)
+                results += [g for g in second if g is not None]
+            ops.sum(out + 0.0).backward()
+            results += [x.grad for x in leaves if x.grad is not None]
+        return results
+
+    @settings(max_examples=max(10, settings().max_examples // 5))
+    @given(samples(SAMPLERS[name].sampler))
+    def holds(sample):
+        for x in sample.inputs:
+            if isinstance(x, Tensor) and x.dtype.kind == "f":
+                x.requires_grad_()
+        with sg.use_backend("numpy"):
+            plain = computed(sample.inputs, sample.keywords)
+        assert_same(computed([as_opaque(x) for x in sample.inputs], sample.keywords), plain)
+
+    holds()
+
+
+@settings(max_examples=max(10, settings().max_examples // 5))
+@given(graphs())
+def test_whole_graphs(graph):
+    leaves = [x.requires_grad_() for x in graph.leaves]
+    with sg.use_backend("numpy"):
+        plain = autograd.grad(graph(*leaves), leaves)
+    steps = tuple(
+        step._replace(sample=step.sample._replace(inputs=tuple(map(as_opaque, step.sample.inputs))))
+        for step in graph.steps
+    )
+    twins = [as_opaque(x) for x in leaves]
+    assert_same(autograd.grad(graph._replace(steps=steps)(*twins), twins), plain)
+
+
+def test_gradcheck_itself():
+    x = as_opaque(sg.tensor(np.linspace(-1, 1, 6).reshape(2, 3), requires_grad=True))
+    assert gradcheck(lambda x: sg.tanh(x @ x.T).sum(0), x)
+    assert gradgradcheck(lambda x: sg.sigmoid(x).mean(), x)
+
+
+# --- Functions and changes in place ---------------------------------------------------
+
+FUNCTIONS = {
+    "mean": lambda x: x.mean(0),
+    "var": lambda x: x.var(1, keepdims=True),
+    "std": lambda x: x.std(),
+    "softmax": lambda x: sg.softmax(x),
+    "logsumexp": lambda x: sg.logsumexp(x, 0),
+    "argmax": lambda x: x.argmax(1),
+    "reshape": lambda x: x.T.reshape(-1),
+    "permute": lambda x: x.permute(1, 0).flatten(),
+    "stack": lambda x: sg.stack([x, x]),
+    "split": lambda x: sg.concatenate(x.split(1, 1)[::-1], 1),
+    "getitem": lambda x: x[1:, ::-1],
+    "integers": lambda x: x[[1, 0, 0], [0, 2, 2]],
+    "mask": lambda x: x[x > 0],
+    "matmul": lambda x: x @ x[0],
+    "to": lambda x: x.to("float32").double(),
+    "isnan": lambda x: sg.isnan(x),
+    "broadcast": lambda x: x.unsqueeze(0).broadcast_to(3, 2, 3).sum_to_size(1, 3),
+    "add_": lambda x: x.detach().clone().add_(1.0).mul_(x.detach()),
+    "iadd": lambda x: changed(x.detach().clone()),
+    "copy_": lambda x: x.detach().clone().copy_(x.detach()[0]),
+    "fill_": lambda x: x.detach().clone().fill_(2.0),
+    "like": lambda x: sg.zeros_like(x) + sg.ones_like(x) * sg.full_like(x, 2.0),
+}
+
+
+def changed(x):
+    x += x
+    x[0] = 5.0
+    x[:, 1] = x[:, 0]
+    return x
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name):
+    x = sg.tensor(np.random.default_rng(0).standard_normal((2, 3)), requires_grad=True)
+    twin = as_opaque(x)
+    with sg.use_backend("numpy"):
+        plain = FUNCTIONS[name](x)
+        if plain.requires_grad:
+            plain.sum().backward()
+    out = FUNCTIONS[name](twin)
+    assert_same([out], [plain])
+    if out.requires_grad:
+        out.sum().backward()
+        assert_same([twin.grad], [x.grad])
+
+
+# --- Modules, losses, optimizers ------------------------------------------------------
+
+
+def network():
+    sg.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(4, 6),
+        nn.BatchNorm1d(6),
+        nn.LeakyReLU(0.2),
+        nn.Linear(6, 5),
+        nn.Tanh(),
+        nn.Dropout(0.3),
+        nn.Linear(5, 3),
+        nn.Softplus(),
+        nn.Linear(3, 1),
+        nn.Sigmoid(),
+    )
+
+
+OPTIMIZERS = {
+    "adam": lambda parameters: optim.Adam(parameters, 0.01, betas=(0.5, 0.999), weight_decay=0.01),
+    "sgd": lambda parameters: optim.SGD(parameters, 0.1, momentum=0.9, nesterov=True),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training(name):
+    x = sg.tensor(np.random.default_rng(0).standard_normal((8, 4)), "float32")
+    target = (x.sum(1, keepdims=True) > 0).to("float32")
+
+    def trained(convert):
+        model = network()
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data = convert(tensor).data
+        optimizer = OPTIMIZERS[name](model.parameters())
+        losses = []
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = nn.BCELoss()(model(convert(x)), convert(target))
+            loss.backward()
+            optimizer.step()
+            losses.append(loss)
+        model.eval()
+        return [*losses, model(convert(x)), *model.parameters()]
+
+    with sg.use_backend("numpy"):
+        plain = trained(lambda tensor: tensor)
+    # Generators live on the host and feed both.
+    assert_same(trained(as_opaque), plain)
+
+
+@pytest.mark.parametrize(
+    ("loss", "target"),
+    [
+        (nn.MSELoss(), [[0.1, 0.2, 0.3]] * 2),
+        (nn.BCEWithLogitsLoss(), [[0.0, 1.0, 0.5]] * 2),
+        (nn.CrossEntropyLoss(), [2, 0]),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_losses(loss, target):
+    x = sg.tensor(np.random.default_rng(0).standard_normal((2, 3)), "float32", requires_grad=True)
+    twin, target = as_opaque(x), sg.tensor(target)
+    with sg.use_backend("numpy"):
+        plain = loss(x, target)
+        plain.backward()
+    out = loss(twin, as_opaque(target))
+    out.backward()
+    assert_same([out, twin.grad], [plain, x.grad])
+
+
+# --- It notices -----------------------------------------------------------------------
+
+HABITS = {
+    "asarray": lambda out: np.asarray(out.data).dtype,
+    "float": lambda out: float(out.data),
+    "bool": lambda out: bool(out.data),
+    "method": lambda out: out.data.sum(),
+    "operator": lambda out: out.data * 2,
+    "comparison": lambda out: out.data > 0,
+    "ufunc": lambda out: np.tanh(out.data),
+    "function": lambda out: np.sum(out.data),
+    "index": lambda out: out.data[...],
+    "iteration": lambda out: list(out.data),
+    "flags": lambda out: out.data.flags,
+}
+
+
+@pytest.mark.parametrize("name", HABITS)
+def test_a_planted_habit_fails(name, monkeypatch):
+    def vjp(g, out):
+        HABITS[name](out)
+        return ops.tanh_backward(g, out)
+
+    monkeypatch.setitem(ops.tanh.vjps, "x", vjp)
+    monkeypatch.setattr(ops.tanh, "_rules", {})
+    x = sg.ones((), requires_grad=True)
+    if name != "iteration":
+        sg.tanh(x).backward()  # on NumPy's arrays nobody would notice
+    with pytest.raises((HabitError, TypeError)):
+        sg.tanh(as_opaque(x)).backward()
