@@ -1,0 +1,1 @@
+"""Whole programs whose processes are measured."""
