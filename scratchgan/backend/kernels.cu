@@ -104,7 +104,7 @@ extern "C" __global__ void adam(
     if (threadIdx.x == 0) {
         const double t = (double)*step;
         step_size = lr / (1 - pow(beta1, t));
-        correction = sqrt(1 - pow(beta2, t));
+        correction = 1 / sqrt(1 - pow(beta2, t));
     }
     __syncthreads();
     const real size = (real)step_size, root = (real)correction;
@@ -117,7 +117,7 @@ extern "C" __global__ void adam(
         const real v_new = keep * v[i] + second * g * g;
         m[i] = m_new;
         v[i] = v_new;
-        parameter[i] = parameter[i] - size * m_new / ((real)sqrt(v_new) / root + small);
+        parameter[i] = parameter[i] - size * m_new / (sqrt(v_new) * root + small);
     }
 }
 

@@ -265,7 +265,8 @@ def compiled(source: Source, arrays: list[Array]) -> tuple[Callable[..., None], 
     """What runs ``source`` on ``arrays``, and the arguments to call it with."""
     from scratchgan.backend import cuda_launch
 
-    scratch = cuda_launch.empty((source.scratch,), np.float64, like=arrays[0])
+    like = arrays[0] if arrays else None  # None: loops over nothing, which need no kernel
+    scratch = cuda_launch.empty((source.scratch,), np.float64, like=like)
     runs = [
         functools.partial(
             cuda_launch.compiled(source.text, launch.kernel),
@@ -275,12 +276,12 @@ def compiled(source: Source, arrays: list[Array]) -> tuple[Callable[..., None], 
         )
         for launch in source.launches
     ]
-    return _run_all, (arrays, runs)
+    return _run_all, (like, runs)
 
 
-def _run_all(arrays: list[Array], runs: list[Callable[[], None]]) -> None:
+def _run_all(like: Array | None, runs: list[Callable[[], None]]) -> None:
     from scratchgan.backend import cuda_launch
 
-    with cuda_launch.beside(arrays[0]):
+    with cuda_launch.beside(like):
         for run in runs:
             run()

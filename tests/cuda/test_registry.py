@@ -1,0 +1,112 @@
+"""Every primitive on a card: the reference's values, and gradients that differences confirm."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scratchgan as sg
+from scratchgan import Tensor, autograd, ops
+from scratchgan.backend import kernels_for
+from scratchgan.backend import numpy_kernels as reference
+from scratchgan.primitive import REGISTRY
+from scratchgan.testing import gradcheck
+from scratchgan.testing.check import AGREEMENT
+from scratchgan.testing.choices import Choices
+from scratchgan.testing.samplers import SAMPLERS, Sample
+
+NAMES = [name for name in SAMPLERS if name != "to_device"]
+SAMPLES = {"emulated": 4, "real": 40}
+
+
+def on_card(x: Any, dtype: Any = None) -> Any:
+    """A tensor's twin on a card, in the same memory layout."""
+    if not isinstance(x, Tensor):
+        return x
+    array = x.data if dtype is None or x.dtype.kind != "f" else x.data.astype(dtype, copy=False)
+    owner, offset = reference.memory(array)
+    nothing = sg.empty(0, device="cuda").data
+    kernels = kernels_for[type(nothing)]
+    content = kernels.from_host(owner.ravel(order="K").view(np.uint8), like=nothing)
+    twin = kernels.part(
+        content, offset=offset, shape=array.shape, strides=array.strides, dtype=array.dtype
+    )
+    return Tensor(twin, x.requires_grad)
+
+
+def on_cpu(x: Any, dtype: Any = None) -> Any:
+    """A tensor of its own on the CPU."""
+    if not isinstance(x, Tensor) or x.dtype.kind != "f":
+        return x
+    return Tensor(x.data.astype(dtype, copy=False))
+
+
+def computed(name: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> list[Tensor]:
+    """The result, first derivatives and second derivatives of a primitive."""
+    floats = [x for x in inputs if isinstance(x, Tensor) and x.dtype.kind == "f"]
+    for x in floats:
+        x.requires_grad_()
+    out = REGISTRY[name](*inputs, **keywords)
+    results = [out]
+    if out.requires_grad:
+        first = autograd.grad(ops.sum(ops.square(out)), floats, None, None, True, True)
+        taped = [ops.sum(ops.square(g)) for g in first if g is not None and g.requires_grad]
+        second = autograd.grad(taped, floats, allow_unused=True) if taped else ()
+        out = REGISTRY[name](*inputs, **keywords)
+        plain = autograd.grad(ops.sum(out), floats, allow_unused=True)
+        results += [g for g in (*first, *second, *plain) if g is not None]
+    return results
+
+
+def samples(name: str, way: str) -> list[Sample]:
+    return [SAMPLERS[name].sampler(Choices(seed)) for seed in range(SAMPLES[way])]
+
+
+def test_every_primitive_is_here() -> None:
+    assert REGISTRY.keys() - set(NAMES) <= {"to_device"}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", NAMES)
+def test_values_and_derivatives(name: str, dtype: Any, way: str) -> None:
+    tolerance = 20 * AGREEMENT[np.dtype(dtype)]
+    for sample in samples(name, way):
+        with sg.use_backend("numpy"):
+            expected = computed(
+                name, tuple(on_cpu(x, dtype) for x in sample.inputs), sample.keywords
+            )
+        got = computed(name, tuple(on_card(x, dtype) for x in sample.inputs), sample.keywords)
+        for x, y in zip(got, expected, strict=True):
+            assert (x.device, x.dtype, x.shape) == ("cuda:0", y.dtype, y.shape)
+            np.testing.assert_allclose(
+                x.numpy(force=True), y.numpy(force=True), rtol=tolerance, atol=tolerance
+            )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradcheck(name: str, way: str) -> None:
+    for sample in samples(name, way)[:10]:
+        inputs = tuple(on_card(x, np.float64) for x in sample.inputs)
+        floats = [x for x in inputs if isinstance(x, Tensor) and x.dtype.kind == "f"]
+        if REGISTRY[name](*inputs, **sample.keywords).dtype.kind == "f":
+            for x in floats:
+                x.requires_grad_()
+            assert gradcheck(lambda *x, k=sample.keywords: REGISTRY[name](*x, **k), inputs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_jit(name: str, way: str) -> None:
+    """A replay of the primitive and its backward gives what the first call gave."""
+    for sample in samples(name, way)[:3]:
+        inputs = tuple(on_card(x, np.float64) for x in sample.inputs)
+        if not any(isinstance(x, Tensor) and x.dtype.kind == "f" for x in inputs):
+            continue
+
+        @sg.jit
+        def step(*inputs: Any, k: Any = sample.keywords) -> list[Tensor]:
+            leaves = [x.detach() if isinstance(x, Tensor) else x for x in inputs]
+            return [x.detach() for x in computed(name, tuple(leaves), k)]
+
+        first, again = step(*inputs), step(*inputs)
+        for x, y in zip(again, first, strict=True):
+            np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=1e-14, atol=1e-14)
