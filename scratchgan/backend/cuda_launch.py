@@ -189,7 +189,7 @@ class CompiledLoop:
 
     def __init__(self, loop: Loop, is_real: bool = False) -> None:
         self.__name__ = loop.name
-        self._loop = loop
+        self.loop = loop
         self._is_real = is_real
         self._kernels: dict[Any, Kernel] = {}
 
@@ -215,7 +215,7 @@ class CompiledLoop:
         if kernel is None:
             c_types = [_c_type(self.__name__, name) for name in types]
             kernel_text = cuda_source.loop_kernel(
-                self._loop,
+                self.loop,
                 real,
                 c_types[:-1],
                 c_types[-1],
@@ -223,7 +223,7 @@ class CompiledLoop:
                 walk.kept,
                 _c_type(self.__name__, total_type),
             )
-            source = cuda_source.module(real, self._loop.definitions, (kernel_text,), walk.is_large)
+            source = cuda_source.module(real, self.loop.definitions, (kernel_text,), walk.is_large)
             kernel = self._kernels[key] = compiled(source, "loop")
         return kernel
 
@@ -256,15 +256,15 @@ class CompiledLoop:
         real = self._arithmetic(inputs, out)
         target = total
         if parts > 1:
-            assert self._loop.total is not None
-            accumulator, _ = cuda_source.accumulator_of(self._loop.total, real)
+            assert self.loop.total is not None
+            accumulator, _ = cuda_source.accumulator_of(self.loop.total, real)
             target = empty((parts, total.size), _DTYPES[accumulator], like=total)
         kernel = self._kernel(real, inputs, out, walk, target)
         index = np.int64 if walk.is_large else np.int32
         arguments = self._arguments(real, inputs, out, walk, ())
         kernel(grid, block, (*arguments, target, index(span)))
         if parts > 1:
-            _FINISH[self._loop.total].reduction((target,), None, total, (0,))
+            _FINISH[self.loop.total].reduction((target,), None, total, (0,))
 
     def _arguments(
         self,

@@ -245,14 +245,15 @@ def matmul(a: Array, b: Array, *, out: Array) -> None:
         cublas.product(a, b, out)
 
 
-_bias = {
+#: By activation: what comes after a layer's product, and the way back through both.
+WITH_BIAS = {
     "none": CompiledLoop(Loop("linear", "sg::add({0}, {1})", ("add",))),
     **{
         name: CompiledLoop(Loop("linear", f"sg::{name}(sg::add({{0}}, {{1}}))", ("add", name)))
         for name in ("relu", "tanh", "sigmoid")
     },
 }
-_backward = {
+BACKWARD = {
     "none": CompiledLoop(Loop("linear_backward", "{0}", total=SUM)),
     **{
         name: CompiledLoop(
@@ -272,7 +273,7 @@ _backward = {
 def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
     """``activation(x @ weight.T + bias)``; ``x`` (N, in), ``weight`` (out, in), ``bias`` (out,)."""
     matmul(x, weight.T, out=out)
-    _bias[activation].elementwise((out, bias), out, ())
+    WITH_BIAS[activation].elementwise((out, bias), out, ())
 
 
 @on_one_card
@@ -280,7 +281,7 @@ def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Ar
     """See :func:`scratchgan.backend.numpy_kernels.linear_backward`."""
     before, bias = out
     inputs = (g,) if activation == "none" else (g, y)
-    _backward[activation].reduction(inputs, before, bias, (0,))
+    BACKWARD[activation].reduction(inputs, before, bias, (0,))
 
 
 # --- Optimizers: update in place what ``out`` names -----------------------------------
