@@ -58,5 +58,5 @@ def test_the_readme_does_what_it_says(monkeypatch, capsys):
 
     expected = re.findall(r"^print\(.*?\)  # (.*)$", code, re.MULTILINE)
     assert capsys.readouterr().out.splitlines() == expected
-    assert len(expected) == 2
+    assert len(expected) == 3
     assert 0 < scope["d_loss"].item() < 2 * np.log(2)  # it learned something in its ten steps
