@@ -20,6 +20,14 @@ FILES += ["losses.png", "metrics.csv", "samples"]
 STEPS_PER_EPOCH = 256 // 4
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_interrupts():
+    """Also where the tests run in the background of a shell, which has Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def config(tiny_mnist):
     return Config(str(tiny_mnist), epochs=4, batch_size=4, latent_dim=3, seed=5)
