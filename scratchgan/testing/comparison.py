@@ -218,6 +218,11 @@ class _Taped:
             return [np.zeros(array.size) for array in self.arrays]
         outputs, gradients = zip(*recorded, strict=True)
         found = autograd.grad(outputs, self.leaves, gradients, retain_graph=True, allow_unused=True)
+        if all(gradient is None for gradient in found):
+            raise ValueError(
+                "gradcheck: no output depends on what the function was passed; it must compute "
+                "with its arguments, and not with tensors that it knows from elsewhere"
+            )
         return [
             np.zeros(array.size) if gradient is None else _flat([gradient])
             for array, gradient in zip(self.arrays, found, strict=True)

@@ -43,7 +43,8 @@ def gradcheck(
     itself), 0-d or empty.
 
     Args:
-        fn: A function of tensors that gives a tensor or several.
+        fn: A function of tensors that gives a tensor or several. It computes with the tensors
+            that it is passed, which are not ``inputs`` themselves.
         inputs: What it is called with. Those that require a gradient are checked; they are float64.
         eps: Half the distance between the two points of a difference.
         atol: Absolute tolerance.
@@ -61,7 +62,8 @@ def gradcheck(
         KinkError: No gradient is wrong, but at this point the slopes to the left and to the right
             differ, so that there is no derivative to compare with; raised also where
             ``raise_exception`` is False, since neither True nor False would be an answer.
-        ValueError: No input requires a gradient, or one that does is not float64.
+        ValueError: No input requires a gradient, one that does is not float64, or ``fn`` does not
+            compute with what it is passed.
     """
     witness = Witness("directional differences" if fast_mode else "differences", eps, atol, rtol)
     return _passes("gradcheck", raise_exception, lambda: compare(fn, as_tuple(inputs), witness))
