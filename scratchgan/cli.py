@@ -74,8 +74,9 @@ def train(
     seed: Annotated[int, typer.Option(help="Of weights, order of images, and noise.")] = 0,
     backend: Annotated[
         str | None,
-        typer.Option(help="What computes: numba or numpy.", show_default="numba"),
+        typer.Option(help="What computes on the CPU: numba or numpy.", show_default="numba"),
     ] = None,
+    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda or cuda:1.")] = "cpu",
     jit: Annotated[
         bool, typer.Option("--jit/--no-jit", help="Record a step once, and replay it.")
     ] = True,
@@ -85,7 +86,7 @@ def train(
     It gets the settings, metrics every 100 steps, samples of every epoch, the curves and the
     weights. Ctrl-C ends the training early, with all of this written.
     """
-    from scratchgan.backend import get_backend, set_backend
+    from scratchgan.backend import devices, get_backend, set_backend
     from scratchgan.gan import Config, Run, load_images
     from scratchgan.gan import train as run_training
     from scratchgan.gan.runs import new_folder
@@ -101,6 +102,7 @@ def train(
         lr=lr,
         seed=seed,
         backend=get_backend(),
+        device=devices.full_name(device),
         jit=jit,
     )
     images = load_images(config)
@@ -188,6 +190,7 @@ def info() -> None:
         "versions": [f"{name} {version(name)}" for name in packages],
         "machine": [f"Python {platform.python_version()}, {platform.platform()}"],
         "backends": _backends(),
+        "cards": _cards(),
         "BLAS": _blas(),
         "data": _data(),
         "cache": [str(cache.folder())],
@@ -213,6 +216,16 @@ def _backends() -> list[str]:
         except BackendError as error:
             lines.append(str(error))
     return lines
+
+
+def _cards() -> list[str]:
+    from scratchgan import cuda
+    from scratchgan.backend.devices import cuda_fault
+
+    names = [f"cuda:{card}" for card in range(cuda.device_count())]
+    return [f"{name} is {cuda.get_device_name(name)}" for name in names] or [
+        f"none can be used: {cuda_fault()}"
+    ]
 
 
 def _blas() -> list[str]:

@@ -1,21 +1,35 @@
 """Batches in an order that (seed, epoch) decides, as the floats that the networks take."""
 
 from collections.abc import Iterator
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scratchgan.creation import tensor
+from scratchgan.dtypes import float32
+from scratchgan.tensor import Tensor
 
+
+@overload
 def batches(
     images: NDArray[np.uint8], batch_size: int, *, seed: int, epoch: int, start: int = 0
-) -> Iterator[NDArray[np.float32]]:
+) -> Iterator[NDArray[np.float32]]: ...
+@overload
+def batches(
+    images: Tensor, batch_size: int, *, seed: int, epoch: int, start: int = 0
+) -> Iterator[Tensor]: ...
+def batches(
+    images: NDArray[np.uint8] | Tensor, batch_size: int, *, seed: int, epoch: int, start: int = 0
+) -> Iterator[NDArray[np.float32]] | Iterator[Tensor]:
     """Go once through the images, shuffled, in batches of one size.
 
     The images that are left over when ``batch_size`` does not divide their number are dropped;
     each epoch drops others. Only the batch that is taken becomes floats.
 
     Args:
-        images: uint8 (n, height, width).
+        images: uint8 (n, height, width). The images of a tensor are taken where it lies, so that
+            one on a graphics card is copied there but once.
         batch_size: Images per batch, 1 to n.
         seed: Of the run, 0 to 2**64 - 1.
         epoch: Which pass through the images, 0 to 2**64 - 1. Each (seed, epoch) has its own order.
@@ -34,6 +48,9 @@ def batches(
         raise ValueError(f"start is {start}; it must be 0 to {count}, the batches of an epoch")
     order = shuffled(len(images), seed=seed, epoch=epoch)[: count * batch_size]
     rows = order.reshape(count, batch_size)[start:]
+    if isinstance(images, Tensor):
+        places = tensor(rows, device=images.device)
+        return (to_float(images[places[k]]).unsqueeze(1) for k in range(len(rows)))
     # A generator expression, not a generator: the checks above must run when they are called.
     return (to_float(images[row])[:, np.newaxis] for row in rows)
 
@@ -62,7 +79,11 @@ def shuffled(count: int, *, seed: int, epoch: int) -> NDArray[np.intp]:
     return np.argsort(keys, kind="stable")  # equal keys keep their order on every processor
 
 
-def to_float(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+@overload
+def to_float(images: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+@overload
+def to_float(images: Tensor) -> Tensor: ...
+def to_float(images: NDArray[np.uint8] | Tensor) -> NDArray[np.float32] | Tensor:
     """Map the bytes 0 ... 255 to floats in [-1, 1], the range of tanh: x / 127.5 - 1.
 
     Args:
@@ -73,6 +94,8 @@ def to_float(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     # In place on one array; a table of the 256 values takes three times as long (np.take turns
     # its indices into 64-bit integers first).
+    if isinstance(images, Tensor):
+        return images.to(float32).div_(127.5).sub_(1)
     floats = images.astype(np.float32)
     floats /= np.float32(127.5)
     floats -= np.float32(1)

@@ -51,13 +51,18 @@ class GAN:
         latent_dim: Length of the noise vectors.
         objective: What G minimises, a name in :data:`scratchgan.gan.objectives.OBJECTIVES`.
         lr: Learning rate of both optimizers.
+        device: Where all of it lies.
     """
 
     def __init__(
-        self, latent_dim: int = 100, objective: str = "non-saturating", lr: float = 2e-4
+        self,
+        latent_dim: int = 100,
+        objective: str = "non-saturating",
+        lr: float = 2e-4,
+        device: str = "cpu",
     ) -> None:
-        self.generator = networks.generator(latent_dim)
-        self.discriminator = networks.discriminator()
+        self.generator = networks.generator(latent_dim).to(device)
+        self.discriminator = networks.discriminator().to(device)
         self.generator_loss = OBJECTIVES[objective]
         self.generator_optimizer = optim.Adam(self.generator.parameters(), lr, BETAS)
         self.discriminator_optimizer = optim.Adam(self.discriminator.parameters(), lr, BETAS)

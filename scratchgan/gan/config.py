@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from scratchgan.backend.devices import is_device
 from scratchgan.gan.files import RunError
 from scratchgan.gan.objectives import OBJECTIVES
 
@@ -27,7 +28,8 @@ class Config:
         latent_dim: Length of the noise vectors, from 1 on.
         lr: Learning rate of both players, more than 0.
         seed: Of the first weights, the order of the images and the noise, 0 to 2**64 - 1.
-        backend: Name of the backend that computes.
+        backend: Name of the backend that computes on the CPU.
+        device: Where the training runs: ``"cpu"``, or a graphics card, ``"cuda:0"``.
         jit: Whether the steps are recorded once and replayed.
 
     Raises:
@@ -42,6 +44,7 @@ class Config:
     lr: float = 2e-4
     seed: int = 0
     backend: str = "numba"
+    device: str = "cpu"
     jit: bool = True
 
     def __post_init__(self) -> None:
@@ -58,6 +61,7 @@ class Config:
         self._require("lr", lr_is_fine, "a number above 0")
         self._require_integer("seed", 0, SEEDS - 1)
         self._require("backend", isinstance(self.backend, str), "the name of a backend")
+        self._require("device", is_device(self.device), "cpu, cuda or cuda:0, cuda:1, ...")
         self._require("jit", isinstance(self.jit, bool), "true or false")
 
     def _require(self, name: str, is_fine: bool, expected: str) -> None:

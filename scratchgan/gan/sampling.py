@@ -32,9 +32,11 @@ class Stream(IntEnum):
     GENERATE = 4
 
 
-def noise(n: int, latent_dim: int, seed: int, stream: Stream, step: int = 0) -> Tensor:
-    """Standard normal noise (n, latent_dim), a function of the arguments alone."""
-    return randn(n, latent_dim, generator=Generator(seed, stream, step))
+def noise(
+    n: int, latent_dim: int, seed: int, stream: Stream, step: int = 0, device: str = "cpu"
+) -> Tensor:
+    """Standard normal noise (n, latent_dim), the same numbers on every device."""
+    return randn(n, latent_dim, generator=Generator(seed, stream, step), device=device)
 
 
 def to_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:

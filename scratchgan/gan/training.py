@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchgan.creation import from_numpy
+from scratchgan.creation import as_tensor
 from scratchgan.data import MNIST, batches
 from scratchgan.gan.adversary import GAN
 from scratchgan.gan.config import Config
@@ -63,9 +63,13 @@ def train(run: Run, images: NDArray[np.uint8], watch: Watch = lambda step, metri
     """
     config = run.config
     manual_seed(config.seed)
-    gan = GAN(config.latent_dim, config.objective, config.lr)
+    gan = GAN(config.latent_dim, config.objective, config.lr, config.device)
     play = jit(gan.step) if config.jit else gan.step
-    sample_noise = noise(SAMPLES, config.latent_dim, config.seed, Stream.SAMPLE)
+    sample_noise = noise(
+        SAMPLES, config.latent_dim, config.seed, Stream.SAMPLE, device=config.device
+    )
+    # A graphics card gets all images once; on the CPU, NumPy takes batches faster than a tensor.
+    data = images if config.device == "cpu" else as_tensor(images, device=config.device)
     steps_per_epoch = len(images) // config.batch_size
     rows: list[Metrics] = []
     step = epoch = 0
@@ -79,9 +83,9 @@ def train(run: Run, images: NDArray[np.uint8], watch: Watch = lambda step, metri
     with interrupts_between_steps() as stop_if_interrupted:
         try:
             for epoch in range(1, config.epochs + 1):
-                for batch in batches(images, config.batch_size, seed=config.seed, epoch=epoch):
+                for batch in batches(data, config.batch_size, seed=config.seed, epoch=epoch):
                     step += 1
-                    moves = play(from_numpy(batch), *noises(config, step))
+                    moves = play(as_tensor(batch), *noises(config, step))
                     metrics = None
                     if step % LOG_EVERY == 0 or step % steps_per_epoch == 0:
                         seconds = time.perf_counter() - start
@@ -102,7 +106,9 @@ def noises(config: Config, step: int) -> tuple[Tensor, Tensor]:
     """The noise for the moves of D and of G, (batch_size, latent_dim), decided by (seed, step)."""
     shape = (config.batch_size, config.latent_dim)
     streams = (Stream.DISCRIMINATOR_STEP, Stream.GENERATOR_STEP)
-    d_noise, g_noise = (noise(*shape, config.seed, stream, step) for stream in streams)
+    d_noise, g_noise = (
+        noise(*shape, config.seed, stream, step, config.device) for stream in streams
+    )
     return d_noise, g_noise
 
 

@@ -2,6 +2,7 @@
 // a stack of its own, and they change places at __syncthreads(); else a thread is a function call.
 
 #include <ucontext.h>
+#include <utility>
 #include <vector>
 
 struct Position { unsigned x, y, z; };
@@ -22,10 +23,17 @@ struct Thread {
 
 std::vector<Thread> threads;
 std::vector<char> stacks;
+std::vector<unsigned> order;
 ucontext_t scheduler;
 Thread* current;
 void (*body)(void*);
 void* arguments;
+
+unsigned random()
+{
+    static unsigned state = 1;
+    return (state = state * 1664525 + 1013904223) >> 8;
+}
 
 void run()
 {
@@ -52,11 +60,14 @@ void run_block_with_barriers(unsigned count)
         thread.context.uc_link = &scheduler;
         makecontext(&thread.context, run, 0);
     }
-    // Round after round, every thread runs up to its next barrier. Later ones go first: a kernel
-    // that forgets a barrier should not be saved by the order.
+    order.resize(count);
+    for (unsigned t = 0; t < count; t++) order[t] = t;
+    // Round after round, every thread runs up to its next barrier, in an order of chance: a kernel
+    // that forgets a barrier should not be saved by it.
     for (bool left = true; left;) {
         left = false;
-        for (unsigned t = count; t-- > 0;) {
+        for (unsigned t = count - 1; t > 0; t--) std::swap(order[t], order[random() % (t + 1)]);
+        for (unsigned t : order) {
             if (threads[t].done) continue;
             current = &threads[t];
             threadIdx = current->index;
