@@ -142,16 +142,19 @@ def test_defaults_and_names_are_those_of_the_settings(scratchgan):
 def test_ctrl_c_ends_cleanly(tiny_mnist, tmp_path):
     folder = tmp_path / "run"
     options = ["--data", tiny_mnist, "--epochs", 1_000_000, "--batch-size", 64, "--out", folder]
-    process = subprocess.Popen(
+    # A shell's background has Ctrl-C ignored, which processes inherit.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(
         [*COMMAND, *map(str, ["train", *options])],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )
-    wait_for(folder / "generator.safetensors")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    ) as process:
+        signal.signal(signal.SIGINT, before)
+        wait_for(folder / "generator.safetensors")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
 
     assert (process.returncode, err) == (130, "")
     last = out.splitlines()[-1]
