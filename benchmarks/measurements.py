@@ -147,7 +147,7 @@ def small(quick: bool, device: str) -> tuple[Measurement, ...]:
 def growth(quick: bool, device: str) -> tuple[Measurement, ...]:
     """How time and memory grow with the batch, the width of the networks, and the tape."""
     seconds = QUICK_TURN if quick else TURN
-    step = {"device": "cpu", "seconds": seconds}
+    step = {"device": "cpu", "seconds": seconds, "memory": True}
     steps = (
         Contender(JIT, "step_scratchgan", {**step, "jit": True}),
         Contender(EAGER, "step_scratchgan", {**step, "jit": False}),

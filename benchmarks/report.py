@@ -31,6 +31,8 @@ def tables(section: dict[str, Any]) -> list[Table]:
     made = []
     for quantity, unit in section["quantities"].items():
         contenders = dict.fromkeys(name for case in cases for name in case["results"][quantity])
+        if not contenders:
+            continue
         rows = [
             [name, *[_cell(case["results"][quantity].get(name), unit) for case in cases]]
             for name in contenders

@@ -5,7 +5,16 @@ from typing import Any
 
 import scratchgan as sg
 from benchmarks import problem
-from benchmarks.worker import Ready, blas_threads, peak_resident, resident, serve, timed, versions
+from benchmarks.worker import (
+    Ready,
+    Skip,
+    blas_threads,
+    peak_resident,
+    resident,
+    serve,
+    timed,
+    versions,
+)
 from scratchgan import nn, optim
 
 
@@ -22,11 +31,10 @@ def gan_step(batch: int, width: int, device: str) -> problem.Step:
     g_sizes, d_sizes = problem.sizes(width)
     generator = network(g_sizes, 0, nn.Tanh())
     discriminator = network(d_sizes, 1, nn.Sigmoid())
-    target, one = sg.cat([sg.ones(batch, 1), sg.zeros(batch, 1)]), sg.ones(batch, 1)
-    if device == "cuda":
-        generator.to("cuda")
-        discriminator.to("cuda")
-        target, one = target.to("cuda"), one.to("cuda")
+    generator.to(device)
+    discriminator.to(device)
+    one = sg.ones(batch, 1).to(device)
+    target = sg.cat([one, sg.zeros_like(one)])
     g_adam, d_adam = (
         optim.Adam(network.parameters(), problem.LEARNING_RATE, problem.BETAS)
         for network in (generator, discriminator)
@@ -56,29 +64,38 @@ def gan_step(batch: int, width: int, device: str) -> problem.Step:
     return step
 
 
-def prepare(batch: int, seconds: float, device: str, jit: bool, width: int = 1) -> Ready:
-    if device == "cuda":
-        problem.require_cuda(sg.cuda.is_available(), "scratchgan")
+def prepare(
+    batch: int, seconds: float, device: str, jit: bool, width: int = 1, memory: bool = False
+) -> Ready:
+    """With ``memory``, samples also hold the peak of what the process holds for these steps."""
+    try:
+        sg.zeros(1).to(device)
+    except sg.BackendError as error:
+        raise Skip(str(error)) from error
 
     def running(batch: int) -> tuple[Callable[[], Any], list[float]]:
-        pool = [tuple(map(sg.from_numpy, arrays)) for arrays in problem.batches(batch)]
-        if device == "cuda":
-            pool = [tuple(x.to("cuda") for x in tensors) for tensors in pool]
+        pool = [
+            tuple(sg.from_numpy(array).to(device) for array in arrays)
+            for arrays in problem.batches(batch)
+        ]
         step = gan_step(batch, width, device)
         return problem.running(sg.jit(step) if jit else step, pool)
 
-    running(1)  # what the first step loads and compiles is not what grows
-    before = resident()
+    if memory:
+        running(1)  # what the first step of all loads and compiles is not what grows
+        before = resident()
     run, check = running(batch)
-    finish = sg.cuda.synchronize if device == "cuda" else lambda: None
-    seconds_of_step = timed(run, seconds, finish)
-    memory = peak_resident() - before
-    about = {
-        "versions": versions("numpy", "numba"),
-        "threads": blas_threads(),
-        "backend": sg.get_backend(),
-    }
-    return Ready(lambda: {**seconds_of_step(), "bytes": memory}, about, check)
+    about: dict[str, Any] = {"versions": versions("numpy", "numba")}
+    if device == "cuda":
+        about["gpu"] = sg.cuda.get_device_name()
+        sample = timed(run, seconds, sg.cuda.synchronize)
+    else:
+        about |= {"threads": blas_threads(), "backend": sg.get_backend()}
+        sample = timed(run, seconds)
+    if not memory:
+        return Ready(sample, about, check)
+    grown = peak_resident() - before
+    return Ready(lambda: {**sample(), "bytes": grown}, about, check)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ app.command()(command.main)
 
 @pytest.fixture
 def run(log, monkeypatch):
-    """Runs the command on two fake measurements; ``alone`` has a contender that may fail."""
+    """Runs the command on two fake measurements; B, or everyone, gets the settings."""
 
     def measurement(key, *contenders, **options):
         cases = (Case("batch 1", {"batch": 1}, 1), Case("batch 10", {"batch": 10}, 10))
@@ -27,8 +27,8 @@ def run(log, monkeypatch):
     def contender(name, **settings):
         return Contender(name, "fake", {"name": name, "log": str(log), **settings})
 
-    def run(*arguments, **settings):
-        a, b = contender("A"), contender("B", **settings)
+    def run(*arguments, everyone=False, **settings):
+        a, b = contender("A", **settings if everyone else {}), contender("B", **settings)
         table = {
             "duel": lambda quick, device: measurement("duel", a, b, floor="A"),
             "growing": lambda quick, device: measurement("growing", a, fits_growth=True),
@@ -59,6 +59,17 @@ def test_tables_and_plots_are_written(run, log):
     for condition in (" cores, ", "fake 1; ", "medians of 3 rounds"):
         assert condition in markdown
     assert "`python -m benchmarks" in markdown
+
+
+def test_nothing_measured_is_no_picture(run, log):
+    run("duel", "--repeats", "1", needs="package_that_nobody_has")
+    assert (log.parent / "out" / "duel.png").exists()
+    (log.parent / "out" / "duel.png").unlink()
+    result = run("duel", "--repeats", "1", everyone=True, needs="package_that_nobody_has")
+
+    assert result.exit_code == 0, result.output
+    assert not (log.parent / "out" / "duel.png").exists()
+    assert "A was skipped" in (log.parent / "out" / "results.md").read_text()
 
 
 def test_a_second_run_keeps_what_it_does_not_measure(run, log):
