@@ -198,7 +198,7 @@ class CompiledLoop:
     ) -> str:
         """The C type to compute in: of the values if they are floating, else of the inputs."""
         if out is not None and out.dtype.kind == "f":
-            return C_TYPES[out.dtype.name]
+            return str(_c_type(self.__name__, out.dtype.name))
         floats = [x.dtype.itemsize for x in inputs if hasattr(x, "dtype") and x.dtype.kind == "f"]
         if floats:
             return "double" if max(floats) == 8 else "float"

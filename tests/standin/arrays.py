@@ -31,8 +31,8 @@ class Card:
     """``cupy.cuda.Device``: within its ``with`` block it is the current one."""
 
     current = 0
-    #: The bytes that a card has left; None for as many as the machine.
-    free: int | None = None
+    #: The bytes that a card has, and that an allocation may have.
+    memory = 2**33
 
     def __init__(self, number: int | None = None) -> None:
         self.id = Card.current if number is None else int(number)
@@ -58,9 +58,14 @@ class Card:
 class Memory:
     """One allocation on a card. Nothing is in it but what was left there: here, nan."""
 
+    #: Called with the bytes of an allocation before it is made.
+    allocator: Any = None
+
     def __init__(self, nbytes: int) -> None:
+        if Memory.allocator is not None:
+            Memory.allocator(nbytes)
         self.card = Card.current
-        if Card.free is not None and nbytes > Card.free:
+        if nbytes > Card.memory:
             raise OutOfMemoryError(f"Out of memory allocating {nbytes:,} bytes")
         self.buffer = np.full(max(nbytes, 1), 0xFF, np.uint8)
         self.ptr = self.buffer.ctypes.data
@@ -213,9 +218,9 @@ class ndarray:
 reads = 0
 
 
-def new(host: Any, card: int | None = None) -> ndarray:
-    """A new array with the elements of ``host``."""
-    host = np.asarray(host)
+def new(source: Any, card: int | None = None) -> ndarray:
+    """A new array with the elements of ``source``, on ``card`` or the current one."""
+    host = np.asarray(source._host if isinstance(source, ndarray) else source)
     with Card(card):
         array = ndarray(host.shape, host.dtype)
     array._host[...] = host

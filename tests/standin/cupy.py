@@ -71,6 +71,15 @@ def gemm_ex(
 Card = arrays.Card
 
 
+@contextmanager
+def _using_allocator(allocator: Any) -> Iterator[None]:
+    arrays.Memory.allocator = staticmethod(allocator)
+    try:
+        yield
+    finally:
+        arrays.Memory.allocator = None
+
+
 def module() -> ModuleType:
     """What ``import cupy`` gives."""
     cupy = ModuleType("cupy")
@@ -80,7 +89,7 @@ def module() -> ModuleType:
         CUDA_R_64F="float64",
         getDevice=lambda: Card.current,
         getDeviceCount=lambda: arrays.CARDS,
-        memGetInfo=lambda: (Card.free or 2**30, 2**33),
+        memGetInfo=lambda: (Card.memory, Card.memory),
         driverGetVersion=lambda: 12090,
         getDeviceProperties=lambda card: {"name": b"stand-in"},
     )
@@ -88,7 +97,8 @@ def module() -> ModuleType:
         ndarray=arrays.ndarray,
         empty=arrays.ndarray,
         zeros=lambda shape, dtype: arrays.new(np.zeros(shape, dtype)),
-        array=lambda host: arrays.new(host),
+        array=arrays.new,
+        asarray=lambda x: x.__cuda_array_interface__["owner"],
         asnumpy=arrays.asnumpy,
         broadcast_to=lambda x, shape: x._view(np.broadcast_to(x._host, shape)),
         may_share_memory=lambda a, b: np.may_share_memory(a._host, b._host),
@@ -101,6 +111,7 @@ def module() -> ModuleType:
             memory=SimpleNamespace(OutOfMemoryError=arrays.OutOfMemoryError),
             device=SimpleNamespace(get_cublas_handle=lambda: Card.current + 1),
             driver=SimpleNamespace(get_build_version=lambda: 12090),
+            using_allocator=_using_allocator,
             get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
         ),
     )
