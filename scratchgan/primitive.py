@@ -21,7 +21,7 @@ import numpy as np
 
 from scratchgan import autograd, dtypes
 from scratchgan.autograd import Arguments, Node, Rule, SavedOutput, Step, Taped
-from scratchgan.backend import Array, kernels_for
+from scratchgan.backend import Array, forget, kernels_for
 from scratchgan.backend.devices import different_devices
 from scratchgan.backend.scalar import define
 from scratchgan.dtypes import DType
@@ -267,11 +267,16 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
 
     The function's body is never called: every backend compiles it
     (see :mod:`scratchgan.backend.scalar` for what it may contain).
+
+    Raises:
+        TypeError: The function has the name of one of this package's kernels.
     """
 
     def decorate(function: Callable[..., Any]) -> Primitive:
+        _require_free_name(function)
         definition = define(function)
         name = definition.name
+        forget(name)  # as a notebook's cell runs again, it may hold another body
         fixed = None if result is None else np.dtype(result)
 
         def forward(*inputs: Any, **scalars: float) -> Array:
@@ -289,6 +294,19 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
         return Primitive(forward, function, vjps, {}, False)
 
     return decorate
+
+
+def _require_free_name(function: Callable[..., Any]) -> None:
+    """Kernels go by name: a user's must not take the place of this package's."""
+    package = __name__.partition(".")[0]
+    if function.__module__.partition(".")[0] == package:
+        return
+    from scratchgan.backend import numpy_kernels
+
+    name = function.__name__
+    taken = REGISTRY.get(name)
+    if hasattr(numpy_kernels, name) or (taken and taken.__module__.startswith(package + ".")):
+        raise TypeError(f"{name}: {package} has a kernel of this name; give yours another")
 
 
 def _result_of(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DType, Array]:

@@ -184,6 +184,30 @@ class TestOwnPrimitives:
             with pytest.raises(DefinitionError, match=message):
                 own(sg.ones(1))
 
+    @pytest.mark.parametrize("backend", ["numpy", "numba"])
+    def test_a_definition_may_be_replaced(self, backend):
+        def first(x):
+            return x + 1
+
+        def second(x):
+            return x + 2
+
+        second.__name__ = first.__name__ = "replaced"
+        with sg.use_backend(backend):
+            for body, expected in ((first, 2.0), (second, 3.0), (first, 2.0)):
+                # As where a notebook's cell is changed and runs again.
+                assert sg.elementwise()(body)(sg.ones(1)).item() == expected
+
+    @pytest.mark.parametrize("name", ["mul", "softplus", "matmul", "normal"])
+    def test_the_names_of_the_package_are_taken(self, name):
+        def own(x):
+            return x + 1
+
+        own.__name__ = name
+        with pytest.raises(TypeError, match=f"{name}: scratchgan has a kernel of this name"):
+            sg.elementwise()(own)
+        assert (sg.ones(1) * 3.0).item() == 3.0
+
     def test_definitions_may_rest_on_others(self):
         @sg.elementwise(x=lambda g, x: g * 4.0 * ops.square(x) * x)
         def fourth(x):

@@ -38,6 +38,7 @@ class Backend:
     def __init__(self, name: str, module: ModuleType) -> None:
         self.name = name
         self._module = module
+        _backends.append(self)
 
     def __getattr__(self, name: str) -> Any:
         kernel = getattr(self._module, name, None)
@@ -50,6 +51,15 @@ class Backend:
 
     def __repr__(self) -> str:
         return f"<backend {self.name}>"
+
+
+_backends: list[Backend] = []
+
+
+def forget(name: str) -> None:
+    """Drop the kernels compiled from a definition that another of the same name replaces."""
+    for backend in _backends:
+        vars(backend).pop(name, None)
 
 
 @functools.cache
@@ -129,6 +139,7 @@ __all__ = [
     "Backend",
     "BackendError",
     "Kernel",
+    "forget",
     "get_backend",
     "kernels_for",
     "set_backend",
