@@ -89,12 +89,26 @@ def empty(shape: Any, dtype: DTypeLike = np.float32, *, like: Array | None = Non
 
 
 @functools.cache
-def compiled(source: str, name: str) -> Kernel:
+def compiled(source: str, name: str) -> Any:
     """The kernel ``name`` of a translation unit, ready to be called as ``(grid, block, args)``."""
-    return cupy.RawModule(code=source, options=OPTIONS).get_function(name)  # type: ignore[no-any-return]
+    return cupy.RawModule(code=source, options=OPTIONS).get_function(name)
 
 
-def hand_written(name: str, dtype: np.dtype[Any]) -> Kernel:
+def as_graph(launches: Sequence[Callable[[], None]]) -> Any:
+    """``launches`` as one CUDA graph, which starts them all at once, on the same arguments.
+
+    They may launch kernels and nothing else; CuPy refuses cuBLAS here (its issue 6290).
+    """
+    stream = cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        stream.begin_capture()
+        for launch in launches:
+            launch()
+        graph = stream.end_capture()
+    return graph.launch
+
+
+def hand_written(name: str, dtype: np.dtype[Any]) -> Any:
     """A kernel of ``kernels.cu`` for arrays of ``dtype``."""
     real = _c_type(name, dtype.name)
     if real not in ("float", "double"):

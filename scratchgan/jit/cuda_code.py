@@ -266,20 +266,19 @@ def compiled(source: Source, arrays: list[Array]) -> tuple[Callable[..., None], 
     from scratchgan.backend import cuda_launch
 
     like = arrays[0] if arrays else None  # None: loops over nothing, which need no kernel
-    scratch = cuda_launch.empty((source.scratch,), np.float64, like=like)
-    runs = [
-        functools.partial(
-            cuda_launch.compiled(source.text, launch.kernel),
-            launch.grid,
-            launch.block,
-            (*[arrays[i] for i in launch.operands], *[scratch] * launch.takes_scratch),
-        )
-        for launch in source.launches
-    ]
-    return _run_all, (like, runs)
+    with cuda_launch.beside(like):
+        scratch = cuda_launch.empty((source.scratch,), np.float64)
+        launches: list[Callable[[], None]] = []
+        for launch in source.launches:
+            kernel = cuda_launch.compiled(source.text, launch.kernel)
+            kernel.compile()  # now, for a graph cannot do it
+            taken = (*[arrays[i] for i in launch.operands], *[scratch] * launch.takes_scratch)
+            launches.append(functools.partial(kernel, launch.grid, launch.block, taken))
+        runs = [cuda_launch.as_graph(launches)] if len(launches) > 1 else launches
+    return _run_beside, (like, runs)
 
 
-def _run_all(like: Array | None, runs: list[Callable[[], None]]) -> None:
+def _run_beside(like: Array | None, runs: list[Callable[[], None]]) -> None:
     from scratchgan.backend import cuda_launch
 
     with cuda_launch.beside(like):

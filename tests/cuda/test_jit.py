@@ -115,6 +115,27 @@ def test_a_replay_allocates_nothing() -> None:
             card(2)
 
 
+def test_several_kernels_are_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scratchgan.backend import cuda_launch
+
+    sizes = []
+    as_graph = cuda_launch.as_graph
+    monkeypatch.setattr(
+        cuda_launch, "as_graph", lambda launches: sizes.append(len(launches)) or as_graph(launches)
+    )
+
+    def step(x: Tensor, w: Tensor) -> Tensor:
+        return sg.exp((x * 2).sum(0) @ (w / w.sum())).mean()
+
+    x, w = card(4, 6), card(6, 6)
+    jitted = sg.jit(step)
+    for _ in range(3):
+        got = jitted(x, w)
+    np.testing.assert_allclose(got.numpy(), step(x, w).numpy(), rtol=1e-13)
+    assert sizes
+    assert min(sizes) > 1
+
+
 def test_a_value_cannot_be_read() -> None:
     with pytest.raises(JitError, match="reads a value"):
         sg.jit(lambda x: x * x.sum().item())(card(3))

@@ -56,6 +56,8 @@ def gemm_ex(
     c: int, c_type: str, ldc: int, compute_type: str, algorithm: int,
 ) -> None:  # fmt: skip
     """``cublasGemmEx``: C = alpha op(A) op(B) + beta C, on matrices column by column."""
+    if emulator.Stream.captured is not None:
+        raise NotImplementedError("calling cuBLAS API during stream capture")
     assert handle == Card.current + 1 and a_type == b_type == c_type and algorithm == -1
     assert lda >= (k if trans_a else m) and ldb >= (n if trans_b else k) and ldc >= m
     x = _at_address(a, a_type, *((k, m) if trans_a else (m, k)), lda)
@@ -107,6 +109,7 @@ def module() -> ModuleType:
         RawModule=RawModule,
         cuda=SimpleNamespace(
             Device=Card,
+            Stream=emulator.Stream,
             runtime=runtime,
             memory=SimpleNamespace(OutOfMemoryError=arrays.OutOfMemoryError),
             device=SimpleNamespace(get_cublas_handle=lambda: Card.current + 1),

@@ -82,7 +82,55 @@ class RawKernel:
             raise ValueError(f"{self.name}: a card refuses the grid {grid} of blocks {block}")
         pointers = (ctypes.c_void_p * len(values))(*[value.ctypes.data for _, value in values])
         three = ctypes.c_uint * 3
-        self._launch(pointers, three(*(grid + (1, 1))[:3]), three(*(block + (1, 1))[:3]))
+        sizes = (three(*(grid + (1, 1))[:3]), three(*(block + (1, 1))[:3]))
+        if Stream.captured is None:
+            self._launch(pointers, *sizes)
+        else:
+            assert self._is_compiled, "a kernel is compiled while a graph is made"
+            Stream.captured.append((self._launch, pointers, sizes, values))
+
+    _is_compiled = False
+
+    def compile(self) -> None:
+        """Nothing is left to do, but a graph needs it done."""
+        self._is_compiled = True
+
+
+class Stream:
+    """``cupy.cuda.Stream``, to make a graph of what is launched."""
+
+    #: What has been launched since :meth:`begin_capture`; None outside of it.
+    captured: list[Any] | None = None
+
+    def __init__(self, non_blocking: bool) -> None:
+        assert non_blocking  # CUDA captures nothing on others
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        assert Stream.captured is None
+
+    def begin_capture(self) -> None:
+        Stream.captured = []
+
+    def end_capture(self) -> "Graph":
+        assert Stream.captured
+        graph = Graph(Stream.captured)
+        Stream.captured = None
+        return graph
+
+
+class Graph:
+    """``cupy.cuda.Graph``."""
+
+    def __init__(self, launches: list[Any]) -> None:
+        self._launches = launches
+
+    def launch(self) -> None:
+        """Run all kernels again, with the arguments of then."""
+        for start, pointers, sizes, _ in self._launches:
+            start(pointers, *sizes)
 
 
 def _value(x: Any) -> tuple[str, np.ndarray[Any, Any]]:
