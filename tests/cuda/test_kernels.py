@@ -11,6 +11,7 @@ import scratchgan as sg
 from scratchgan import Tensor
 from scratchgan.backend import Backend, cuda_source, kernels_for
 from scratchgan.backend.scalar import DEFINITIONS
+from scratchgan.primitive import REGISTRY
 from scratchgan.random import Generator
 
 FLOATS = (np.float32, np.float64)
@@ -161,9 +162,18 @@ def test_functions_at_special_values(name: str, dtype: Any, kernels: Backend) ->
     if name in ("sin", "cos"):  # far from 0 libraries reduce the argument each in its way
         tolerance = 1e-3 if dtype is np.float32 else 1e-12
     np.testing.assert_allclose(got.numpy(), expected, rtol=tolerance, atol=0)
-    if name != "neg":
-        return
-    np.testing.assert_array_equal(np.signbit(got.numpy()), np.signbit(expected))
+    if name in ("neg", "abs", "relu"):
+        np.testing.assert_array_equal(np.signbit(got.numpy()), np.signbit(expected))
+    found = []
+    with sg.use_backend("numpy"), np.errstate(all="ignore"):
+        for x in (sg.tensor(values), card(values)):
+            out = REGISTRY[name](x.requires_grad_())
+            if out.requires_grad:
+                out.sum().backward()
+                assert x.grad is not None
+                found.append(x.grad.numpy())
+    if found:
+        np.testing.assert_allclose(found[1], found[0], rtol=2 * tolerance, atol=0)
 
 
 TYPES = [np.bool_, np.uint8, np.int8, np.int32, np.int64, np.float32, np.float64]

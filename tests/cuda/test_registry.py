@@ -11,8 +11,9 @@ from scratchgan.backend import kernels_for
 from scratchgan.backend import numpy_kernels as reference
 from scratchgan.primitive import REGISTRY
 from scratchgan.testing import gradcheck
-from scratchgan.testing.check import AGREEMENT
+from scratchgan.testing.check import AGREEMENT, check_sample
 from scratchgan.testing.choices import Choices
+from scratchgan.testing.graphs import random_graph
 from scratchgan.testing.samplers import SAMPLERS, Sample
 
 NAMES = [name for name in SAMPLERS if name != "to_device"]
@@ -92,6 +93,53 @@ def test_gradcheck(name: str, way: str) -> None:
             for x in floats:
                 x.requires_grad_()
             assert gradcheck(lambda *x, k=sample.keywords: REGISTRY[name](*x, **k), inputs)
+
+
+class OnCard:
+    """A primitive that computes on a card, between tensors on the CPU."""
+
+    is_view = False
+
+    def __init__(self, name: str) -> None:
+        primitive = REGISTRY[name]
+        self.name, self.inputs, self.variadic = name, primitive.inputs, primitive.variadic
+        self._primitive = primitive
+
+    def __call__(self, *inputs: Any, **keywords: Any) -> Tensor:
+        there = [x.to("cuda") if isinstance(x, Tensor) else x for x in inputs]
+        return self._primitive(*there, **keywords).cpu()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_that_holds_for_primitives(name: str, way: str) -> None:
+    """What scratchgan.testing.check_primitive holds them to on the CPU."""
+    for sample in samples(name, way)[-20 if way == "real" else -1 :]:
+        check_sample(OnCard(name), sample)  # type: ignore[arg-type]
+
+
+def test_random_graphs(way: str) -> None:
+    for seed in range(100 if way == "real" else 6):
+        graph = random_graph(Choices(seed), 12)
+        there = graph._replace(
+            steps=tuple(
+                step._replace(
+                    sample=step.sample._replace(inputs=tuple(map(on_card, step.sample.inputs)))
+                )
+                for step in graph.steps
+            )
+        )
+        found = []
+        for function, leaves in ((graph, graph.leaves), (there, tuple(map(on_card, graph.leaves)))):
+            for x in leaves:
+                x.requires_grad_()
+            with sg.use_backend("numpy"):
+                value = function(*leaves)
+                gradients = autograd.grad(value, leaves, allow_unused=True)
+            found.append([value, *[g for g in gradients if g is not None]])
+        for x, y in zip(*found, strict=True):
+            np.testing.assert_allclose(
+                x.numpy(force=True), y.numpy(force=True), rtol=1e-9, atol=1e-9, err_msg=str(seed)
+            )
 
 
 @pytest.mark.parametrize("name", NAMES)
