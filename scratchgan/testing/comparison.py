@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from scratchgan import autograd
+from scratchgan import autograd, creation
 from scratchgan.backend import kernels_for
 from scratchgan.primitive import Primitive
 from scratchgan.tensor import Tensor
@@ -52,6 +52,7 @@ class Entry(NamedTuple):
     numerical: float
     left: float
     right: float
+    is_jump: bool
 
 
 class Comparison(NamedTuple):
@@ -61,6 +62,7 @@ class Comparison(NamedTuple):
         fn: The function.
         inputs: Its inputs.
         names: What errors call them.
+        results: What errors call an output.
         wrong: Derivatives that disagree, the worst first.
         kinks: Derivatives that do not exist.
         compared: How many derivatives were compared.
@@ -76,6 +78,11 @@ class Comparison(NamedTuple):
     compared: int
     error: float
     witness: Witness
+    results: tuple[str, ...] = ()
+
+    def result(self, entry: Entry) -> str:
+        """What errors call the output of ``entry``."""
+        return self.results[entry.output] if self.results else f"output {entry.output}"
 
 
 def compare(fn: Function, inputs: tuple[Any, ...], witness: Witness) -> Comparison:
@@ -102,10 +109,10 @@ def _compared(fn: Function, inputs: tuple[Any, ...], witness: Witness) -> Compar
         error = max(error, float(np.max(scaled, initial=0)))
         for column in np.flatnonzero(~agree | found.is_kink).tolist():
             output, output_index = taped.output_at(column) if index is not None else (0, None)
-            entry = Entry(
-                *(position, index, output, output_index),
-                *(float(array[column]) for array in (analytical, *found[:3])),
-            )
+            tape, central, left, right = (float(x[column]) for x in (analytical, *found[:3]))
+            is_jump = bool(found.is_jump[column])
+            place = position, index, output, output_index
+            entry = Entry(*place, tape, central, left, right, is_jump)
             (kinks if agree[column] else wrong).append(entry)
     wrong.sort(key=_badness)
     names = input_names(fn, len(inputs))
@@ -138,7 +145,10 @@ def gradient_function(fn: Function, count: int) -> Function:
         wanted = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
         outputs = [y for y in as_tuple(fn(*inputs)) if y.requires_grad]
         found = autograd.grad(outputs, wanted, seeds, create_graph=True, allow_unused=True)
-        return tuple(gradient for gradient in found if gradient is not None)
+        pairs = zip(wanted, found, strict=True)
+        return tuple(
+            creation.zeros_like(x) if gradient is None else gradient for x, gradient in pairs
+        )
 
     return gradients
 
@@ -191,7 +201,14 @@ class _Taped:
         for i, leaf in zip(self.checked, leaves, strict=True):
             arguments[i] = leaf
         with autograd.enable_grad():
-            return as_tuple(self.fn(*arguments))
+            outputs = as_tuple(self.fn(*arguments))
+        for output in outputs:
+            if not isinstance(output, Tensor):
+                raise TypeError(
+                    "gradcheck: the function must give a tensor or several, not "
+                    f"{type(output).__name__}"
+                )
+        return outputs
 
     def values(self, arrays: Sequence[Array]) -> Array:
         """All outputs, one after another, where the checked inputs hold ``arrays``."""
@@ -289,7 +306,8 @@ def _complex_columns(taped: _Taped, witness: Witness) -> Iterator[Slopes]:
     for jacobian in complex_step(in_one, taped.inputs):
         columns = jacobian.shape[1:]
         for column in jacobian.reshape(taped.middle.size, math.prod(columns)).T:
-            yield Slopes(column, column, column, np.zeros(column.shape, bool))
+            none = np.zeros(column.shape, bool)
+            yield Slopes(column, column, column, is_kink=none, is_jump=none)
 
 
 def _along_a_direction(taped: _Taped, witness: Witness) -> Iterator[Row]:
@@ -309,7 +327,7 @@ def _along_a_direction(taped: _Taped, witness: Witness) -> Iterator[Row]:
         sides = np.sort([weights * found.left, weights * found.right], axis=0).sum(axis=1)
         projected = Slopes(
             *(np.atleast_1d(weights @ found.central), sides[:1], sides[1:]),
-            np.atleast_1d(found.is_kink.any()),
+            *(np.atleast_1d(mask.any()) for mask in (found.is_kink, found.is_jump)),
         )
         analytical = np.atleast_1d(gradients[which] @ direction.ravel())
         yield taped.checked[which], None, analytical, projected

@@ -1,13 +1,15 @@
 """Which primitive is wrong: each call on a tape is checked by itself, with its recorded inputs."""
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
-from scratchgan import autograd
+from scratchgan import autograd, dtypes
 from scratchgan.observe import observe
 from scratchgan.primitive import Primitive
 from scratchgan.tensor import Tensor
 from scratchgan.testing.comparison import (
     Comparison,
+    Entry,
     Function,
     GradcheckError,
     Witness,
@@ -21,9 +23,14 @@ from scratchgan.testing.comparison import (
 LARGE = 10_000
 
 
-#: A primitive that met an input that requires a gradient, its inputs and keywords, and the size
-#: of its result.
-Call = tuple[Primitive, tuple[Any, ...], dict[str, Any], int]
+class Call(NamedTuple):
+    """A primitive that met an input that requires a gradient."""
+
+    primitive: Primitive
+    inputs: tuple[Any, ...]
+    keywords: dict[str, Any]
+    size: int
+    dtype: Any
 
 
 def calls_of(fn: Function, inputs: tuple[Any, ...]) -> list[Call]:
@@ -35,7 +42,7 @@ def calls_of(fn: Function, inputs: tuple[Any, ...]) -> list[Call]:
     ) -> None:
         is_taped = any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
         if is_taped and result.dtype.kind == "f":
-            calls.append((primitive, inputs, keywords, result.size))
+            calls.append(Call(primitive, inputs, keywords, result.size, result.dtype))
 
     with autograd.enable_grad(), observe(watch):
         fn(*inputs)
@@ -43,59 +50,80 @@ def calls_of(fn: Function, inputs: tuple[Any, ...]) -> list[Call]:
 
 
 def suspects(comparison: Comparison, order: int) -> list[str]:
-    """A sentence for each primitive that disagrees by itself with the witness.
+    """Sentences on what is to blame, from a look at each primitive by itself.
+
+    Where a gradient is wrong, these are primitives that disagree with the witness. Only where none
+    does, what may explain it otherwise is told: kinks, jumps, float32, a value off the tape.
 
     Args:
         comparison: What was found of a function whose gradient is wrong, or which has a kink.
         order: 2 to check second derivatives too, where all first ones are right.
     """
     calls = calls_of(comparison.fn, comparison.inputs)
+    remarks: dict[str, str] = {}
     for checked in range(1, order + 1):
-        found: dict[str, str] = {}
+        wrong: dict[str, str] = {}
         for call in calls:
-            name = call[0].name
-            if name not in found:
-                sentence = _sentence(call, checked, comparison.witness)
+            primitive, *_ = call
+            if primitive.name not in wrong:
+                is_wrong, sentence = _finding(call, checked, comparison.witness)
                 if sentence:
-                    found[name] = sentence
-        if found:
-            return list(found.values())
+                    (wrong if is_wrong else remarks).setdefault(primitive.name, sentence)
+        if wrong:
+            return list(wrong.values())
+        if remarks and not comparison.wrong:
+            return list(remarks.values())
     names = ", ".join(dict.fromkeys(primitive.name for primitive, *_ in calls))
     return [
-        f"each primitive on the tape ({names or 'there is none'}) agrees by itself: look for what "
-        "left the tape, as with detach(), item(), no_grad() or .data"
+        *remarks.values(),
+        f"{'otherwise ' if remarks else ''}each primitive on the tape ({names or 'there is none'}) "
+        "agrees by itself: look for what left the tape, as with detach(), item(), no_grad() or "
+        ".data",
     ]
 
 
-def _sentence(call: Call, order: int, witness: Witness) -> str | None:
-    """What is wrong with the call by itself, if anything."""
+def _finding(call: Call, order: int, witness: Witness) -> tuple[bool, str | None]:
+    """Whether the call's VJP is wrong, and a sentence on it if there is something to say."""
+    primitive, inputs, *_ = call
+    given = [x.dtype for x in inputs if isinstance(x, Tensor)]
+    if call.dtype != dtypes.float64 and dtypes.float64 in given:
+        sentence = f"{primitive.name!r} gives {call.dtype}, in which differences resolve too little"
+        return False, sentence
     try:
         comparison = _compared(call, order, witness)
     except GradcheckError as error:
-        return f"{call[0].name!r} checked by itself: {error}"
-    if comparison.wrong:
-        entry, finding = comparison.wrong[0], "is wrong"
+        return True, f"{primitive.name!r} checked by itself: {error}"
+    if not comparison.wrong and not comparison.kinks:
+        return False, None
+    entry = min(comparison.wrong, key=_doubt) if comparison.wrong else comparison.kinks[0]
+    is_wrong = bool(comparison.wrong) and not entry.is_jump
+    if is_wrong:
+        finding = "is wrong"
         analytical, numerical = shown(entry.analytical, entry.numerical)
         numbers = f"{analytical} by its VJP, {numerical} by {comparison.witness.method}"
-    elif comparison.kinks:
-        entry, finding = comparison.kinks[0], "has a kink"
+    else:
+        finding = "does not exist: it jumps there, or leaves its domain"
+        if not comparison.wrong:
+            finding = "has a kink"
         left, right = shown(entry.left, entry.right)
         numbers = f"{left} to the left and {right} to the right"
-    else:
-        return None
-    primitive, inputs, _, _ = call
     shapes = ", ".join(str(x.shape) if isinstance(x, Tensor) else repr(x) for x in inputs)
     place = f"at index {entry.at}, " if entry.at is not None else ""
-    return (
+    return is_wrong, (
         f"the {'second ' if order == 2 else ''}derivative of {primitive.name!r} for "
         f"{comparison.names[entry.input]} {finding}, checked by itself on inputs of shape "
         f"{shapes}: {place}{numbers}"
     )
 
 
+def _doubt(entry: Entry) -> int:
+    """How little a wrong derivative says about the VJP: beside a pole, inf times 0 gives nan."""
+    return 1 if entry.is_jump else 0 if math.isfinite(entry.analytical) else 2
+
+
 def _compared(call: Call, order: int, witness: Witness) -> Comparison:
     """Derivatives of the one call for those of its inputs that required a gradient."""
-    primitive, given, keywords, size = call
+    primitive, given, keywords, size, _ = call
     taped = [isinstance(x, Tensor) and x.requires_grad for x in given]
     inputs = tuple(
         x.detach().double().requires_grad_() if needed else x

@@ -4,7 +4,7 @@ The central quotient ``(f(h) - f(-h)) / 2h`` has an error of order ``h**2`` wher
 (Griewank & Walther 2008, "Evaluating Derivatives", section 1). At a kink it is the mean of the two
 one-sided slopes, which no rule of differentiation need agree with; so both of these are taken too,
 and where they differ, again on shorter lines: at a kink they stay apart as the line shrinks, beside
-a kink or where ``f`` only bends sharply they come together.
+a kink or where ``f`` only bends sharply they come together. At a jump they grow as it shrinks.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,16 @@ LINES = 3
 
 
 class Slopes(NamedTuple):
-    """Slopes of ``f`` at 0, one for each of its values, and a mask of the kinks."""
+    """Slopes of ``f`` at 0, one for each of its values, and masks of its kinks and jumps.
+
+    Where ``f`` is not finite beside 0 counts as a jump.
+    """
 
     central: Array
     left: Array
     right: Array
     is_kink: Array
+    is_jump: Array
 
 
 def slopes(f: Callable[[float], Array], middle: Array, h: float, atol: float) -> Slopes:
@@ -38,6 +42,7 @@ def slopes(f: Callable[[float], Array], middle: Array, h: float, atol: float) ->
         atol: Slopes that differ by less than ten times this, or by 1%, count as equal.
     """
     left, right = _one_sided(f, middle, h)
+    is_jump = _jumps(f, middle, h, left, right)
     is_kink = np.zeros(middle.shape, bool)
     undecided = _differ(left, right, atol)
     for _ in range(LINES - 1):
@@ -52,11 +57,24 @@ def slopes(f: Callable[[float], Array], middle: Array, h: float, atol: float) ->
         stay = (np.abs(left - before[0]) < gap) & (np.abs(right - before[1]) < gap)
         is_kink |= undecided & stay
         undecided &= ~stay & _differ(left, right, atol)
-    return Slopes((left + right) / 2, left, right, is_kink)
+    return Slopes((left + right) / 2, left, right, is_kink, is_jump)
 
 
 def _one_sided(f: Callable[[float], Array], middle: Array, h: float) -> tuple[Array, Array]:
     return (middle - f(-h)) / h, (f(h) - middle) / h
+
+
+def _jumps(
+    f: Callable[[float], Array], middle: Array, h: float, left: Array, right: Array
+) -> Array:
+    steepest = np.maximum(np.abs(left), np.abs(right))
+    is_steep: Array = ~(steepest * h < 0.01)
+    if not is_steep.any():
+        return is_steep
+    closer_left, closer_right = _one_sided(f, middle, h / SHRINK)
+    closer = np.maximum(np.abs(closer_left), np.abs(closer_right))
+    grows: Array = ~(closer < SHRINK / 2 * steepest)
+    return is_steep & grows
 
 
 def _differ(left: Array, right: Array, atol: float) -> Array:

@@ -1,5 +1,6 @@
 """Gradient checks: what the tape says against what differences of the function say."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +60,7 @@ def gradcheck(
     Raises:
         GradcheckError: A gradient is wrong. The message names the input, the index, both numbers,
             and the primitive whose VJP is at fault.
+        TypeError: ``fn`` gives something that is no tensor.
         KinkError: No gradient is wrong, but at this point the slopes to the left and to the right
             differ, so that there is no derivative to compare with; raised also where
             ``raise_exception`` is False, since neither True nor False would be an answer.
@@ -98,7 +100,7 @@ def gradgradcheck(
         Whether all second derivatives agree.
 
     Raises:
-        GradcheckError, KinkError, ValueError: As :func:`gradcheck`.
+        GradcheckError, KinkError, TypeError, ValueError: As :func:`gradcheck`.
     """
     inputs = as_tuple(inputs)
     seeds = as_tuple(grad_outputs) if grad_outputs is not None else random_seeds(fn, inputs)
@@ -112,7 +114,10 @@ def gradgradcheck(
             first = compare(fn, inputs, witness)
             if first.kinks and not first.wrong:
                 return first
-        return found._replace(names=(*input_names(fn, len(inputs)), *outputs))
+        names = input_names(fn, len(inputs))
+        taken = [isinstance(x, Tensor) and x.requires_grad for x in inputs]
+        results = [f"the gradient of {name}" for name in itertools.compress(names, taken)]
+        return found._replace(names=(*names, *outputs), results=tuple(results))
 
     return _passes("gradgradcheck", raise_exception, compared, order=2)
 
@@ -180,16 +185,21 @@ def _wrong(check: str, comparison: Comparison, order: int) -> str:
     analytical, numerical = shown(entry.analytical, entry.numerical)
     left, right = shown(entry.left, entry.right)
     lines = [
-        f"{check}: the gradient of output {entry.output} with respect to "
+        f"{check}: the gradient of {comparison.result(entry)} with respect to "
         f"{comparison.names[entry.input]} is wrong",
         f"  {_place(entry)}: {analytical} by the tape, {numerical} by {witness.method}",
         f"  {len(comparison.wrong)} of {comparison.compared} derivatives differ by more than "
         f"{witness.atol} + {witness.rtol} * |numerical|; this one the most",
     ]
-    if not max(abs(entry.left), abs(entry.right)) < 0.01 / witness.eps:
+    if entry.is_jump:
         lines.append(
             f"  slopes of {left} to the left and {right} to the right: the "
             "function jumps there, or leaves its domain"
+        )
+    if witness.method == "complex steps":
+        lines.append(
+            "  complex steps find derivatives of analytic functions only: abs, sign, max, "
+            "comparisons and other types than float64 are none"
         )
     found = suspects(comparison, order)
     return "\n".join([*lines, *["  " + line for line in found]])
@@ -199,7 +209,7 @@ def _kink(check: str, comparison: Comparison, order: int) -> str:
     entry = comparison.kinks[0]
     left, right = shown(entry.left, entry.right)
     lines = [
-        f"{check}: output {entry.output} has a kink at {comparison.names[entry.input]}",
+        f"{check}: {comparison.result(entry)} has a kink at {comparison.names[entry.input]}",
         f"  {_place(entry)}: the slope is {left} to the left and {right} to the right (the tape "
         f"says {entry.analytical:.8g}), so there is no derivative to compare with",
         f"  {len(comparison.kinks)} of {comparison.compared} derivatives do not exist, the others "

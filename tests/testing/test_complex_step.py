@@ -66,3 +66,8 @@ def test_an_error_that_differences_cannot_see(own_primitives):
     assert complex_step_check(nearly_exp, x, raise_exception=False) is False
     with pytest.raises(GradcheckError, match="'nearly_exp' for 'x' is wrong"):
         complex_step_check(lambda x: sg.sin(nearly_exp(x)), x)
+
+
+def test_a_function_that_is_not_analytic_is_said_to_need_another_witness():
+    with pytest.raises(GradcheckError, match="derivatives of analytic functions only: abs"):
+        complex_step_check(sg.abs, leaf(2))

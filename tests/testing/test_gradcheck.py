@@ -177,6 +177,38 @@ def test_a_value_taken_off_the_tape_is_said_to_be():
         gradcheck(lambda x: x * x.detach(), normal(2))
 
 
+def test_what_has_no_derivative_is_not_blamed_on_a_rule():
+    """Neither a kink, nor a pole or jump, nor float32 makes a primitive wrong."""
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(lambda x: sg.abs(x) + x * x.detach(), leaf([0.0, 1.0]))
+    report = str(caught.value)
+    assert "'abs' for 'x' has a kink" in report
+    assert "otherwise each primitive on the tape (abs, mul, add) agrees by itself" in report
+    for fn in (sg.sqrt, lambda x: sg.sign(x) + x):
+        with pytest.raises(GradcheckError, match="does not exist: it jumps there, or leaves its"):
+            gradcheck(fn, leaf([0.0]))
+    with pytest.raises(GradcheckError, match="'cast' gives float32, in which differences resolve"):
+        gradcheck(lambda x: (x.float() * 3).double(), leaf([1.1]))
+
+
+def test_a_wrong_rule_is_found_behind_a_cast(wrong_cube):
+    with pytest.raises(GradcheckError, match="the derivative of 'wrong_cube' for 'x' is wrong"):
+        gradcheck(lambda x: wrong_cube(x.float()).double(), leaf([1.1]), eps=1e-2)
+
+
+def test_gradgradcheck_names_the_gradient_that_is_wrong(own_primitives):
+    @sg.elementwise(x=lambda g, y: ops.mul(g, y), y=lambda g, x: ops.mul(g, x.detach()))
+    def product(x, y):
+        return x * y
+
+    with pytest.raises(GradcheckError) as caught:  # the first input has no gradient at all
+        gradgradcheck(lambda unused, x, y: product(x, y), (normal(2), normal(2), normal(2)))
+    assert str(caught.value).startswith(
+        "gradgradcheck: the gradient of the gradient of input 2 ('y') with respect to input 1 "
+        "('x') is wrong\n"
+    )
+
+
 @given(st.floats(0.005, 0.5), st.booleans(), st.integers(1, 4))
 def test_a_small_error_in_the_gradient_is_caught(error, fast_mode, n):
     # One number for the whole Jacobian shows an error of the whole, not of any one element.
@@ -202,8 +234,19 @@ def test_functions_that_cannot_be_checked():
     weight = leaf([2.0])
     with pytest.raises(ValueError, match="it must compute with its arguments"):
         gradcheck(lambda *_: sg.exp(weight), (weight,))  # else a check of nothing, that passes
+    for nothing in (3.0, None, (leaf([1.0]), "text")):
+        with pytest.raises(TypeError, match=r"must give a tensor or several, not (float|None|str)"):
+            gradcheck(lambda x, y=nothing: y, leaf([1.0]))
     with pytest.raises(GradcheckError, match="gives another value for output 0"):
         gradcheck(lambda x: x + sg.rand(1), leaf([1.0]))
+
+
+def test_a_steep_slope_is_no_jump(wrong_cube):
+    for scale, eps in ((1e6, 1e-6), (1.0, 0.01)):
+        with pytest.raises(GradcheckError) as caught:
+            gradcheck(lambda x, scale=scale: wrong_cube(x) * scale, leaf([1.0]), eps=eps)
+        assert "'wrong_cube' for 'x' is wrong" in str(caught.value)
+        assert "jumps" not in str(caught.value)
 
 
 def test_a_jump_is_a_failure_that_says_so():
