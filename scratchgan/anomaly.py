@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from scratchgan import autograd
-from scratchgan.autograd import Node, Taped
 from scratchgan.backend import kernels_for
 from scratchgan.observe import observe
 from scratchgan.primitive import Primitive
+from scratchgan.tape import Node, Taped
 
 PACKAGE = str(Path(__file__).parent)
 

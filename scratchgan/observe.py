@@ -1,10 +1,11 @@
-"""Watching primitives run: for anomaly detection, and for finding the one whose VJP is wrong."""
+"""Watching primitives run: for jit, anomaly detection, and finding the one whose VJP is wrong."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from scratchgan import tape
 from scratchgan.primitive import Primitive
 
 if TYPE_CHECKING:
@@ -19,32 +20,25 @@ class _Watching(threading.local):
 
 
 _watching = _Watching()
-_call = Primitive.__call__
 _lock = threading.Lock()
 _blocks = 0  # with-blocks of observe() that are entered now, in all threads
 
 
-def _watched_call(self: Primitive, *inputs: Any, **keywords: Any) -> "Tensor":
-    inputs, keywords = self._bound(inputs, keywords)
-    inputs = tuple([self._lifted(x) for x in inputs])
-    result = _call(self, *inputs, **keywords)
+def _tell(
+    primitive: Primitive, inputs: tuple[Any, ...], keywords: dict[str, Any], result: "Tensor"
+) -> None:
     for watcher in _watching.watchers:
-        watcher(self, inputs, keywords, result)
-    return result
+        watcher(primitive, inputs, keywords, result)
 
 
 @contextmanager
 def observe(watcher: Watcher) -> Iterator[None]:
-    """Within the ``with`` block, ``watcher`` sees every primitive that runs in this thread.
-
-    Another ``__call__`` takes the place of :class:`Primitive`'s meanwhile: while nobody watches,
-    a call does not even ask whether somebody does.
-    """
+    """Within the ``with`` block, ``watcher`` sees every primitive that runs in this thread."""
     global _blocks
     before = _watching.watchers
     with _lock:
         _blocks += 1
-        Primitive.__call__ = _watched_call  # type: ignore[method-assign]
+        tape.watch = _tell
     _watching.watchers = (*before, watcher)
     try:
         yield
@@ -53,4 +47,4 @@ def observe(watcher: Watcher) -> Iterator[None]:
         with _lock:
             _blocks -= 1
             if not _blocks:
-                Primitive.__call__ = _call  # type: ignore[method-assign]
+                tape.watch = None

@@ -35,37 +35,37 @@ def add(x: float, y: float) -> float:
     return x + y
 
 
-@elementwise(x=lambda g: g, y=lambda g: neg(g))
+@elementwise(x=lambda g: g, y=lambda g: -g)
 def sub(x: float, y: float) -> float:
     """``x - y``."""
     return x - y
 
 
-@elementwise(x=lambda g, y: mul(g, y), y=lambda g, x: mul(g, x))
+@elementwise(x=lambda g, y: g * y, y=lambda g, x: g * x)
 def mul(x: float, y: float) -> float:
     """``x * y``."""
     return x * y
 
 
-@elementwise(x=lambda g, y: div(g, y), y=lambda g, y, out: neg(div(mul(g, out), y)))
+@elementwise(x=lambda g, y: g / y, y=lambda g, y, out: -(g * out / y))
 def div(x: float, y: float) -> float:
     """``x / y``; integers give the default floating type."""
     return x / y
 
 
-@elementwise(x=lambda g: neg(g))
+@elementwise(x=lambda g: -g)
 def neg(x: float) -> float:
     """``-x``."""
     return -x
 
 
-@elementwise(x=lambda g, x: mul(g, mul(2.0, x)))
+@elementwise(x=lambda g, x: g * (2.0 * x))
 def square(x: float) -> float:
     """``x * x``."""
     return x * x
 
 
-@elementwise(x=lambda g, x: mul(g, sign(x)))
+@elementwise(x=lambda g, x: g * sign(x))
 def abs(x: float) -> float:
     """``|x|``; the derivative at 0 is taken as 0."""
     return -x if x < 0 else x + 0  # + 0 makes a positive zero of a negative one
@@ -119,43 +119,43 @@ def ge(x: float, y: float) -> bool:
 # --- Functions ------------------------------------------------------------------------
 
 
-@elementwise(x=lambda g, out: mul(g, out))
+@elementwise(x=lambda g, out: g * out)
 def exp(x: float) -> float:
     """``e ** x``."""
     return math.exp(x)
 
 
-@elementwise(x=lambda g, out: mul(g, add(out, 1.0)))
+@elementwise(x=lambda g, out: g * (out + 1.0))
 def expm1(x: float) -> float:
     """``exp(x) - 1``, exact for small ``x``."""
     return math.expm1(x)
 
 
-@elementwise(x=lambda g, x: div(g, x))
+@elementwise(x=lambda g, x: g / x)
 def log(x: float) -> float:
     """Natural logarithm."""
     return math.log(x)
 
 
-@elementwise(x=lambda g, x: div(g, add(x, 1.0)))
+@elementwise(x=lambda g, x: g / (x + 1.0))
 def log1p(x: float) -> float:
     """``log(1 + x)``, exact for small ``x``."""
     return math.log1p(x)
 
 
-@elementwise(x=lambda g, out: div(g, mul(2.0, out)))
+@elementwise(x=lambda g, out: g / (2.0 * out))
 def sqrt(x: float) -> float:
     """Square root."""
     return math.sqrt(x)
 
 
-@elementwise(x=lambda g, x: mul(g, cos(x)))
+@elementwise(x=lambda g, x: g * cos(x))
 def sin(x: float) -> float:
     """Sine of ``x`` in radians."""
     return math.sin(x)
 
 
-@elementwise(x=lambda g, x: neg(mul(g, sin(x))))
+@elementwise(x=lambda g, x: -(g * sin(x)))
 def cos(x: float) -> float:
     """Cosine of ``x`` in radians."""
     return math.cos(x)
@@ -164,16 +164,16 @@ def cos(x: float) -> float:
 # At x = 0 the plain formulas give 0 * inf; the limit is 0, as in PyTorch.
 def _pow_vjp_x(g: Any, x: Any, y: Any) -> Any:
     if isinstance(y, int | float):
-        return mul(g, mul(y, pow(x, y - 1.0))) if y else mul(g, 0.0)
+        return g * (y * pow(x, y - 1.0)) if y else g * 0.0
     base = where(mul(eq(x, 0), eq(y, 0)), 1.0, x)
-    return mul(g, mul(y, pow(base, sub(y, 1.0))))
+    return g * (y * pow(base, y - 1.0))
 
 
 def _pow_vjp_y(g: Any, x: Any, y: Any, out: Any) -> Any:
     if isinstance(x, int | float):
-        return mul(g, mul(out, math.log(x))) if x else mul(g, 0.0)
+        return g * (out * math.log(x)) if x else g * 0.0
     zero = eq(x, 0)
-    return where(mul(zero, ge(y, 0)), 0.0, mul(g, mul(out, log(where(zero, 1.0, x)))))
+    return where(mul(zero, ge(y, 0)), 0.0, g * (out * log(where(zero, 1.0, x))))
 
 
 @elementwise(x=_pow_vjp_x, y=_pow_vjp_y)
@@ -184,7 +184,7 @@ def pow(x: float, y: float) -> float:
 
 # Where x equals y the gradient is shared between them, as in PyTorch.
 def _split(g: Any, wins: Any, ties: Any) -> Any:
-    return where(wins, g, where(ties, mul(0.5, g), 0.0))
+    return where(wins, g, where(ties, 0.5 * g, 0.0))
 
 
 @elementwise(
@@ -259,7 +259,7 @@ def tanh(x: float) -> float:
 
 @elementwise(
     gradient=lambda g, y: tanh_backward(g, y),
-    y=lambda g, gradient, y: mul(mul(g, gradient), mul(-2.0, y)),
+    y=lambda g, gradient, y: g * gradient * (-2.0 * y),
 )
 def tanh_backward(gradient: float, y: float) -> float:
     """The gradient of ``x`` from that of ``y = tanh(x)``."""
@@ -275,14 +275,14 @@ def sigmoid(x: float) -> float:
 
 @elementwise(
     gradient=lambda g, y: sigmoid_backward(g, y),
-    y=lambda g, gradient, y: mul(g, mul(gradient, sub(1.0, mul(2.0, y)))),
+    y=lambda g, gradient, y: g * (gradient * (1.0 - 2.0 * y)),
 )
 def sigmoid_backward(gradient: float, y: float) -> float:
     """The gradient of ``x`` from that of ``y = sigmoid(x)``."""
     return gradient * (y * (1 - y))
 
 
-@elementwise(x=lambda g, x: mul(g, sigmoid(x)))
+@elementwise(x=lambda g, x: g * sigmoid(x))
 def softplus(x: float) -> float:
     """``log(1 + exp(x))``; never overflows."""
     return (0 if x <= 0 else x) + math.log1p(math.exp(-abs(x)))
@@ -296,7 +296,7 @@ SMALLEST_VARIANCE = 1e-12
 
 @elementwise(
     p=lambda g, p, target: binary_cross_entropy_backward(g, p, target),
-    target=lambda g, p: mul(g, sub(_clamped_log(sub(1.0, p)), _clamped_log(p))),
+    target=lambda g, p: g * (_clamped_log(1.0 - p) - _clamped_log(p)),
 )
 def binary_cross_entropy(p: float, target: float) -> float:
     """``-target log p - (1 - target) log(1 - p)``, each logarithm held above -100."""
@@ -314,8 +314,8 @@ def _clamped_log(p: Any) -> Any:
 # d/dp of (p - t) / (p (1 - p)); beyond SMALLEST_VARIANCE the denominator is a constant.
 @elementwise(
     gradient=lambda g, p, target: binary_cross_entropy_backward(g, p, target),
-    p=lambda g, gradient, p, target: mul(mul(g, gradient), _cross_entropy_curvature(p, target)),
-    target=lambda g, gradient, p: neg(mul(g, div(gradient, _variance(p)))),
+    p=lambda g, gradient, p, target: g * gradient * _cross_entropy_curvature(p, target),
+    target=lambda g, gradient, p: -(g * (gradient / _variance(p))),
 )
 def binary_cross_entropy_backward(gradient: float, p: float, target: float) -> float:
     """The gradient of ``p`` from that of ``binary_cross_entropy(p, target)``."""
@@ -324,18 +324,18 @@ def binary_cross_entropy_backward(gradient: float, p: float, target: float) -> f
 
 
 def _variance(p: Any) -> Any:
-    return clip(mul(p, sub(1.0, p)), min=SMALLEST_VARIANCE)
+    return clip(p * (1.0 - p), min=SMALLEST_VARIANCE)
 
 
 def _cross_entropy_curvature(p: Any, target: Any) -> Any:
     variance = _variance(p)
-    bent = where(le(variance, SMALLEST_VARIANCE), 0.0, sub(1.0, mul(2.0, p)))
-    return div(sub(1.0, div(mul(sub(p, target), bent), variance)), variance)
+    bent = where(le(variance, SMALLEST_VARIANCE), 0.0, 1.0 - 2.0 * p)
+    return (1.0 - (p - target) * bent / variance) / variance
 
 
 @elementwise(
-    x=lambda g, x, target: mul(g, sub(sigmoid(x), target)),
-    target=lambda g, x: neg(mul(g, x)),
+    x=lambda g, x, target: g * (sigmoid(x) - target),
+    target=lambda g, x: -(g * x),
 )
 def binary_cross_entropy_with_logits(x: float, target: float) -> float:
     """:func:`binary_cross_entropy` of ``sigmoid(x)``; never overflows."""
@@ -482,8 +482,8 @@ def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 def _largest_vjp(g: Any, x: Any, out: Any, axis: Axis, keepdims: bool) -> Any:
     """The gradient goes to the elements that equal the result, in equal parts."""
     chosen = cast(eq(x, _kept(out, x.shape, axis, keepdims)), dtype=g.dtype)
-    share = div(_kept(g, x.shape, axis, keepdims), sum(chosen, axis=axis, keepdims=True))
-    return mul(chosen, share)
+    share = _kept(g, x.shape, axis, keepdims) / sum(chosen, axis=axis, keepdims=True)
+    return chosen * share
 
 
 @primitive(x=_largest_vjp)
@@ -542,7 +542,7 @@ def _kept(g: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     return reshape(contiguous(g), shape=_shrunk(shape, axes, True))
 
 
-@primitive(x=lambda g, out, axis: sub(g, mul(exp(out), sum(g, axis=axis, keepdims=True))))
+@primitive(x=lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
 def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """``x - log(sum(exp(x)))`` along ``axis``; never overflows."""
     _axes("log_softmax", axis, x.ndim)

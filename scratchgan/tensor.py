@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import autograd, dtypes, functions, ops, primitive
-from scratchgan.autograd import HookHandle, Taped
+from scratchgan.autograd import HookHandle
 from scratchgan.backend import Array, devices, kernels_for
+from scratchgan.ops import Axis
+from scratchgan.tape import Taped, mode
 
 
 class Tensor(Taped):
@@ -194,14 +196,18 @@ class Tensor(Taped):
 
     # --- Names for primitives and functions --------------------------------------------
 
-    __neg__ = ops.neg
-    __abs__ = abs = ops.abs
+    __neg__ = ops.neg.method
+    __abs__ = abs = ops.abs.method
     __matmul__ = matmul = functions.matmul
     __getitem__ = functions.getitem
-    __lt__ = ops.lt
-    __le__ = ops.le
-    __gt__ = ops.gt
-    __ge__ = ops.ge
+    __add__ = ops.add.method
+    __sub__ = ops.sub.method
+    __mul__ = ops.mul.method
+    __truediv__ = ops.div.method
+    __lt__ = ops.lt.method
+    __le__ = ops.le.method
+    __gt__ = ops.gt.method
+    __ge__ = ops.ge.method
 
     def __eq__(self, other: object) -> Any:
         return False if other is None else ops.eq(self, other)
@@ -209,25 +215,11 @@ class Tensor(Taped):
     def __ne__(self, other: object) -> Any:
         return True if other is None else ops.ne(self, other)
 
-    # Written out: Python calls a function in half the time that it takes to bind a primitive.
-
-    def __add__(self, other: Any) -> "Tensor":
-        return ops.add(self, other)
-
     def __radd__(self, other: Any) -> "Tensor":
         return ops.add(other, self)
 
-    def __sub__(self, other: Any) -> "Tensor":
-        return ops.sub(self, other)
-
-    def __mul__(self, other: Any) -> "Tensor":
-        return ops.mul(self, other)
-
     def __rmul__(self, other: Any) -> "Tensor":
         return ops.mul(other, self)
-
-    def __truediv__(self, other: Any) -> "Tensor":
-        return ops.div(self, other)
 
     def __rsub__(self, other: Any) -> "Tensor":
         return ops.sub(other, self)
@@ -257,26 +249,22 @@ class Tensor(Taped):
         return ops.maximum(self, other)
 
     pow = __pow__
-    exp = ops.exp
-    expm1 = ops.expm1
-    log = ops.log
-    log1p = ops.log1p
-    sqrt = ops.sqrt
-    square = ops.square
-    sin = ops.sin
-    cos = ops.cos
-    sign = ops.sign
-    relu = ops.relu
-    tanh = ops.tanh
-    sigmoid = ops.sigmoid
-    softplus = ops.softplus
-    maximum = ops.maximum
-    minimum = ops.minimum
+    exp = ops.exp.method
+    expm1 = ops.expm1.method
+    log = ops.log.method
+    log1p = ops.log1p.method
+    sqrt = ops.sqrt.method
+    square = ops.square.method
+    sin = ops.sin.method
+    cos = ops.cos.method
+    sign = ops.sign.method
+    relu = ops.relu.method
+    tanh = ops.tanh.method
+    sigmoid = ops.sigmoid.method
+    softplus = ops.softplus.method
+    maximum = ops.maximum.method
+    minimum = ops.minimum.method
     clip = clamp = ops.clip
-    sum = ops.sum
-    max = amax = ops.max
-    min = amin = ops.min
-    log_softmax = ops.log_softmax
     clone = ops.clone
     contiguous = ops.contiguous
     mean = functions.mean
@@ -302,6 +290,25 @@ class Tensor(Taped):
     cpu = functions.cpu
     cuda = functions.cuda
 
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        """See :func:`scratchgan.sum`."""
+        return ops.sum(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        """See :func:`scratchgan.max`."""
+        return ops.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
+        """See :func:`scratchgan.min`."""
+        return ops.min(self, axis=axis, keepdims=keepdims)
+
+    def log_softmax(self, axis: int = -1) -> "Tensor":
+        """See :func:`scratchgan.log_softmax`."""
+        return ops.log_softmax(self, axis=axis)
+
+    amax = max
+    amin = min
+
     @property
     def T(self) -> "Tensor":
         """The axes in reverse order."""
@@ -325,7 +332,7 @@ class Tensor(Taped):
         return self.data
 
     def _is_recorded(self, *others: Any) -> bool:
-        return autograd.mode.recording and builtins.any(
+        return mode.recording and builtins.any(
             isinstance(x, Taped) and x.requires_grad for x in (self, *others)
         )
 
@@ -375,16 +382,16 @@ class Tensor(Taped):
         """``self /= other``."""
         return self._in_place("div", other)
 
-    def __iadd__(self, other: Any) -> "Tensor":
+    def __iadd__(self, other: Any) -> "Tensor":  # type: ignore[misc]
         return self._augmented("add", other)
 
-    def __isub__(self, other: Any) -> "Tensor":
+    def __isub__(self, other: Any) -> "Tensor":  # type: ignore[misc]
         return self._augmented("sub", other)
 
-    def __imul__(self, other: Any) -> "Tensor":
+    def __imul__(self, other: Any) -> "Tensor":  # type: ignore[misc]
         return self._augmented("mul", other)
 
-    def __itruediv__(self, other: Any) -> "Tensor":
+    def __itruediv__(self, other: Any) -> "Tensor":  # type: ignore[misc]
         return self._augmented("div", other)
 
     def fill_(self, value: float) -> Self:

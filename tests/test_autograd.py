@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchgan as sg
-from scratchgan import autograd, ops
+from scratchgan import autograd, ops, tape
 from scratchgan.autograd import TapeError, enable_grad, grad, no_grad, set_grad_enabled
 
 
@@ -505,7 +505,7 @@ def composed(x):
 
 def tensors_alive():
     # Not isinstance(), which asks a dead weak proxy for its class.
-    return sum(issubclass(type(x), sg.Tensor | autograd.Node) for x in gc.get_objects())
+    return sum(issubclass(type(x), sg.Tensor | tape.Node) for x in gc.get_objects())
 
 
 @pytest.mark.parametrize("how", ["backward", "grad", "second order", "forward", "hooks"])

@@ -13,7 +13,7 @@ import pytest
 from standin import arrays, cupy
 
 import scratchgan as sg
-from scratchgan import Tensor, autograd, functions, ops, optim
+from scratchgan import Tensor, autograd, functions, ops, optim, tape
 from scratchgan.backend import kernels_for
 from scratchgan.gan import GAN
 
@@ -59,22 +59,26 @@ def test_the_whole_step(jit: bool) -> None:
 
 
 def asarray_in_the_tape(patch: pytest.MonkeyPatch) -> None:
-    pull_back = autograd.Node.pull_back
+    pull_back = tape.Node.pull_back
 
     def planted(self: Any, g: Tensor, *rest: Any) -> Any:
         return pull_back(self, Tensor(np.asarray(g.data)), *rest)
 
-    patch.setattr(autograd.Node, "pull_back", planted)
+    patch.setattr(tape.Node, "pull_back", planted)
 
 
 def float_in_the_tape(patch: pytest.MonkeyPatch) -> None:
-    seed = autograd._seed
-    patch.setattr(autograd, "_seed", lambda root, g: seed(root, g) * float(root.data))
+    starts = autograd._starts
+
+    def planted(root: Tensor, g: Any) -> Any:
+        return [(edge, seed * float(root.data)) for edge, seed in starts(root, g)]
+
+    patch.setattr(autograd, "_starts", planted)
 
 
 def truth_in_the_tape(patch: pytest.MonkeyPatch) -> None:
-    seed = autograd._seed
-    patch.setattr(autograd, "_seed", lambda root, g: seed(root, g) if root.data else None)
+    starts = autograd._starts
+    patch.setattr(autograd, "_starts", lambda root, g: starts(root, g) if root.data else [])
 
 
 def item_in_an_optimizer(patch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
-from scratchgan import autograd
+from scratchgan import autograd, tape
 from scratchgan.backend import Array, kernels_for
 from scratchgan.jit import tracing
 from scratchgan.jit.tracing import JitError
@@ -33,7 +33,7 @@ class Replay(NamedTuple):
     buffers: list[Tensor]
     result: Any
     versions: list[list[int]]
-    gradients: list[tuple[autograd.Taped, Tensor | None]]
+    gradients: list[tuple[tape.Taped, Tensor | None]]
     guards: list[tuple[weakref.ref[Any], str, Any]]
 
     def holds(self) -> bool:
@@ -96,6 +96,7 @@ class Jitted(Generic[P, R]):
         from scratchgan.jit.plan import make_plan
         from scratchgan.jit.program import CODE, Program
         from scratchgan.jit.record import Recording, RecordingBackend, recording_on
+        from scratchgan.observe import observe
 
         self._recorded += 1
         if self._recorded == MOST_RECORDINGS + 1:
@@ -123,25 +124,31 @@ class Jitted(Generic[P, R]):
         inputs = iter(buffers)
         args, kwargs = _map(lambda _: next(inputs), (args, kwargs))
         notes = tracing.begin()
-        autograd.effects = autograd.Effects()
+        leaves: dict[int, Tensor] = {}  # that primitives took as inputs
+
+        def watch(_primitive: Any, inputs: Any, _keywords: Any, _result: Any) -> None:
+            leaves.update((id(x), x) for x in inputs if isinstance(x, Tensor) and x.node is None)
+
+        tape.effects = tape.Effects()
         try:
-            with recording_on(array_type, recording):
+            with recording_on(array_type, recording), observe(watch):
                 value = self._function(*args, **kwargs)
-            effects = autograd.effects
+            effects = tape.effects
         finally:
             tracing.end()
-            autograd.effects = None
+            tape.effects = None
         _check_result(self.__name__, value)
         result = _map(_detached, value)
         del value, args, kwargs
         guards = [_guard(owner, name) for owner, name in notes.read]
         guards += [
             _guard(leaf, "requires_grad")
-            for leaf in effects.leaves.values()
+            for leaf in leaves.values()
             if recording.is_captured(leaf.data)
         ]
         gradients = [(leaf, leaf.grad) for leaf in effects.graded.values()]
         versions = effects.versions
+        leaves.clear()
         del effects, notes.read
         results: list[Any] = []
         _map(lambda tensor: results.append(recording.operand(tensor.data)), result)

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from scratchgan import dtypes, functions, ops, random
-from scratchgan.autograd import Taped, no_grad
+from scratchgan.autograd import no_grad
 from scratchgan.backend import kernels_for
 from scratchgan.functions import softmax
 from scratchgan.ops import leaky_relu, log_softmax, relu, sigmoid, softplus, tanh
 from scratchgan.primitive import constant
+from scratchgan.tape import Taped
 from scratchgan.tensor import Tensor
 
 __all__ = [
