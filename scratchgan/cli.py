@@ -145,13 +145,14 @@ def gradcheck(
         str | None,
         typer.Option(help="What computes: numba or numpy.", show_default="numba"),
     ] = None,
+    device: Annotated[str, typer.Option(help="Where: cpu, cuda or cuda:1.")] = "cpu",
     order: Annotated[int, typer.Option(help="Of the derivatives.", min=1, max=2)] = 1,
 ) -> None:
     """Hold derivatives of primitives against differences; exit 1 where one is wrong."""
     from rich.console import Console
     from rich.table import Table
 
-    from scratchgan.backend import get_backend, set_backend
+    from scratchgan.backend import devices, get_backend, set_backend
     from scratchgan.testing.report import verdicts
     from scratchgan.testing.samplers import SAMPLERS
 
@@ -161,13 +162,15 @@ def gradcheck(
         raise typer.BadParameter(
             f"no primitive is named {primitive!r}; there are {', '.join(SAMPLERS)}"
         )
-    table = Table("primitive", title=f"Derivatives of order {order}, backend {get_backend()}")
-    table.caption = "largest errors, relative to 1 or the derivative if it is larger"
-    for witness in ("by differences", "by complex steps"):
+    device = devices.full_name(device)
+    place = f"backend {get_backend()}" if device == devices.CPU else f"device {device}"
+    table = Table("primitive", title=f"Derivatives of order {order}, {place}")
+    table.caption = "largest errors against each, relative to 1 or the derivative if it is larger"
+    for witness in ("differences", "complex steps"):
         table.add_column(witness, justify="right")
     table.add_column("verdict")
     fails = False
-    for verdict in verdicts([primitive] if primitive else [], order):
+    for verdict in verdicts([primitive] if primitive else [], order, device=device):
         errors = [f"{e:.1e}" if e is not None else "-" for e in verdict.errors]
         word = "passes" if verdict.passes else "FAILS"
         table.add_row(verdict.primitive, *errors, word if verdict.errors[0] is not None else "-")

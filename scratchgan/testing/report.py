@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from scratchgan.backend import devices
 from scratchgan.primitive import REGISTRY
+from scratchgan.tensor import Tensor
 from scratchgan.testing.check import Call
 from scratchgan.testing.choices import Choices
 from scratchgan.testing.comparison import Comparison, Witness, compare, gradient_function
@@ -31,38 +33,51 @@ class Verdict(NamedTuple):
     passes: bool
 
 
-def verdicts(names: Sequence[str] = (), order: int = 1, examples: int = 40) -> Iterator[Verdict]:
+def verdicts(
+    names: Sequence[str] = (), order: int = 1, examples: int = 40, device: str = devices.CPU
+) -> Iterator[Verdict]:
     """Check first or second derivatives of primitives, on the backend in force.
 
     Args:
         names: Which primitives; all that have a sampler if empty.
         order: 1 or 2.
         examples: How many inputs to draw for each.
+        device: Where they compute. Complex steps are taken on the CPU only.
 
     Raises:
         KeyError: There is no such primitive.
+        BackendError: There is no such device.
     """
     for name in names or SAMPLERS:
         row = SAMPLERS[name]
         calls = [Call(REGISTRY[name], row.sampler(Choices(seed))) for seed in range(examples)]
         calls = [call for call in calls if call.is_differentiable]
         witnesses = [DIFFERENCES]
-        if order == 1 and row.is_analytic:
+        # What moves between devices is given its own.
+        where = devices.CPU if "device" in REGISTRY[name].keywords else device
+        if order == 1 and row.is_analytic and where == devices.CPU:
             witnesses.append(COMPLEX_STEPS)
         if not (calls and REGISTRY[name].vjps):
             witnesses = []
         errors: list[float | None] = [None, None]
         passes = True
         for place, witness in enumerate(witnesses):
-            found = [_compared(call, order, witness) for call in calls]
+            found = [_compared(call, order, witness, where) for call in calls]
             errors[place] = max(comparison.error for comparison in found)
             passes &= not any(comparison.wrong or comparison.kinks for comparison in found)
         yield Verdict(name, (errors[0], errors[1]), passes)
 
 
-def _compared(call: Call, order: int, witness: Witness) -> Comparison:
-    inputs = call.leaves()
+def _compared(call: Call, order: int, witness: Witness, device: str) -> Comparison:
+    inputs = tuple(_moved(x, device) if isinstance(x, Tensor) else x for x in call.leaves())
     if order == 1:
         return compare(call.function, inputs, witness)
     seeds = random_seeds(call.function, inputs)
     return compare(gradient_function(call.function, len(inputs)), (*inputs, *seeds), witness)
+
+
+def _moved(x: Tensor, device: str) -> Tensor:
+    """A leaf on ``device``; ``x`` itself, in its memory layout, where it lies there."""
+    if x.device == device:
+        return x
+    return x.detach().to(device).requires_grad_(x.requires_grad)

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 import scratchgan as sg
-from scratchgan import Tensor, autograd, ops
+from scratchgan import Tensor, autograd, cli, ops
 from scratchgan.backend import kernels_for
 from scratchgan.backend import numpy_kernels as reference
+from scratchgan.observe import observe
 from scratchgan.primitive import REGISTRY
 from scratchgan.testing import gradcheck
 from scratchgan.testing.check import AGREEMENT, check_sample
 from scratchgan.testing.choices import Choices
 from scratchgan.testing.graphs import random_graph
+from scratchgan.testing.report import verdicts
 from scratchgan.testing.samplers import SAMPLERS, Sample
 
 NAMES = [name for name in SAMPLERS if name != "to_device"]
@@ -93,6 +95,27 @@ def test_gradcheck(name: str, way: str) -> None:
             for x in floats:
                 x.requires_grad_()
             assert gradcheck(lambda *x, k=sample.keywords: REGISTRY[name](*x, **k), inputs)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_table_of_errors(order: int, monkeypatch: Any, capsys: Any, way: str) -> None:
+    """``scratchgan gradcheck --device cuda``, and what it rests on."""
+    names = NAMES if way == "real" else ["tanh", "linear", "where", "gather", "sign"]
+    rows = list(verdicts([*names, "to_device"], order, 4, "cuda:0"))
+    assert all(row.passes for row in rows)
+    for row in rows[:-1]:
+        assert row.errors[1] is None
+        assert (row.errors[0] is None) == (not REGISTRY[row.primitive].vjps)
+        assert row.errors[0] is None or row.errors[0] < 1e-8
+    computed_on = []
+    monkeypatch.setattr("sys.argv", ["scratchgan", "gradcheck", "exp", "--device", "cuda"])
+    with (
+        observe(lambda p, inputs, k, out: computed_on.append(out.device)),
+        pytest.raises(SystemExit),
+    ):
+        cli.main()
+    assert "cuda:0" in computed_on
+    assert "Derivatives of order 1, device cuda:0" in capsys.readouterr().out
 
 
 class OnCard:

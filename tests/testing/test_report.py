@@ -52,6 +52,13 @@ def test_exit_0_and_the_errors(command):
     assert "Derivatives of order 2, backend numba" in out
 
 
+def test_all_names_fit_into_a_narrow_terminal(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "binary_cross_entropy_with_logits"
+    assert max(map(len, SAMPLERS)) == len(name)
+    assert f" {name} " in command(name)[1]
+
+
 def test_exit_1_where_a_primitive_fails(command, wrong_tanh):
     code, out, _ = command("tanh")
     assert code == 1
@@ -67,6 +74,7 @@ def test_mistakes_are_one_sentence(command):
         (("sine",), "no primitive is named 'sine'; there are add, sub"),
         (("sin", "--order", "3"), "--order"),
         (("sin", "--backend", "tpu"), "there is no backend named 'tpu'"),
+        (("sin", "--device", "tpu"), "there is no device 'tpu'"),
     ):
         code, out, err = command(*arguments)
         assert code > 0
