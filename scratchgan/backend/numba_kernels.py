@@ -5,6 +5,7 @@ compiled from their scalar definitions, one loop for each type, and layers and o
 :mod:`scratchgan.backend.numba_loops`.
 """
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -189,18 +190,54 @@ def adam(gradient: Array, *, out: tuple[Array, Array, Array, Array], **settings:
     if loops is None or not _all_contiguous(parameter.dtype, gradient, parameter, m, v):
         reference.adam(gradient, out=out, **settings)
         return
-    loops.adam(
-        gradient.ravel(),
-        parameter.ravel(),
-        m.ravel(),
-        v.ravel(),
-        step,
-        settings["lr"],
-        settings["beta1"],
-        settings["beta2"],
-        settings["eps"],
-        settings["weight_decay"],
-    )
+    flat = [x.ravel() for x in (gradient, parameter, m, v)]
+    loops.adam(*flat, step, *[settings[name] for name in _ADAM_SETTINGS])
+
+
+_ADAM_SETTINGS = ("lr", "beta1", "beta2", "eps", "weight_decay")
+
+
+# --- For a replay, which calls a kernel on the same arrays again and again --------------
+
+
+def _prepared_matmul(a: Array, b: Array, *, out: Array) -> Callable[[], None]:
+    if a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is out.dtype and out.flags.c_contiguous:
+        return functools.partial(np.dot, a, b, out)
+    return functools.partial(matmul, a, b, out=out)
+
+
+def _prepared_adam(
+    gradient: Array, *, out: tuple[Array, Array, Array, Array]
+) -> Callable[..., None]:
+    parameter, m, v, step = out
+    loops = _loops(parameter.dtype)
+    if loops is None or not _all_contiguous(parameter.dtype, gradient, parameter, m, v):
+        return functools.partial(adam, gradient, out=out)
+    arrays = (*[x.ravel() for x in (gradient, parameter, m, v)], step)
+    update = entry_point(loops.adam, (*arrays, *[0.0] * len(_ADAM_SETTINGS)))
+
+    def prepared(*, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> None:
+        update(*arrays, lr, beta1, beta2, eps, weight_decay)
+
+    return prepared
+
+
+#: Kernels that can ask all their questions about arrays beforehand: from the arrays, a function of
+#: the scalars. For an update of few parameters that is most of its time.
+PREPARED: dict[str, Callable[..., Callable[..., None]]] = {
+    "matmul": _prepared_matmul,
+    "adam": _prepared_adam,
+}
+
+
+def entry_point(function: Any, arguments: tuple[Any, ...]) -> Callable[..., None]:
+    """The machine code of ``function`` for such arguments, without the look at their types."""
+    import numba
+
+    signature = tuple(map(numba.typeof, arguments))
+    function.compile(signature)
+    point: Callable[..., None] = function.overloads[signature].entry_point
+    return point
 
 
 # --- Noise ------------------------------------------------------------------------------

@@ -190,11 +190,7 @@ def _expression(statement: Statement, inputs: list[str], writer: _Writer) -> str
 
 def compiled(source: Source, arrays: list[Array]) -> tuple[Callable[..., None], tuple[Any, ...]]:
     """The machine code of ``source`` for ``arrays``, and the arguments to call it with."""
-    import numba
+    from scratchgan.backend.numba_kernels import entry_point
 
-    function = cache.load("fused", source.text).fused
     arguments = (*arrays, *source.numbers)
-    signature = tuple(map(numba.typeof, arguments))
-    function.compile(signature)
-    # The entry point saves the dispatcher's look at the types of all arguments.
-    return function.overloads[signature].entry_point, arguments
+    return entry_point(cache.load("fused", source.text).fused, arguments), arguments

@@ -69,17 +69,21 @@ class Program:
             arrays = [self.array(operand) for operand in source.operands]
             function, arguments = CODE[self._backend.name].compiled(source, arrays)
             return Step(functools.partial(function, *arguments), item, source.text)
-        kernel = getattr(self._backend, item.kernel)
         inputs = [self.array(x) if isinstance(x, Operand) else x for x in item.inputs]
         outs = tuple(self.array(x) for x in item.outs)
         out = outs if item.takes_tuple else outs[0]
+        prepare = getattr(self._backend, "PREPARED", {}).get(item.kernel)
+        if prepare is not None:
+            kernel = prepare(*inputs, out=out)
+        else:
+            kernel = functools.partial(getattr(self._backend, item.kernel), *inputs, out=out)
         if item.live is None:
-            return Step(functools.partial(kernel, *inputs, out=out, **item.scalars), item)
+            return Step(functools.partial(kernel, **item.scalars) if item.scalars else kernel, item)
         live = item.live
         fixed = {name: x for name, x in item.scalars.items() if name not in live.values}
 
         def run() -> None:
-            kernel(*inputs, out=out, **fixed, **live.values)
+            kernel(**fixed, **live.values)
 
         return Step(run, item)
 
