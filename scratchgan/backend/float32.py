@@ -27,6 +27,9 @@ INFINITY = f32(np.inf)
 #: Beyond it tanh is 1 in float32.
 TANH_IS_ONE = f32(9.011)
 
+#: A polynomial's ``p * x + c`` as one instruction, which rounds once: half the time.
+fused_multiply_add = njit(fastmath={"contract"})
+
 
 @njit
 def _power_of_two(n: Any) -> Any:
@@ -34,7 +37,7 @@ def _power_of_two(n: Any) -> Any:
     return i32((n + i32(127)) << i32(23)).view(np.float32)
 
 
-@njit
+@fused_multiply_add
 def exp(x: Any) -> Any:
     """``e ** x`` within 1 ulp; polynomial of Cephes' expf (Moshier 1989)."""
     inside = f32(89) if x > f32(89) else (f32(-104) if x < f32(-104) else x)
@@ -53,7 +56,7 @@ def exp(x: Any) -> Any:
     return p * _power_of_two(half) * _power_of_two(k - half)
 
 
-@njit
+@fused_multiply_add
 def log(x: Any) -> Any:
     """Natural logarithm within 1 ulp; polynomial of Cephes' logf (Moshier 1989)."""
     tiny = x < SMALLEST_NORMAL
@@ -88,7 +91,7 @@ def log1p(x: Any) -> Any:
     return x if d == f32(0) or u == INFINITY else log(u) * (x / d)
 
 
-@njit
+@fused_multiply_add
 def tanh(x: Any) -> Any:
     """Hyperbolic tangent within 6 ulp: a rational minimax function, clamped where it is 1."""
     inside = f32(7.90531110763549805) if x > f32(7.90531110763549805) else x
