@@ -222,7 +222,9 @@ def gather(x: Array, *indices: Array, template: Index, out: Array | None = None)
     """``x[template]`` with ``indices`` in their places; a new array where no ``out`` is given."""
     taken = x[filled_in(template, indices)]
     if out is None:
-        return np.asarray(taken)
+        # NumPy may give a view of an array that nobody else holds, its axes in another order;
+        # the result of a kernel owns its memory.
+        return np.array(taken) if taken.base is not None else np.asarray(taken)
     out[...] = taken
     return out
 
