@@ -200,34 +200,40 @@ _ADAM_SETTINGS = ("lr", "beta1", "beta2", "eps", "weight_decay")
 # --- For a replay, which calls a kernel on the same arrays again and again --------------
 
 
-def _prepared_matmul(a: Array, b: Array, *, out: Array) -> Callable[[], None]:
+#: The inputs and ``out`` of one call or of several.
+Calls = list[tuple[tuple[Any, ...], Any]]
+
+
+def _prepared_matmul(calls: Calls) -> Callable[[], None]:
+    (((a, b), out),) = calls
     if a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is out.dtype and out.flags.c_contiguous:
         return functools.partial(np.dot, a, b, out)
     return functools.partial(matmul, a, b, out=out)
 
 
-def _prepared_adam(
-    gradient: Array, *, out: tuple[Array, Array, Array, Array]
-) -> Callable[..., None]:
-    parameter, m, v, step = out
-    loops = _loops(parameter.dtype)
-    if loops is None or not _all_contiguous(parameter.dtype, gradient, parameter, m, v):
-        return functools.partial(adam, gradient, out=out)
-    arrays = (*[x.ravel() for x in (gradient, parameter, m, v)], step)
-    update = entry_point(loops.adam, (*arrays, *[0.0] * len(_ADAM_SETTINGS)))
+def _prepared_adam(calls: Calls) -> Callable[..., None] | None:
+    dtype = calls[0][1][0].dtype
+    loops = _loops(dtype)
+    if loops is None or not all(_all_contiguous(dtype, *x, *out[:3]) for x, out in calls):
+        return None
+    rows = [(*[x.ravel() for x in (*inputs, *out[:3])], out[3]) for inputs, out in calls]
+    columns = tuple(zip(*rows, strict=True))
+    update = entry_point(loops.adam_all, (*columns, *[0.0] * len(_ADAM_SETTINGS)))
 
     def prepared(*, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> None:
-        update(*arrays, lr, beta1, beta2, eps, weight_decay)
+        update(*columns, lr, beta1, beta2, eps, weight_decay)
 
     return prepared
 
 
-#: Kernels that can ask all their questions about arrays beforehand: from the arrays, a function of
-#: the scalars. For an update of few parameters that is most of its time.
-PREPARED: dict[str, Callable[..., Callable[..., None]]] = {
+#: Kernels that ask all their questions about arrays beforehand: from their calls, a function of
+#: the scalars, or None where that is not possible. For few parameters that is most of the time.
+PREPARED: dict[str, Callable[[Calls], Callable[..., None] | None]] = {
     "matmul": _prepared_matmul,
     "adam": _prepared_adam,
 }
+#: Of these, the ones that take several calls with the same scalars.
+TOGETHER = frozenset(("adam",))
 
 
 def entry_point(function: Any, arguments: tuple[Any, ...]) -> Callable[..., None]:

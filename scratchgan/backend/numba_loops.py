@@ -156,6 +156,35 @@ def adam(
         parameter[i] -= step_size * m[i] / (sqrt(v[i]) * correction + small)
 
 
+@loop
+def adam_all(
+    gradients: Any,
+    parameters: Any,
+    ms: Any,
+    vs: Any,
+    steps: Any,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+) -> None:
+    """:func:`adam` of several parameters, each argument a tuple of arrays."""
+    for i in range(len(parameters)):
+        adam(
+            gradients[i],
+            parameters[i],
+            ms[i],
+            vs[i],
+            steps[i],
+            lr,
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+        )
+
+
 @njit
 def _uniform(key: Any, position: Any) -> Any:
     """Number ``position`` of the stream, as :func:`scratchgan.backend.noise.uniform` defines it."""

@@ -9,7 +9,7 @@ def page(name: str, program: Program, repeats: int) -> str:
     plan = program.plan
     seconds = program.timed(repeats)
     total = sum(seconds) or 1.0
-    fused = [step for step in program.steps if isinstance(step.item, Fused)]
+    fused = [step for step in program.steps if isinstance(step.items[0], Fused)]
     lines = [
         f"{name}: {len(plan.recorded)} kernel calls recorded, {len(program.steps)} in a replay "
         f"({len(fused)} of them fused), {total * 1e3:.3f} ms",
@@ -35,9 +35,10 @@ def page(name: str, program: Program, repeats: int) -> str:
 
 
 def _title(step: Step, sources: dict[str, int]) -> str:
-    if not isinstance(step.item, Fused):
-        return str(step.item)
+    first, *others = step.items
+    if not isinstance(first, Fused):
+        return str(first) + "".join(f"\n{'':21}{call}" for call in others)
     assert step.source is not None
     number = sources.setdefault(step.source, len(sources) + 1)
-    kernels = [statement.call.kernel for loop in step.item.loops for statement in loop.statements]
+    kernels = [statement.call.kernel for loop in first.loops for statement in loop.statements]
     return f"fused {number}: {', '.join(kernels)}"

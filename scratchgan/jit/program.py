@@ -1,6 +1,7 @@
 """Replay: a plan bound to memory is a list of functions to call, one after another."""
 
 import functools
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Step:
     """One function of a replay: what to call, and what it stands for."""
 
     run: Callable[[], Any]
-    item: Call | Fused
+    items: list[Call | Fused]
     source: str | None = None
 
 
@@ -39,7 +40,10 @@ class Program:
         self._live = live
         self._arena = backend.allocate(plan.arena_bytes, like=like)
         self._buffers: dict[int, Array] = {}
-        self.steps = [self._bound(item) for item in plan.items]
+        self.steps = [
+            self._bound(list(items))
+            for _, items in itertools.groupby(plan.items, functools.partial(_key, backend))
+        ]
         self._runs = [step.run for step in self.steps]
 
     def __call__(self) -> None:
@@ -63,29 +67,42 @@ class Program:
             owner, offset=offset, shape=operand.shape, strides=operand.strides, dtype=operand.dtype
         )
 
-    def _bound(self, item: Call | Fused) -> Step:
-        if isinstance(item, Fused):
-            source = CODE[self._backend.name].source_of(item)
+    def _bound(self, items: list[Call | Fused]) -> Step:
+        first = items[0]
+        if isinstance(first, Fused):
+            source = CODE[self._backend.name].source_of(first)
             arrays = [self.array(operand) for operand in source.operands]
             function, arguments = CODE[self._backend.name].compiled(source, arrays)
-            return Step(functools.partial(function, *arguments), item, source.text)
-        inputs = [self.array(x) if isinstance(x, Operand) else x for x in item.inputs]
-        outs = tuple(self.array(x) for x in item.outs)
-        out = outs if item.takes_tuple else outs[0]
-        prepare = getattr(self._backend, "PREPARED", {}).get(item.kernel)
-        if prepare is not None:
-            kernel = prepare(*inputs, out=out)
-        else:
-            kernel = functools.partial(getattr(self._backend, item.kernel), *inputs, out=out)
-        if item.live is None:
-            return Step(functools.partial(kernel, **item.scalars) if item.scalars else kernel, item)
-        live = item.live
-        fixed = {name: x for name, x in item.scalars.items() if name not in live.values}
+            return Step(functools.partial(function, *arguments), items, source.text)
+        calls = []
+        for call in items:
+            assert isinstance(call, Call)
+            outs = tuple(self.array(x) for x in call.outs)
+            inputs = tuple(self.array(x) if isinstance(x, Operand) else x for x in call.inputs)
+            calls.append((inputs, outs if call.takes_tuple else outs[0]))
+        run = self._prepared(first.kernel, calls)
+        if first.live is None:
+            return Step(functools.partial(run, **first.scalars) if first.scalars else run, items)
+        live = first.live
+        fixed = _fixed(first)
+        return Step(lambda: run(**fixed, **live.values), items)
 
-        def run() -> None:
-            kernel(**fixed, **live.values)
+    def _prepared(self, kernel: str, calls: list[Any]) -> Callable[..., Any]:
+        """A function of the scalars alone that runs ``kernel`` for each of ``calls``."""
+        prepare = getattr(self._backend, "PREPARED", {}).get(kernel)
+        run: Callable[..., Any] | None = prepare(calls) if prepare else None
+        if run is not None:
+            return run
+        function = getattr(self._backend, kernel)
+        runs = [functools.partial(function, *inputs, out=out) for inputs, out in calls]
+        if len(runs) == 1:
+            return runs[0]
 
-        return Step(run, item)
+        def one_after_another(**scalars: Any) -> None:
+            for run in runs:
+                run(**scalars)
+
+        return one_after_another
 
     def timed(self, repeats: int) -> list[float]:
         """Median seconds of each step over ``repeats`` replays, which leave no trace."""
@@ -103,6 +120,19 @@ class Program:
         for owner, saved in zip(state, before, strict=True):
             kernels_for[type(owner)].copy(saved, out=owner)
         return [float(x) for x in np.median(seconds, axis=0)]
+
+
+def _fixed(call: Call) -> dict[str, Any]:
+    """The scalars that stay as they are."""
+    live = call.live.values if call.live else ()
+    return {name: x for name, x in call.scalars.items() if name not in live}
+
+
+def _key(backend: Backend, item: Call | Fused) -> object:
+    """Equal for items that run as one step."""
+    if isinstance(item, Fused) or item.kernel not in getattr(backend, "TOGETHER", ()):
+        return object()
+    return item.kernel, item.outs[0].dtype, id(item.live), sorted(_fixed(item).items())
 
 
 def _copied(array: Array) -> Array:
