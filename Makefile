@@ -1,6 +1,6 @@
 # make train      train the GAN on MNIST and write a run folder
 # make test       lint, format check, types, tests
-# make test-deep  the tests with 50 times as many random examples
+# make test-deep  the tests with 50 times as many random examples, on all cores (an hour on two)
 # make clean      remove what these targets made, except the runs
 
 PYTHON ?= python3
@@ -10,12 +10,8 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: train test test-deep clean
 
-# A run folder is never written over: the second training goes to runs/mnist-2, and so on.
 train: $(VENV)/runtime.stamp
-	@run=runs/mnist; n=1; \
-	while [ -e "$$run" ]; do n=$$((n + 1)); run=runs/mnist-$$n; done; \
-	echo "scratchgan train --out $$run"; \
-	exec $(BIN)/scratchgan train --out "$$run"
+	$(BIN)/scratchgan train
 
 test: $(VENV)/dev.stamp
 	$(BIN)/ruff check
@@ -24,7 +20,7 @@ test: $(VENV)/dev.stamp
 	$(BIN)/pytest
 
 test-deep: $(VENV)/dev.stamp
-	HYPOTHESIS_PROFILE=deep $(BIN)/pytest
+	HYPOTHESIS_PROFILE=deep $(BIN)/pytest --numprocesses auto
 
 clean:
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

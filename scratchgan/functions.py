@@ -66,7 +66,7 @@ def argmax(x: "Tensor", axis: int | None = None) -> "Tensor":
     """Index of the first largest element, along ``axis`` or of all elements."""
     if axis is None:
         x, axis = flatten(x), 0
-    axis = ops._axes("argmax", axis, x.ndim)[0]
+    axis = ops.axes_of("argmax", axis, x.ndim)[0]
     kernels = kernels_for[type(x.data)]
     out = kernels.empty(x.shape[:axis] + x.shape[axis + 1 :], dtypes.int64, like=x.data)
     kernels.argmax(x.data, axis=axis, out=out)
@@ -141,13 +141,13 @@ def flatten(x: "Tensor", start_axis: int = 0, end_axis: int = -1) -> "Tensor":
     """The axes from ``start_axis`` to ``end_axis`` as one."""
     if x.ndim == 0:
         return reshape(x, 1)
-    (start,), (end,) = (ops._axes("flatten", axis, x.ndim) for axis in (start_axis, end_axis))
+    (start,), (end,) = (ops.axes_of("flatten", axis, x.ndim) for axis in (start_axis, end_axis))
     return reshape(x, *x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
 
 
 def squeeze(x: "Tensor", axis: Axis = None) -> "Tensor":
     """Without those of ``axis`` (all, if None) that have size 1."""
-    axes = ops._axes("squeeze", axis, x.ndim)
+    axes = ops.axes_of("squeeze", axis, x.ndim)
     return reshape(x, *[n for i, n in enumerate(x.shape) if n != 1 or i not in axes])
 
 
@@ -201,7 +201,7 @@ def stack(tensors: Sequence["Tensor"], axis: int = 0) -> "Tensor":
 
 def split(x: "Tensor", split_size: int | Sequence[int], axis: int = 0) -> tuple["Tensor", ...]:
     """Views along ``axis``: ``split_size`` slices each (the last the rest), or of given sizes."""
-    axis = ops._axes("split", axis, x.ndim)[0]
+    axis = ops.axes_of("split", axis, x.ndim)[0]
     length = x.shape[axis]
     if isinstance(split_size, int):
         sizes = [min(split_size, length - start) for start in range(0, length, split_size)]
@@ -219,7 +219,7 @@ def split(x: "Tensor", split_size: int | Sequence[int], axis: int = 0) -> tuple[
 
 def chunk(x: "Tensor", chunks: int, axis: int = 0) -> tuple["Tensor", ...]:
     """At most ``chunks`` views of equal size along ``axis`` (the last may be shorter)."""
-    length = x.shape[ops._axes("chunk", axis, x.ndim)[0]]
+    length = x.shape[ops.axes_of("chunk", axis, x.ndim)[0]]
     return split(x, max(1, -(-length // chunks)), axis)
 
 
@@ -259,14 +259,31 @@ def _index_arrays(x: "Tensor", part: Any) -> list["Tensor"]:
     elif type(array) is not type(x.data):
         array = devices.moved(array, devices.device_of(x.data))
     if array.dtype.kind == "b":
+        if not array.ndim:
+            raise IndexError("getitem: a boolean without dimensions is an index only by itself")
         return [constant(found) for found in kernels.nonzero(array)]
     if array.dtype.kind not in "iu":
         raise IndexError(f"getitem: an index is made of integers or booleans, not {array.dtype}")
     return [constant(array)]
 
 
+def truth_of_index(index: Any) -> bool | None:
+    """The value of an index that is a single boolean: it adds an axis of one element or none."""
+    array = index.data if isinstance(index, Taped) else index
+    if isinstance(array, bool):
+        return array
+    if getattr(array, "dtype", None) != dtypes.bool_ or array.ndim:
+        return None
+    return (
+        bool(kernels_for[type(array)].to_host(array)) if isinstance(index, Taped) else bool(array)
+    )
+
+
 def getitem(x: "Tensor", index: Any) -> "Tensor":
     """``x[index]``: a view for integers and slices, a copy for boolean and integer arrays."""
+    truth = truth_of_index(index)
+    if truth is not None:
+        return ops.view(unsqueeze(x, 0), index=(slice(int(truth)),))
     template, indices = parse_index(x, index)
     if indices:
         return ops.gather(x, *indices, template=template)

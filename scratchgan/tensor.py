@@ -410,6 +410,11 @@ class Tensor(Taped):
         return self
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        truth = functions.truth_of_index(index)
+        if truth is not None:
+            if not truth:
+                return
+            index = (None, ...)
         template, indices = functions.parse_index(self, index)
         kernels = kernels_for[type(self.data)]
         if not isinstance(value, Taped):

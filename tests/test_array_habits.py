@@ -107,7 +107,8 @@ def values(x):
 def assert_same(twins, plain):
     for a, b in zip(twins, plain, strict=True):
         assert isinstance(a.data, Opaque)
-        np.testing.assert_array_equal(values(a), b.numpy(force=True))
+        # Products and sums of another memory layout may be added in another order.
+        np.testing.assert_allclose(values(a), b.numpy(force=True), 1e-12, 1e-13)
 
 
 # --- Tape and primitives --------------------------------------------------------------
@@ -115,7 +116,7 @@ def assert_same(twins, plain):
 
 @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "to_device"])
 def test_primitives(name):
-    """Forward, backward, and the backward of the backward, to the bit."""
+    """Forward, backward, and the backward of the backward."""
 
     def computed(inputs, keywords):
         out = REGISTRY[name](*inputs, **keywords)
@@ -241,7 +242,15 @@ def test_no_function_is_left_out():
         if not name.startswith("_")
     }
     # Those move between devices, or know of no array.
-    others = {"cpu", "cuda", "destination", "parse_index", "check_probability", "check_reduction"}
+    others = {
+        "cpu",
+        "cuda",
+        "destination",
+        "parse_index",
+        "truth_of_index",
+        "check_probability",
+        "check_reduction",
+    }
     assert names - others <= FUNCTIONS.keys()
 
 

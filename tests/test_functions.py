@@ -38,7 +38,7 @@ def indexed(draw):
     """An array and any index that NumPy takes: basic, integer arrays, boolean, mixed."""
     x = draw(arrays(shape=shapes(0, 0)))
     kinds = [st.just(...), hnp.basic_indices(x.shape, allow_newaxis=True, allow_ellipsis=True)]
-    kinds.append(hnp.arrays(bool, x.shape))
+    kinds += [hnp.arrays(bool, x.shape), st.booleans(), hnp.arrays(bool, ())]
     if x.ndim and x.size:
         kinds.append(hnp.integer_array_indices(x.shape))
         kinds.append(hnp.arrays(bool, x.shape[:1]))

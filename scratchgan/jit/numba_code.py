@@ -65,6 +65,10 @@ class _Writer:
         self.numbers.append(float(value))
         return f"real(s{len(self.numbers) - 1})"
 
+    def size(self, value: int) -> str:
+        self.numbers.append(float(value))
+        return f"int(s{len(self.numbers) - 1})"
+
     def value(self) -> str:
         self.values += 1
         return f"t{self.values - 1}"
@@ -165,7 +169,8 @@ def _length(axis: int, packed: Callable[..., Any], loop: Loop, writer: _Writer) 
         array, used = packed(x)
         if axis in used and array in writer.operands:
             return f"{writer.array(array)}.shape[{used.index(axis)}]"
-    raise AssertionError("no operand of the loop has this axis")
+    # All of them stay in place along it, as after an expand, or there is nothing in them.
+    return writer.size(merged(loop)[0][axis])
 
 
 def _expression(statement: Statement, inputs: list[str], writer: _Writer) -> str:

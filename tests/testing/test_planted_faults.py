@@ -81,7 +81,7 @@ def without_reduction(primitive, name: str, function: Callable, fired: list) -> 
         return result
 
     def first_summand(x, axis=None, keepdims=False):
-        axes = ops._axes("sum", axis, x.ndim)
+        axes = ops.axes_of("sum", axis, x.ndim)
         if not x.size or math.prod(x.shape[one] for one in axes) == 1:
             return REGISTRY["sum"](x, axis=axis, keepdims=keepdims)
         fired.append(name)
@@ -141,7 +141,7 @@ BY_HAND = {
             "tensors",
             "another tensor's part",
             lambda g, tensors_shapes, position, axis: ops.view(
-                g, index=ops._slab(tensors_shapes[::-1], position, axis)
+                g, index=ops.shape._slab(tensors_shapes[::-1], position, axis)
             ),
             None,
         )

@@ -1,0 +1,110 @@
+# Lambdas name primitives that stand further down, whose types mypy has not inferred yet.
+# mypy: disable-error-code="has-type"
+"""Matrix products, and the layer that is one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from scratchgan import dtypes
+from scratchgan.autograd import is_grad_enabled
+from scratchgan.backend import Array, kernels_for
+from scratchgan.ops.elementwise import relu_backward, sigmoid_backward, tanh_backward
+from scratchgan.ops.reductions import sum
+from scratchgan.ops.shape import permute
+from scratchgan.primitive import constant, primitive
+
+
+def _transposed(x: Any) -> Any:
+    """The last two axes exchanged."""
+    axes = range(x.data.ndim)
+    return permute(x, axes=(*axes[:-2], axes[-1], axes[-2]))
+
+
+@primitive(
+    x=lambda g, y: matmul(g, _transposed(y)),
+    y=lambda g, x: matmul(_transposed(x), g),
+)
+def matmul(x: Array, y: Array) -> Array:
+    """Matrix product of the last two axes; those before broadcast. Both have at least two axes."""
+    if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
+        raise ValueError(
+            f"matmul: cannot multiply the shapes {x.shape} and {y.shape}; the last axis of the "
+            "first and the second-to-last of the second must be equal"
+        )
+    shape: tuple[int, ...] = (x.shape[-2], y.shape[-1])
+    if x.ndim > 2 or y.ndim > 2:
+        try:
+            shape = np.broadcast_shapes(x.shape[:-2], y.shape[:-2]) + shape
+        except ValueError as error:
+            raise ValueError(
+                f"matmul: the leading axes of {x.shape} and {y.shape} do not broadcast"
+            ) from error
+    dtype = x.dtype if x.dtype is y.dtype else dtypes.promote((x, y))
+    kernels = kernels_for[type(x)]
+    out = kernels.empty(shape, dtype, like=x)
+    kernels.matmul(x, y, out=out)
+    return out
+
+
+# A layer computes its activation in the same pass: these are the ones that it can undo from
+# its output alone.
+ACTIVATION_BACKWARD: dict[str, Callable[[Any, Any], Any]] = {
+    "none": lambda g, y: g,
+    "relu": relu_backward,
+    "tanh": tanh_backward,
+    "sigmoid": sigmoid_backward,
+}
+
+
+def _linear_backward(g: Any, out: Any, activation: str) -> tuple[Any, Any]:
+    """The gradient before the activation, and its sum over rows, which is the bias's."""
+    if is_grad_enabled():  # each on the tape by itself, so that it can be differentiated again
+        before = ACTIVATION_BACKWARD[activation](g, out)
+        return before, sum(before, axis=0)
+    kernels = kernels_for[type(g.data)]
+    before = kernels.empty(g.shape, g.dtype, like=g.data)
+    bias = kernels.empty(g.shape[1:], g.dtype, like=g.data)
+    kernels.linear_backward(g.data, out.data, activation=activation, out=(before, bias))
+    return constant(before), constant(bias)
+
+
+@primitive(
+    common={"before": _linear_backward},
+    x=lambda before, weight: matmul(before[0], weight),
+    weight=lambda before, x: matmul(_transposed(before[0]), x),
+    bias=lambda before: before[1],
+)
+def linear(x: Array, weight: Array, bias: Array, *, activation: str = "none") -> Array:
+    """``activation(x @ weight.T + bias)``: a layer in one pass over its output.
+
+    Args:
+        x: (N, in_features).
+        weight: (out_features, in_features).
+        bias: (out_features,).
+        activation: ``"none"``, ``"relu"``, ``"tanh"`` or ``"sigmoid"``.
+
+    Returns:
+        (N, out_features).
+    """
+    if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: an input of shape {x.shape} does not fit a weight of shape {weight.shape}; "
+            "expected (N, in_features) and (out_features, in_features)"
+        )
+    if bias.shape != weight.shape[:1]:
+        raise ValueError(
+            f"linear: a bias of shape {bias.shape} does not fit a weight of shape {weight.shape}"
+        )
+    if activation not in ACTIVATION_BACKWARD:
+        raise ValueError(
+            f"linear: no activation {activation!r}; choose one of {', '.join(ACTIVATION_BACKWARD)}"
+        )
+    dtype = x.dtype
+    if weight.dtype is not dtype or bias.dtype is not dtype:
+        dtype = dtypes.promote((x, weight, bias))
+    kernels = kernels_for[type(x)]
+    out = kernels.empty((x.shape[0], weight.shape[0]), dtype, like=x)
+    kernels.linear(x, weight, bias, activation=activation, out=out)
+    return out

@@ -1,0 +1,78 @@
+# Lambdas name primitives that stand further down, whose types mypy has not inferred yet.
+# mypy: disable-error-code="has-type"
+"""Primitives that reduce axes."""
+
+from typing import Any
+
+from scratchgan import dtypes
+from scratchgan.backend import Array, kernels_for
+from scratchgan.ops.elementwise import eq, exp
+from scratchgan.ops.shape import Axis, axes_of, cast, contiguous, expand, reshape
+from scratchgan.primitive import primitive
+
+
+@primitive(
+    x=lambda g, x_shape, axis, keepdims: expand(_kept(g, x_shape, axis, keepdims), shape=x_shape)
+)
+def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Sum of the elements over ``axis``: all, one or several."""
+    return _reduced("sum", x, axis, keepdims)
+
+
+def _largest_vjp(g: Any, x: Any, out: Any, axis: Axis, keepdims: bool) -> Any:
+    """The gradient goes to the elements that equal the result, in equal parts."""
+    chosen = cast(eq(x, _kept(out, x.shape, axis, keepdims)), dtype=g.dtype)
+    share = _kept(g, x.shape, axis, keepdims) / sum(chosen, axis=axis, keepdims=True)
+    return chosen * share
+
+
+@primitive(x=_largest_vjp)
+def max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Largest element over ``axis``; equal ones share the gradient, as in ``torch.amax``."""
+    return _reduced("max", x, axis, keepdims)
+
+
+@primitive(x=_largest_vjp)
+def min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Smallest element over ``axis``; equal ones share the gradient, as in ``torch.amin``."""
+    return _reduced("min", x, axis, keepdims)
+
+
+def _shrunk(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
+    if len(axes) == len(shape) and not keepdims:
+        return ()
+    if keepdims:
+        return tuple([1 if i in axes else n for i, n in enumerate(shape)])
+    return tuple([n for i, n in enumerate(shape) if i not in axes])
+
+
+def _reduced(name: str, x: Array, axis: Axis, keepdims: bool) -> Array:
+    axes = axes_of(name, axis, x.ndim)
+    if name != "sum" and not all(x.shape[one] for one in axes):
+        raise ValueError(f"{name}: no elements to reduce over axis {axis} of shape {x.shape}")
+    counts = name == "sum" and x.dtype.kind in "bu"
+    kernels = kernels_for[type(x)]
+    dtype = dtypes.int64 if counts else x.dtype
+    out = kernels.empty(_shrunk(x.shape, axes, keepdims), dtype, like=x)
+    getattr(kernels, name)(x, axis=axes, keepdims=keepdims, out=out)
+    return out
+
+
+def _kept(g: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
+    """``g`` with the axes that a reduction of ``shape`` dropped put back as ones."""
+    if keepdims or not shape or g.data.ndim == len(shape):
+        return g
+    axes = axes_of("sum", axis, len(shape))
+    if len(axes) == len(shape):
+        return g  # a scalar broadcasts as it is
+    return reshape(contiguous(g), shape=_shrunk(shape, axes, True))
+
+
+@primitive(x=lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
+def log_softmax(x: Array, *, axis: int = -1) -> Array:
+    """``x - log(sum(exp(x)))`` along ``axis``; never overflows."""
+    axes_of("log_softmax", axis, x.ndim)
+    kernels = kernels_for[type(x)]
+    out = kernels.empty(x.shape, x.dtype, like=x)
+    kernels.log_softmax(x, axis=axis, out=out)
+    return out
