@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from scratchgan.jit.fuse import Fused, fuse
+from scratchgan.jit.fuse import FILL, SUM, Fused, fuse
 from scratchgan.jit.record import Call, Memory, Operand, Recording
 
 #: Kernels that change an input too: drawing noise moves the stream on.
@@ -29,12 +29,19 @@ class Plan:
     arena_bytes: int
 
 
-def make_plan(recording: Recording, fuses: bool) -> Plan:
-    """The plan for a finished recording; with ``fuses`` False its calls run one by one."""
+def make_plan(recording: Recording, results: list[Operand], fuses: bool) -> Plan:
+    """The plan for a finished recording; with ``fuses`` False its calls run one by one.
+
+    ``results`` are read after a replay, as are arguments that the calls change.
+    """
     memories = recording.memories
-    calls, inside = join_concatenations(drop_dead(recording.calls, memories), memories)
+    read_after = {x.memory for x in results}.union(
+        operand.memory for call in recording.calls for operand in changed_by(call)
+    )
+    alive = drop_dead(without_empty(recording.calls), memories)
+    calls, inside = join_concatenations(alive, memories)
     items: list[Item] = list(fuse(calls, memories) if fuses else calls)
-    offsets, size = lay_out(items, memories, inside)
+    offsets, size = lay_out(items, memories, inside, read_after)
     return Plan(recording.calls, items, memories, inside, offsets, size)
 
 
@@ -54,6 +61,17 @@ def drop_dead(calls: list[Call], memories: list[Memory]) -> list[Call]:
     return alive[::-1]
 
 
+def without_empty(calls: list[Call]) -> list[Call]:
+    """Only calls that write elements; a sum of none is a zero."""
+    written = [call for call in calls if any(math.prod(out.shape) for out in call.outs)]
+    return [
+        Call(FILL, (0.0,), call.outs, {})
+        if call.kernel == SUM and not any(math.prod(x.shape) for x in call.reads)
+        else call
+        for call in written
+    ]
+
+
 def join_concatenations(
     calls: list[Call], memories: list[Memory]
 ) -> tuple[list[Call], dict[int, tuple[int, int]]]:
@@ -68,8 +86,12 @@ def join_concatenations(
         call = calls[position]
         if call.kernel == "concatenate":
             copies = []
-            for part, place in _places(call):
+            for number in range(len(call.reads)):
+                part, place = _places(calls[position])[number]  # the part may have moved just now
                 if _can_lie_inside(part, place, calls, position, memories):
+                    for other, (whole, offset) in inside.items():
+                        if whole == part.memory:  # a concatenation of concatenations
+                            inside[other] = (place.memory, place.offset + offset)
                     inside[part.memory] = (place.memory, place.offset)
                     calls = [_moved(c, part.memory, place) for c in calls]
                 else:
@@ -125,7 +147,10 @@ def _moved(call: Call, memory: int, place: Operand) -> Call:
 
 
 def lay_out(
-    items: list[Item], memories: list[Memory], inside: dict[int, tuple[int, int]]
+    items: list[Item],
+    memories: list[Memory],
+    inside: dict[int, tuple[int, int]],
+    read_after: set[int],
 ) -> tuple[dict[int, int], int]:
     """Offsets in one arena such that memories in use at the same time do not overlap.
 
@@ -142,6 +167,9 @@ def lay_out(
         for operand in (*item.reads, *item.outs):
             born.setdefault(operand.memory, position)
             dies[operand.memory] = position
+    for part, (whole, _) in inside.items():
+        if memories[part].kind == "argument" and part in read_after:
+            dies[whole] = len(items)
     temporary = [m for m in memories if m.kind == "temporary" and m.number in dies]
     offsets: dict[int, int] = {}
     for memory in sorted(temporary, key=lambda memory: -memory.nbytes):

@@ -158,7 +158,7 @@ class Jitted(Generic[P, R]):
         _hand_over(buffers, tensors)
         outcome: R = _map(_copied, result)
         program = Program(
-            make_plan(recording, fuses=backend.name in CODE), backend, notes.live, like
+            make_plan(recording, results, fuses=backend.name in CODE), backend, notes.live, like
         )
         for buffer, operand in zip(buffers, places, strict=True):
             buffer.data = program.array(operand)  # it may have become part of another array

@@ -38,16 +38,20 @@ class Graph(NamedTuple):
     leaves: tuple[Tensor, ...]
     steps: tuple[Step, ...]
 
-    def __call__(self, *leaves: Tensor) -> Tensor:
-        """The weighted sum of all values, a tensor with one element."""
+    def values(self, *leaves: Tensor) -> list[Tensor]:
+        """What was computed, the leaves first."""
         values = list(leaves)
         for step in self.steps:
             inputs = list(step.sample.inputs)
             for position, mover in step.movers.items():
                 inputs[position] = _moved(inputs[position], values[mover], step.primitive)
             values.append(REGISTRY[step.primitive](*inputs, **step.sample.keywords))
+        return values
+
+    def __call__(self, *leaves: Tensor) -> Tensor:
+        """The weighted sum of all values, a tensor with one element."""
         total: Any = 0.0
-        for number, value in enumerate(values):
+        for number, value in enumerate(self.values(*leaves)):
             weights = np.random.default_rng(number).uniform(0.5, 1.5, value.shape)
             total = ops.sum(ops.mul(value, tensor_like(value, np.asarray(weights)))) + total
         return total  # type: ignore[no-any-return]
@@ -70,10 +74,11 @@ def _short(x: Any) -> str:
 
 
 def _moved(x: Tensor, value: Tensor, primitive: str) -> Tensor:
-    """``x`` moved by up to the primitive's room, by the elements of ``value`` in some order."""
+    """``x`` moved by up to the primitive's room, by the elements of ``value`` again and again."""
     room = SAMPLERS[primitive].room
-    order = np.arange(math.prod(x.shape)).reshape(x.shape) % value.size
-    elements = ops.gather(value.reshape(value.size), tensor_like(value, order), template=("array",))
+    size = math.prod(x.shape)
+    repeats = max(1, -(-size // value.size))
+    elements = ops.concatenate(*[value.reshape(value.size)] * repeats)[:size].reshape(x.shape)
     return ops.add(x, ops.mul(room, ops.tanh(elements)))
 
 

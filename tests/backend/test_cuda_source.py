@@ -193,7 +193,7 @@ def fused_units(step: Jitted[Any, Any]) -> list[str]:
     assert step._latest is not None
     plan = step._latest.program.plan
     recording = Recording(kernels_for[np.ndarray], plan.recorded, plan.memories)
-    items = make_plan(recording, fuses=True).items
+    items = make_plan(recording, [], fuses=True).items
     return [cuda_code.source_of(item).text for item in items if isinstance(item, Fused)]
 
 

@@ -140,7 +140,7 @@ def test_memories_in_use_at_the_same_time_do_not_overlap(lives: list[tuple[int, 
             if position in (a, b)
         )
         items[position] = Call("use", (), used, {})
-    offsets, size = lay_out(items, memories, {})
+    offsets, size = lay_out(items, memories, {}, set())
     for i, (a, b, nbytes) in enumerate(lives):
         assert offsets[i] % 64 == 0
         assert offsets[i] + nbytes <= size
