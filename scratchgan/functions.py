@@ -358,6 +358,6 @@ def cpu(x: "Tensor") -> "Tensor":
     return to(x, devices.CPU)
 
 
-def cuda(x: "Tensor", card: int | None = None) -> "Tensor":
-    """``x`` on a graphics card, the current one where no number is given."""
-    return to(x, "cuda" if card is None else f"cuda:{card}")
+def cuda(x: "Tensor", device: int | str | None = None) -> "Tensor":
+    """``x`` on a graphics card: its number or name, or the current one where neither is given."""
+    return to(x, devices.card(device))

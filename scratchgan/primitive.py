@@ -69,6 +69,7 @@ class Primitive:
         self.inputs = code.co_varnames[: code.co_argcount]
         self.keywords = code.co_varnames[code.co_argcount : both]
         self.variadic = code.co_varnames[both] if code.co_flags & _HAS_VARARGS else None
+        self.is_elementwise = False
         #: For Tensor's operators and methods: what Python calls fastest.
         self.method: Callable[..., Tensor] = self
         self._is_simple = False
@@ -112,7 +113,7 @@ class Primitive:
         try:
             out = self.forward(*arrays, **keywords)
         except Exception as error:
-            fault = different_devices(self.name, [x for x in arrays if type(x) not in _NUMBERS])
+            fault = self._fault(error, arrays, keywords)
             if fault is None:
                 raise
             raise fault from error
@@ -126,6 +127,22 @@ class Primitive:
         if tape.watch is not None:
             tape.watch(self, inputs, keywords, result)
         return result
+
+    def _fault(
+        self, error: Exception, inputs: list[Any], keywords: dict[str, Any]
+    ) -> Exception | None:
+        """A better error than that of a kernel, which does not know who called it with what."""
+        arrays = [x for x in inputs if type(x) not in _NUMBERS]
+        fault = different_devices(self.name, arrays)
+        if fault is not None:
+            return fault
+        for name, value in keywords.items() if self.is_elementwise else ():
+            if not isinstance(value, float | int):
+                return TypeError(f"{self.name}: {name} is a number, not {value!r}")
+        if type(error) not in (ValueError, IndexError) or str(error).startswith(self.name + ":"):
+            return None
+        shapes = " and ".join(str(x.shape) for x in arrays)
+        return type(error)(f"{self.name} of a tensor of shape {shapes}: {error}")
 
     def _bound(
         self, inputs: tuple[Any, ...], keywords: dict[str, Any]
@@ -303,6 +320,7 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
 
         functools.update_wrapper(forward, function)
         made = Primitive(forward, function, vjps, {}, False)
+        made.is_elementwise = True
         if not definition.scalars and len(definition.inputs) <= 2:
             made.method = (_of_one, _of_two)[len(definition.inputs) - 1](made, fixed)
             made._is_simple = True
@@ -369,7 +387,7 @@ def _of_two(primitive: Primitive, fixed: DType | None) -> Callable[[Any, Any], "
 def _require_free_name(function: Callable[..., Any]) -> None:
     """Kernels go by name: a user's must not take the place of this package's."""
     package = __name__.partition(".")[0]
-    if function.__module__.partition(".")[0] == package:
+    if (function.__module__ or "").partition(".")[0] == package:
         return
     from scratchgan.backend import numpy_kernels
 

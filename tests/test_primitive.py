@@ -290,3 +290,46 @@ def test_arrays_of_no_backend_are_refused():
         kernels_for[Foreign]
     with pytest.raises(TypeError, match="exp: takes tensors, arrays and numbers, not Foreign"):
         ops.exp(Foreign())
+
+
+# --- Errors of kernels ----------------------------------------------------------------
+
+
+def test_an_error_of_a_kernel_names_the_primitive_and_what_it_was_given():
+    x = sg.ones(2, 3)
+    five = sg.tensor([5])
+    for call, error, message in (
+        (lambda: ops.reshape(x, shape=(5,)), ValueError, "reshape of a tensor of shape (2, 3): "),
+        (lambda: ops.permute(x, axes=(0, 0)), ValueError, "permute of a tensor of shape (2, 3): "),
+        (lambda: ops.expand(x, shape=(4,)), ValueError, "expand of a tensor of shape (2, 3): "),
+        (lambda: x[5], IndexError, "view of a tensor of shape (2, 3): "),
+        (lambda: x[[5]], IndexError, "gather of a tensor of shape (2, 3) and (1,): "),
+        (
+            lambda: ops.scatter(x, shape=(4, 4), index=(0,)),
+            ValueError,
+            "scatter of a tensor of shape (2, 3): ",
+        ),
+        (
+            lambda: ops.scatter_add(x, five, shape=(2, 3), template=("array",)),
+            IndexError,
+            "scatter_add of a tensor of shape (2, 3) and (1,): ",
+        ),
+        (
+            lambda: ops.leaky_relu(x, negative_slope="a"),
+            TypeError,
+            "leaky_relu: negative_slope is a number, not 'a'",
+        ),
+    ):
+        with pytest.raises(error) as caught:
+            call()
+        assert str(caught.value).startswith(message)
+
+
+def test_a_function_without_a_module_can_become_a_primitive(own_primitives):
+    namespace = {"__name__": None}
+    exec("def homeless(x):\n    return x + x", namespace)
+    function = namespace["homeless"]
+    assert function.__module__ is None
+    made = sg.elementwise()(function)
+    with pytest.raises(TypeError, match="homeless: the source"):
+        made(sg.ones(2))

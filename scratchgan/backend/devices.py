@@ -31,6 +31,21 @@ def different_devices(name: str, arrays: Iterable[Array]) -> TypeError | None:
     )
 
 
+def card(device: int | str | None) -> str:
+    """The name of a graphics card that is given by its number or name; the current one for None.
+
+    Raises:
+        BackendError: The name is that of another device.
+    """
+    if device is None:
+        return "cuda"
+    if isinstance(device, int):
+        return f"cuda:{device}"
+    if not device.startswith("cuda"):
+        raise BackendError(f"cuda: {device!r} is no graphics card; choose 'cuda', 'cuda:0', ...")
+    return device
+
+
 @contextmanager
 def at(device: str | None) -> Iterator[Backend]:
     """Within the ``with`` block, the kernels it gives make arrays on ``device`` (None: the CPU).

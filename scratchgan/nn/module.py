@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from scratchgan import dtypes, functions
 from scratchgan.autograd import no_grad
+from scratchgan.backend import devices
 from scratchgan.creation import as_tensor
 from scratchgan.jit import tracing
 from scratchgan.tensor import Tensor
@@ -241,9 +242,9 @@ class Module:
         """Move everything to the memory of the CPU, in place."""
         return self.to("cpu")
 
-    def cuda(self, card: int | None = None) -> Self:
-        """Move everything to a graphics card, the current one where no number is given."""
-        return self.to("cuda" if card is None else f"cuda:{card}")
+    def cuda(self, device: int | str | None = None) -> Self:
+        """Move everything to a graphics card: its number or name, or else the current one."""
+        return self.to(devices.card(device))
 
     def float(self) -> Self:
         """Convert to float32, in place."""

@@ -87,6 +87,11 @@ class Comparison(NamedTuple):
 
 def compare(fn: Function, inputs: tuple[Any, ...], witness: Witness) -> Comparison:
     """Compare the derivatives of ``fn`` with those of ``witness``, and tell all that was found."""
+    if not (witness.eps > 0 and witness.atol >= 0 and witness.rtol >= 0):
+        raise ValueError(
+            "gradcheck: eps must be above 0, atol and rtol at least 0, not "
+            f"eps={witness.eps}, atol={witness.atol}, rtol={witness.rtol}"
+        )
     with np.errstate(all="ignore"):  # differences may step out of the function's domain
         return _compared(fn, inputs, witness)
 

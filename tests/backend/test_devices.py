@@ -138,3 +138,11 @@ def test_the_cpu_needs_none_of_it() -> None:
         "assert x.device == 'cpu'; assert not {'cupy', 'numba'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"SCRATCHGAN_BACKEND": "numpy"})
+
+
+def test_cuda_takes_a_number_or_a_name():
+    assert [devices.card(x) for x in (None, 1, "cuda", "cuda:1")] == [
+        *("cuda", "cuda:1", "cuda", "cuda:1"),
+    ]
+    with pytest.raises(sg.BackendError, match="cuda: 'cpu' is no graphics card"):
+        sg.ones(2).cuda("cpu")

@@ -321,3 +321,11 @@ def test_a_sharp_bend_is_no_kink(sharpness, x):
 def test_gradcheck_under_no_grad_records_what_it_checks():
     with autograd.no_grad():
         assert gradcheck(sg.exp, leaf([1.0]))
+
+
+@pytest.mark.parametrize("options", [{"eps": 0.0}, {"eps": np.nan}, {"atol": -1.0}, {"rtol": -1.0}])
+def test_tolerances_that_make_no_sense(options):
+    with pytest.raises(
+        ValueError, match="gradcheck: eps must be above 0, atol and rtol at least 0"
+    ):
+        gradcheck(sg.exp, leaf([1.0]), **options)
