@@ -33,6 +33,7 @@ EQUIVALENT = {
     ("add", "x", "the rule of y"),  # they are the same
     ("relu", "x", "x taken for out"),  # both are positive, or both are not
     ("leaky_relu", "x", "out taken for x"),  # both are positive, or both are not
+    ("tanh_backward", "y", "y taken for gradient"),  # the rule is a product of both
 }
 
 
@@ -69,11 +70,14 @@ def without_reduction(primitive, name: str, function: Callable, fired: list) -> 
 
     def faulty(*arguments):
         summed = ops.sum
-        ops.sum = first_summand
+        places = (ops, ops.reductions, ops.products)  # where rules know it by this name
+        for module in places:
+            module.sum = first_summand
         try:
             result = function(*arguments[: len(parameters)])
         finally:
-            ops.sum = summed
+            for module in places:
+                module.sum = summed
         shape = arguments[all_names.index(name + "_shape")]
         if result.size > math.prod(shape):
             fired.append(name)
