@@ -93,7 +93,7 @@ def embedding(indices: Tensor, weight: Tensor) -> Tensor:
     try:
         return ops.gather(weight, indices, template=("array",))
     except IndexError as error:
-        raise IndexError(f"embedding: {error}") from error
+        raise IndexError(f"embedding: {error.__cause__}") from error
 
 
 def check_probability(p: float) -> None:
@@ -328,5 +328,5 @@ def _class_loss(name: str, log_probabilities: Tensor, target: Tensor, reduction:
     try:
         chosen = ops.gather(log_probabilities, constant(rows), target, template=("array", "array"))
     except IndexError as error:
-        raise IndexError(f"{name}: there is no such class: {error}") from error
+        raise IndexError(f"{name}: there is no such class: {error.__cause__}") from error
     return _REDUCTIONS[reduction](ops.neg(chosen))
