@@ -7,6 +7,7 @@
 from scratchgan import autograd, cuda, nn, optim
 from scratchgan.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from scratchgan.backend import BackendError, get_backend, set_backend, use_backend
+from scratchgan.backend.team import get_num_threads, set_num_threads
 from scratchgan.creation import (
     arange,
     as_tensor,
@@ -131,6 +132,7 @@ __all__ = [
     "full_like",
     "get_backend",
     "get_default_dtype",
+    "get_num_threads",
     "int32",
     "int64",
     "is_grad_enabled",
@@ -166,6 +168,7 @@ __all__ = [
     "set_backend",
     "set_default_dtype",
     "set_grad_enabled",
+    "set_num_threads",
     "sigmoid",
     "sign",
     "sin",

@@ -11,9 +11,12 @@ import importlib.util
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import platformdirs
 
 _HERE = Path(__file__).parent
@@ -37,7 +40,8 @@ def folder() -> Path:
 def _digest_of_functions() -> str:
     """What is inlined into every loop without standing in its source."""
     content = b"".join(
-        (_HERE / name).read_bytes() for name in ("float32.py", "float64.py", "noise.py")
+        (_HERE / f"{name}.py").read_bytes()
+        for name in ("float32", "float64", "native", "noise", "simd")
     )
     return hashlib.sha256(content).hexdigest()[:16]
 
@@ -57,3 +61,20 @@ def load(name: str, source: str) -> ModuleType:
     sys.modules[module.__name__] = module  # Numba finds the code it cached by this name
     spec.loader.exec_module(module)
     return module
+
+
+@functools.cache
+def load_for(name: str, dtype: np.dtype[Any]) -> ModuleType:
+    """The module ``name`` of this folder, whose source is for float32, for another type."""
+    source = (_HERE / f"{name}.py").read_text()
+    return load(name, source.replace("float32", dtype.name))
+
+
+def entry_point(function: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """The machine code of a compiled function for such arguments; it does not check their types."""
+    import numba
+
+    signature = tuple(map(numba.typeof, arguments))
+    function.compile(signature)
+    point: Callable[..., Any] = function.overloads[signature].entry_point
+    return point

@@ -7,7 +7,6 @@ compiled from their scalar definitions, one loop for each type, and layers and o
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +14,9 @@ import numpy as np
 
 from scratchgan.backend import cache
 from scratchgan.backend import numpy_kernels as reference
+from scratchgan.backend.products import Products
 from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
+from scratchgan.backend.team import Task, Tasks, team
 
 Array = np.ndarray[Any, Any]
 Loop = Callable[..., None]
@@ -117,18 +118,9 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
 # --- Sums, products, layers, optimizers -------------------------------------------------
 
 
-#: The module ``numba_loops`` compiled for each floating type, by the type's character.
-_LOOPS: dict[str, ModuleType] = {}
-
-
 def _loops(dtype: np.dtype[Any]) -> ModuleType | None:
     """The loops for ``dtype``; None for a type that has none."""
-    loops = _LOOPS.get(dtype.char)
-    if loops is None and dtype in _FLOATS:
-        source = Path(__file__).with_name("numba_loops.py").read_text()
-        source = source.replace("backend.float32", f"backend.{_FLOATS[dtype]}")
-        loops = _LOOPS[dtype.char] = cache.load("loops", source)
-    return loops
+    return cache.load_for("numba_loops", dtype) if dtype in _FLOATS else None
 
 
 def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
@@ -141,7 +133,7 @@ def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
 def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.sum`."""
     dtype = x.dtype
-    loops = _LOOPS.get(dtype.char) or _loops(dtype)
+    loops = _loops(dtype)
     kept = x.ndim - len(axis)
     if loops is None or not x.size or not _all_contiguous(dtype, x, out):
         reference.sum(x, axis=axis, keepdims=keepdims, out=out)
@@ -155,13 +147,19 @@ def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
         reference.sum(x, axis=axis, keepdims=keepdims, out=out)
 
 
+@functools.cache
+def _products(dtype: np.dtype[Any]) -> Products | None:
+    return Products(dtype) if dtype in _FLOATS else None
+
+
 def matmul(a: Array, b: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.matmul`."""
-    # dot() takes half the time of matmul() to come to the product, but is strict about types.
-    if a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is out.dtype and out.flags.c_contiguous:
-        np.dot(a, b, out)
-    else:
-        np.matmul(a, b, out=out)
+    dtype = out.dtype
+    if a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is dtype:
+        products = _products(dtype)
+        if products is not None and products.multiply(a, b, out):
+            return
+    np.matmul(a, b, out=out)
 
 
 def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
@@ -185,83 +183,93 @@ def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Ar
 
 def adam(gradient: Array, *, out: tuple[Array, Array, Array, Array], **settings: float) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.adam`."""
-    parameter, m, v, step = out
-    loops = _loops(parameter.dtype)
-    if loops is None or not _all_contiguous(parameter.dtype, gradient, parameter, m, v):
+    tasks = _adam([((gradient,), out)])
+    if tasks is None:
         reference.adam(gradient, out=out, **settings)
         return
-    flat = [x.ravel() for x in (gradient, parameter, m, v)]
-    loops.adam(*flat, step, *[settings[name] for name in _ADAM_SETTINGS])
+    tasks[-1].numbers[:] = [settings[name] for name in SCALARS["adam"]]
+    team().run(Tasks(tasks))
 
 
-_ADAM_SETTINGS = ("lr", "beta1", "beta2", "eps", "weight_decay")
+def uniform(state: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.uniform`."""
+    tasks = _uniform([((state,), out)])
+    if tasks is None:
+        reference.uniform(state, out=out)
+    else:
+        team().run(Tasks(tasks))
 
 
-# --- For a replay, which calls a kernel on the same arrays again and again --------------
+def normal(state: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.normal`."""
+    tasks = _normal([((state,), out)])
+    if tasks is None:
+        reference.normal(state, out=out)
+    else:
+        team().run(Tasks(tasks))
 
+
+# --- Kernels as tasks, which a replay runs again and again on the same arrays -------------
 
 #: The inputs and ``out`` of one call or of several.
 Calls = list[tuple[tuple[Any, ...], Any]]
 
 
-def _prepared_matmul(calls: Calls) -> Callable[[], None]:
+def _task(function: Any, arguments: list[int], holds: Any, scalars: int = 0) -> Task:
+    return Task(function.address, np.array(arguments, np.intp), np.empty(scalars), holds)
+
+
+def _address(x: Array) -> int:
+    return x.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+def _matmul(calls: Calls) -> list[Task] | None:
     (((a, b), out),) = calls
-    if a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is out.dtype and out.flags.c_contiguous:
-        return functools.partial(np.dot, a, b, out)
-    return functools.partial(matmul, a, b, out=out)
+    products = _products(out.dtype)
+    if products is None or a.ndim != 2 or b.ndim != 2 or not (a.dtype is b.dtype is out.dtype):
+        return None
+    task = products.task(a, b, out)
+    return None if task is None else [task]
 
 
-def _prepared_adam(calls: Calls) -> Callable[..., None] | None:
+def _adam(calls: Calls) -> list[Task] | None:
     dtype = calls[0][1][0].dtype
     loops = _loops(dtype)
-    if loops is None or not all(_all_contiguous(dtype, *x, *out[:3]) for x, out in calls):
+    suits = all(
+        _all_contiguous(dtype, *x, *out[:3]) and out[3].dtype == np.intp for x, out in calls
+    )
+    if loops is None or not suits:
         return None
-    rows = [(*[x.ravel() for x in (*inputs, *out[:3])], out[3]) for inputs, out in calls]
-    columns = tuple(zip(*rows, strict=True))
-    update = entry_point(loops.adam_all, (*columns, *[0.0] * len(_ADAM_SETTINGS)))
+    arguments, steps = [len(calls)], [len(calls)]
+    for inputs, out in calls:
+        arguments += [_address(x) for x in (*inputs, *out)]
+        arguments.append(out[0].size)
+        steps.append(_address(out[3]))
+    return [
+        _task(loops.count, steps, calls),
+        _task(loops.adam, arguments, calls, len(SCALARS["adam"])),
+    ]
 
-    def prepared(*, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> None:
-        update(*columns, lr, beta1, beta2, eps, weight_decay)
 
-    return prepared
+def _drawn(name: str, calls: Calls) -> list[Task] | None:
+    (((state,), out),) = calls
+    loops = _loops(out.dtype)
+    if loops is None or not out.flags.c_contiguous:
+        return None
+    arguments = [_address(state), _address(out), out.size]
+    return [_task(getattr(loops, name), arguments, calls), _task(loops.move_on, arguments, calls)]
 
 
-#: Kernels that ask all their questions about arrays beforehand: from their calls, a function of
-#: the scalars, or None where that is not possible. For few parameters that is most of the time.
-PREPARED: dict[str, Callable[[Calls], Callable[..., None] | None]] = {
-    "matmul": _prepared_matmul,
-    "adam": _prepared_adam,
+_uniform, _normal = functools.partial(_drawn, "uniform"), functools.partial(_drawn, "normal")
+
+#: From calls of a kernel, the tasks that do the same; None where the arrays do not suit.
+TASKS: dict[str, Callable[[Calls], list[Task] | None]] = {
+    "adam": _adam,
+    "matmul": _matmul,
+    "normal": _normal,
+    "uniform": _uniform,
 }
 #: Of these, the ones that take several calls with the same scalars.
 TOGETHER = frozenset(("adam",))
-
-
-def entry_point(function: Any, arguments: tuple[Any, ...]) -> Callable[..., None]:
-    """The machine code of ``function`` for such arguments, without the look at their types."""
-    import numba
-
-    signature = tuple(map(numba.typeof, arguments))
-    function.compile(signature)
-    point: Callable[..., None] = function.overloads[signature].entry_point
-    return point
-
-
-# --- Noise ------------------------------------------------------------------------------
-
-
-def _drawn(name: str, state: Array, out: Array) -> None:
-    loops = _loops(out.dtype)
-    if loops is None or not out.flags.c_contiguous:
-        getattr(reference, name)(state, out=out)
-    else:
-        getattr(loops, name)(state, out.ravel())
-
-
-def uniform(state: Array, *, out: Array) -> None:
-    """See :func:`scratchgan.backend.numpy_kernels.uniform`."""
-    _drawn("uniform", state, out)
-
-
-def normal(state: Array, *, out: Array) -> None:
-    """See :func:`scratchgan.backend.numpy_kernels.normal`."""
-    _drawn("normal", state, out)
+#: The scalars of a kernel in the order in which its last task has them as numbers.
+SCALARS = {"adam": ("lr", "beta1", "beta2", "eps", "weight_decay")}

@@ -1,8 +1,8 @@
 """Loops that compute a layer, its backward or an optimizer's step in one pass over memory.
 
-Numba compiles them, each for its type: the loader puts ``float64`` in the place of ``float32``
-below. They run on one thread, since a second pool of threads would fight the one of the matrix
-products for the cores.
+Numba compiles them, each for its type: the loader puts another in the place of ``float32`` below.
+Where a product comes before or after, they run on one thread, as eager calls do; optimizers and
+noise are tasks that all threads share.
 """
 
 import math
@@ -13,8 +13,8 @@ from numba import njit
 
 from scratchgan.backend import noise
 from scratchgan.backend.float32 import exp, real, sqrt, tanh, truncated
-
-loop = njit(cache=True, error_model="numpy", nogil=True)
+from scratchgan.backend.native import compiled, integers_at, share, task
+from scratchgan.backend.native import float32_at as numbers_at
 
 
 @njit(fastmath={"reassoc"})
@@ -23,7 +23,7 @@ def accumulate(total: Any, x: Any) -> Any:
     return total + x
 
 
-@loop
+@compiled
 def bias_none(out: Any, bias: Any) -> None:
     """``out += bias`` for ``out`` (N, C) and ``bias`` (C,)."""
     for i in range(out.shape[0]):
@@ -31,7 +31,7 @@ def bias_none(out: Any, bias: Any) -> None:
             out[i, j] += bias[j]
 
 
-@loop
+@compiled
 def bias_relu(out: Any, bias: Any) -> None:
     """``out = relu(out + bias)``."""
     for i in range(out.shape[0]):
@@ -40,7 +40,7 @@ def bias_relu(out: Any, bias: Any) -> None:
             out[i, j] = real(0) if x <= real(0) else x
 
 
-@loop
+@compiled
 def bias_tanh(out: Any, bias: Any) -> None:
     """``out = tanh(out + bias)``."""
     for i in range(out.shape[0]):
@@ -48,7 +48,7 @@ def bias_tanh(out: Any, bias: Any) -> None:
             out[i, j] = tanh(out[i, j] + bias[j])
 
 
-@loop
+@compiled
 def bias_sigmoid(out: Any, bias: Any) -> None:
     """``out = sigmoid(out + bias)``."""
     for i in range(out.shape[0]):
@@ -58,7 +58,7 @@ def bias_sigmoid(out: Any, bias: Any) -> None:
             out[i, j] = (e if x < real(0) else real(1)) / (real(1) + e)
 
 
-@loop
+@compiled
 def backward_none(g: Any, y: Any, before: Any, bias: Any) -> None:
     """``before = g`` and ``bias`` its sum over rows."""
     bias[:] = real(0)
@@ -68,7 +68,7 @@ def backward_none(g: Any, y: Any, before: Any, bias: Any) -> None:
             bias[j] += g[i, j]
 
 
-@loop
+@compiled
 def backward_relu(g: Any, y: Any, before: Any, bias: Any) -> None:
     """``before`` is the gradient of x where ``y = relu(x)``, and ``bias`` its sum over rows."""
     bias[:] = real(0)
@@ -79,7 +79,7 @@ def backward_relu(g: Any, y: Any, before: Any, bias: Any) -> None:
             bias[j] += d
 
 
-@loop
+@compiled
 def backward_tanh(g: Any, y: Any, before: Any, bias: Any) -> None:
     """``before`` is the gradient of x where ``y = tanh(x)``, and ``bias`` its sum over rows."""
     bias[:] = real(0)
@@ -90,7 +90,7 @@ def backward_tanh(g: Any, y: Any, before: Any, bias: Any) -> None:
             bias[j] += d
 
 
-@loop
+@compiled
 def backward_sigmoid(g: Any, y: Any, before: Any, bias: Any) -> None:
     """``before`` is the gradient of x where ``y = sigmoid(x)``, and ``bias`` its sum over rows."""
     bias[:] = real(0)
@@ -101,7 +101,7 @@ def backward_sigmoid(g: Any, y: Any, before: Any, bias: Any) -> None:
             bias[j] += d
 
 
-@loop
+@compiled
 def sum_all(x: Any, out: Any) -> None:
     """The sum of the flat array ``x``, computed in float64, into ``out`` without dimensions."""
     total = 0.0
@@ -110,7 +110,7 @@ def sum_all(x: Any, out: Any) -> None:
     out[()] = real(total)
 
 
-@loop
+@compiled
 def sum_rows(x: Any, out: Any) -> None:
     """The sum of each row of ``x`` (N, C), computed in float64, into ``out`` (N,)."""
     for i in range(x.shape[0]):
@@ -120,7 +120,7 @@ def sum_rows(x: Any, out: Any) -> None:
         out[i] = real(total)
 
 
-@loop
+@compiled
 def sum_columns(x: Any, out: Any) -> None:
     """The sum of each column of ``x`` (N, C), row after row, into ``out`` (C,)."""
     out[:] = real(0)
@@ -129,60 +129,38 @@ def sum_columns(x: Any, out: Any) -> None:
             out[j] += x[i, j]
 
 
-@loop
-def adam(
-    gradient: Any,
-    parameter: Any,
-    m: Any,
-    v: Any,
-    step: Any,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-) -> None:
-    """One step of Adam (Kingma & Ba 2015, algorithm 1) on flat arrays, in place."""
-    step[()] += 1
-    t = step[()]
-    step_size = real(lr / (1.0 - beta1**t))
-    correction = real(1.0 / math.sqrt(1.0 - beta2**t))
+@task
+def count(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Add 1 to counts of steps. The arguments are how many, and the address of each."""
+    if lane == 0:
+        for i in range(arguments[0]):
+            integers_at(arguments[1 + i], 0)[0] += 1
+
+
+@task
+def adam(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """A step of Adam (Kingma & Ba 2015, algorithm 1) for parameters whose steps were counted.
+
+    The arguments are how many parameters, then for each the addresses of its gradient, itself, its
+    averages and its count of steps, and its size. The numbers are lr, beta1, beta2, eps and
+    weight_decay.
+    """
+    lr, beta1, beta2 = numbers[0], numbers[1], numbers[2]
     first, second = real(1.0 - beta1), real(1.0 - beta2)
-    decay, keep, small = real(weight_decay), real(beta2), real(eps)
-    for i in range(parameter.size):
-        g = gradient[i] + decay * parameter[i]
-        m[i] += first * (g - m[i])
-        v[i] = keep * v[i] + second * g * g
-        parameter[i] -= step_size * m[i] / (sqrt(v[i]) * correction + small)
-
-
-@loop
-def adam_all(
-    gradients: Any,
-    parameters: Any,
-    ms: Any,
-    vs: Any,
-    steps: Any,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-) -> None:
-    """:func:`adam` of several parameters, each argument a tuple of arrays."""
-    for i in range(len(parameters)):
-        adam(
-            gradients[i],
-            parameters[i],
-            ms[i],
-            vs[i],
-            steps[i],
-            lr,
-            beta1,
-            beta2,
-            eps,
-            weight_decay,
-        )
+    small, decay, keep = real(numbers[3]), real(numbers[4]), real(beta2)
+    for k in range(arguments[0]):
+        gradient = numbers_at(arguments[6 * k + 1], 0)
+        parameter = numbers_at(arguments[6 * k + 2], 1)
+        m, v = numbers_at(arguments[6 * k + 3], 2), numbers_at(arguments[6 * k + 4], 3)
+        t = integers_at(arguments[6 * k + 5], 4)[0]
+        step_size = real(lr / (1.0 - beta1**t))
+        correction = real(1.0 / math.sqrt(1.0 - beta2**t))
+        begin, end = share(arguments[6 * k + 6], lane, lanes, 64)
+        for i in range(begin, end):
+            g = gradient[i] + decay * parameter[i]
+            m[i] += first * (g - m[i])
+            v[i] = keep * v[i] + second * g * g
+            parameter[i] -= step_size * m[i] / (sqrt(v[i]) * correction + small)
 
 
 @njit
@@ -195,13 +173,24 @@ def _uniform(key: Any, position: Any) -> Any:
     return np.float64(z >> np.uint64(11)) * 2.0**-53
 
 
-@loop
-def uniform(state: Any, out: Any) -> None:
-    """Uniform numbers into the flat array ``out``; the stream's position moves on."""
-    key, position = state[0], state[1]
-    for i in range(out.size):
+@task
+def uniform(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Uniform numbers. The arguments are the address of the stream, of the numbers, and how many.
+
+    The stream stays as it is, since other lanes read it; :func:`move_on` comes next.
+    """
+    state, out = integers_at(arguments[0], 0), numbers_at(arguments[1], 1)
+    key, position = np.uint64(state[0]), np.uint64(state[1])
+    begin, end = share(arguments[2], lane, lanes, 64)
+    for i in range(begin, end):
         out[i] = truncated(_uniform(key, position + np.uint64(i)))
-    state[1] = position + np.uint64(out.size)
+
+
+@task
+def move_on(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Move the stream past the numbers drawn; the arguments are those of the drawing."""
+    if lane == 0:
+        integers_at(arguments[0], 0)[1] += arguments[2]
 
 
 @njit
@@ -241,17 +230,18 @@ def _tail(p: Any) -> Any:
     return -z if p < 0.5 else z
 
 
-@loop
-def normal(state: Any, out: Any) -> None:
-    """Standard normal numbers into the flat array ``out``; the stream's position moves on."""
-    key, position = state[0], state[1]
+@task
+def normal(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Standard normal numbers, with the arguments of :func:`uniform`."""
+    state, out = integers_at(arguments[0], 0), numbers_at(arguments[1], 1)
+    key, position = np.uint64(state[0]), np.uint64(state[1])
+    begin, end = share(arguments[2], lane, lanes, 64)
     # Two passes: the formula of the middle, for all, is computed on several elements at once.
-    for i in range(out.size):
+    for i in range(begin, end):
         q = _uniform(key, position + np.uint64(i)) + 2.0**-54 - 0.5
         r = 0.180625 - q * q
         out[i] = real(q * (_unrolled(noise.MIDDLE[0], r) / _unrolled(noise.MIDDLE[1], r)))
-    for i in range(out.size):
+    for i in range(begin, end):
         p = _uniform(key, position + np.uint64(i)) + 2.0**-54
         if 0.180625 - (p - 0.5) * (p - 0.5) < 0:
             out[i] = real(_tail(p))
-    state[1] = position + np.uint64(out.size)

@@ -1,6 +1,6 @@
 """The page that ``step.explain()`` gives: what was recorded, what became of it, what it costs."""
 
-from scratchgan.jit.fuse import Fused
+from scratchgan.jit.fuse import Fused, Loop
 from scratchgan.jit.program import Program, Step
 
 
@@ -9,7 +9,7 @@ def page(name: str, program: Program, repeats: int) -> str:
     plan = program.plan
     seconds = program.timed(repeats)
     total = sum(seconds) or 1.0
-    fused = [step for step in program.steps if isinstance(step.items[0], Fused)]
+    fused = [step for step in program.steps if step.source is not None]
     lines = [
         f"{name}: {len(plan.recorded)} kernel calls recorded, {len(program.steps)} in a replay "
         f"({len(fused)} of them fused), {total * 1e3:.3f} ms",
@@ -36,9 +36,9 @@ def page(name: str, program: Program, repeats: int) -> str:
 
 def _title(step: Step, sources: dict[str, int]) -> str:
     first, *others = step.items
-    if not isinstance(first, Fused):
+    if step.source is None:
         return str(first) + "".join(f"\n{'':21}{call}" for call in others)
-    assert step.source is not None
     number = sources.setdefault(step.source, len(sources) + 1)
-    kernels = [statement.call.kernel for loop in first.loops for statement in loop.statements]
+    loops = first.loops if isinstance(first, Fused) else [first]
+    kernels = [s.call.kernel for loop in loops if isinstance(loop, Loop) for s in loop.statements]
     return f"fused {number}: {', '.join(kernels)}"

@@ -10,23 +10,33 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import Array, Backend, kernels_for
+from scratchgan.backend.team import Task, Tasks, team
+from scratchgan.dtypes import DType
 from scratchgan.jit import cuda_code, numba_code
-from scratchgan.jit.fuse import Fused
+from scratchgan.jit.fuse import Fused, Loop
 from scratchgan.jit.plan import Plan
 from scratchgan.jit.record import Call, Operand
 from scratchgan.jit.tracing import LiveScalars
 
-#: How a backend's fused functions are written; one without an entry runs its calls one by one.
-CODE = {"numba": numba_code, "cupy": cuda_code}
+#: The backends whose elementwise calls become loops; others run their calls one by one.
+FUSING = ("numba", "cupy")
 
 
 @dataclass
 class Step:
-    """One function of a replay: what to call, and what it stands for."""
+    """A part of a replay: what to run, and what it stands for.
+
+    Attributes:
+        run: Runs it.
+        items: What of the plan it stands for.
+        source: Generated source, if any.
+        tasks: What ``run`` has a team of threads do, if it is that.
+    """
 
     run: Callable[[], Any]
-    items: list[Call | Fused]
+    items: list[Call | Fused | Loop]
     source: str | None = None
+    tasks: list[Task] | None = None
 
 
 class Program:
@@ -38,20 +48,32 @@ class Program:
         self.plan = plan
         self._backend = backend
         self._live = live
+        self._refreshed: list[Callable[[], None]] = []
         self._arena = backend.allocate(plan.arena_bytes, like=like)
-        self._buffers: dict[int, Array] = {}
         self.steps = [
-            self._bound(list(items))
+            step
             for _, items in itertools.groupby(plan.items, functools.partial(_key, backend))
+            for step in self._bound(list(items))
         ]
-        self._runs = [step.run for step in self.steps]
+        self._runs: list[Callable[[], Any]] = []
+        for is_shared, steps in itertools.groupby(self.steps, lambda step: step.tasks is not None):
+            if is_shared:
+                self._runs.append(_run_of([task for step in steps for task in step.tasks or ()]))
+            else:
+                self._runs += [step.run for step in steps]
 
     def __call__(self) -> None:
         """Run all steps."""
-        for live in self._live:
-            live.refresh()
+        self._refresh()
         for run in self._runs:
             run()
+
+    def _refresh(self) -> None:
+        """Read anew what may have changed since the last replay."""
+        for live in self._live:
+            live.refresh()
+        for refresh in self._refreshed:
+            refresh()
 
     def array(self, operand: Operand) -> Array:
         """The array that ``operand`` stands for."""
@@ -67,42 +89,64 @@ class Program:
             owner, offset=offset, shape=operand.shape, strides=operand.strides, dtype=operand.dtype
         )
 
-    def _bound(self, items: list[Call | Fused]) -> Step:
+    def _bound(self, items: list[Call | Fused]) -> list[Step]:
         first = items[0]
         if isinstance(first, Fused):
-            source = CODE[self._backend.name].source_of(first)
-            arrays = [self.array(operand) for operand in source.operands]
-            function, arguments = CODE[self._backend.name].compiled(source, arrays)
-            return Step(functools.partial(function, *arguments), items, source.text)
-        calls = []
-        for call in items:
-            assert isinstance(call, Call)
+            if self._backend.name == "cupy":
+                return [self._launched(first)]
+            return [self._looped(loop, first.dtype) for loop in first.loops]
+        calls = [call for call in items if isinstance(call, Call)]
+        bound = []
+        for call in calls:
             outs = tuple(self.array(x) for x in call.outs)
             inputs = tuple(self.array(x) if isinstance(x, Operand) else x for x in call.inputs)
-            calls.append((inputs, outs if call.takes_tuple else outs[0]))
-        run = self._prepared(first.kernel, calls)
-        if first.live is None:
-            return Step(functools.partial(run, **first.scalars) if first.scalars else run, items)
-        live = first.live
+            bound.append((inputs, outs if call.takes_tuple else outs[0]))
+        return [self._shared(calls, bound) or self._called(calls, bound)]
+
+    def _launched(self, fused: Fused) -> Step:
+        """Loops as kernels of a graphics card."""
+        source = cuda_code.source_of(fused)
+        arrays = [self.array(operand) for operand in source.operands]
+        function, arguments = cuda_code.compiled(source, arrays)
+        return Step(functools.partial(function, *arguments), [fused], source.text)
+
+    def _looped(self, loop: Loop, dtype: DType) -> Step:
+        """A loop as a task."""
+        source = numba_code.source_of(loop, dtype)
+        tasks = [numba_code.compiled(source, [self.array(x) for x in source.operands])]
+        return Step(_run_of(tasks), [loop], source.text, tasks)
+
+    def _shared(self, calls: list[Call], bound: list[Any]) -> Step | None:
+        """Calls of a kernel as tasks, if its backend has it as such."""
+        first = calls[0]
+        make_tasks = getattr(self._backend, "TASKS", {}).get(first.kernel)
+        tasks = make_tasks(bound) if make_tasks else None
+        if tasks is None:
+            return None
+        names = self._backend.SCALARS.get(first.kernel, ())
+        live = {} if first.live is None else first.live.values
+
+        def refresh() -> None:
+            tasks[-1].numbers[:] = [live.get(name, first.scalars[name]) for name in names]
+
+        refresh()
+        if first.live is not None:
+            self._refreshed.append(refresh)
+        return Step(_run_of(tasks), list(calls), tasks=tasks)
+
+    def _called(self, calls: list[Call], bound: list[Any]) -> Step:
+        """Calls of a kernel as they were recorded."""
+        first = calls[0]
+        function = getattr(self._backend, first.kernel)
+        runs = [functools.partial(function, *inputs, out=out) for inputs, out in bound]
         fixed = _fixed(first)
-        return Step(lambda: run(**fixed, **live.values), items)
+        live = {} if first.live is None else first.live.values
 
-    def _prepared(self, kernel: str, calls: list[Any]) -> Callable[..., Any]:
-        """A function of the scalars alone that runs ``kernel`` for each of ``calls``."""
-        prepare = getattr(self._backend, "PREPARED", {}).get(kernel)
-        run: Callable[..., Any] | None = prepare(calls) if prepare else None
-        if run is not None:
-            return run
-        function = getattr(self._backend, kernel)
-        runs = [functools.partial(function, *inputs, out=out) for inputs, out in calls]
-        if len(runs) == 1:
-            return runs[0]
+        def run() -> None:
+            for call in runs:
+                call(**fixed, **live)
 
-        def one_after_another(**scalars: Any) -> None:
-            for run in runs:
-                run(**scalars)
-
-        return one_after_another
+        return Step(run, list(calls))
 
     def timed(self, repeats: int) -> list[float]:
         """Median seconds of each step over ``repeats`` replays, which leave no trace."""
@@ -110,16 +154,21 @@ class Program:
         before = [_copied(owner) for owner in state]
         seconds = np.empty((repeats, len(self.steps)))
         for row in seconds:
-            for live in self._live:
-                live.refresh()
-            for position, run in enumerate(self._runs):
+            self._refresh()
+            for position, step in enumerate(self.steps):
                 begin = time.perf_counter()
-                run()
+                step.run()
                 self._backend.wait()
                 row[position] = time.perf_counter() - begin
         for owner, saved in zip(state, before, strict=True):
             kernels_for[type(owner)].copy(saved, out=owner)
         return [float(x) for x in np.median(seconds, axis=0)]
+
+
+def _run_of(tasks: list[Task]) -> Callable[[], None]:
+    """What has this process's team do ``tasks``."""
+    table = Tasks(tasks)
+    return lambda: team().run(table)
 
 
 def _fixed(call: Call) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class Jitted(Generic[P, R]):
 
     def _record(self, key: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> R:
         from scratchgan.jit.plan import make_plan
-        from scratchgan.jit.program import CODE, Program
+        from scratchgan.jit.program import FUSING, Program
         from scratchgan.jit.record import Recording, RecordingBackend, recording_on
         from scratchgan.observe import observe
 
@@ -158,7 +158,7 @@ class Jitted(Generic[P, R]):
         _hand_over(buffers, tensors)
         outcome: R = _map(_copied, result)
         program = Program(
-            make_plan(recording, results, fuses=backend.name in CODE), backend, notes.live, like
+            make_plan(recording, results, fuses=backend.name in FUSING), backend, notes.live, like
         )
         for buffer, operand in zip(buffers, places, strict=True):
             buffer.data = program.array(operand)  # it may have become part of another array

@@ -4,6 +4,7 @@ Generated functions run as Python here: that is slow for large arrays, but these
 hundreds of different functions would take minutes to compile. test_replay.py compiles them.
 """
 
+import ctypes
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,8 @@ from hypothesis import given, settings
 
 import scratchgan as sg
 from scratchgan import Tensor, autograd, ops
-from scratchgan.backend import float64
+from scratchgan.backend import float64, native
+from scratchgan.backend.team import Task
 from scratchgan.jit import numba_code
 from scratchgan.primitive import REGISTRY
 from scratchgan.testing.choices import Choices
@@ -25,16 +27,42 @@ SEEDS = range(4)
 MATH = SimpleNamespace(**{name: getattr(x, "py_func", x) for name, x in vars(float64).items()})
 
 
-def interpreted(source: numba_code.Source, arrays: list[Any]) -> tuple[Any, tuple[Any, ...]]:
-    """The generated function as it stands, without Numba."""
+CODE = ctypes.CFUNCTYPE(
+    None,
+    *[ctypes.c_ssize_t] * 3,
+    ctypes.POINTER(ctypes.c_ssize_t),
+    ctypes.POINTER(ctypes.c_double),
+)
+
+
+def interpreted(source: numba_code.Source, arrays: list[Any]) -> Task:
+    """The generated task as it stands, without Numba."""
 
     def njit(*functions: Any, **_: Any) -> Any:
         return functions[0] if functions else lambda function: function
 
-    namespace = {"njit": njit, "math": MATH, "real": np.float64}
+    def numbers_at(element: type) -> Any:
+        return lambda address, _: ctypes.cast(address, ctypes.POINTER(element))
+
+    namespace = {
+        "njit": njit,
+        "math": MATH,
+        "real": np.float64,
+        "share": native.share.py_func,
+        "task": CODE,
+        "booleans_at": numbers_at(ctypes.c_uint8),
+        "float32_at": numbers_at(ctypes.c_float),
+        "float64_at": numbers_at(ctypes.c_double),
+    }
     lines = [line for line in source.text.splitlines() if not line.startswith("from ")]
     exec("\n".join(lines), namespace)
-    return namespace["fused"], (*arrays, *source.numbers)
+    code = namespace["fused"]
+    address = ctypes.cast(code, ctypes.c_void_p).value
+    assert address is not None
+    arguments = [x.ctypes.data for x in arrays] + source.integers
+    return Task(
+        address, np.array(arguments, np.intp), np.array(source.numbers, float), (code, arrays)
+    )
 
 
 @pytest.fixture(params=["numpy", "numba"], autouse=True)

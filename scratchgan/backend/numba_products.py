@@ -1,0 +1,204 @@
+"""Products of matrices: the loops around the tile of :mod:`scratchgan.backend.simd`.
+
+A panel of B, as wide as a tile, is copied to where its rows lie one after another; then tiles of C
+are computed, each from some rows of A and that panel. The lanes of a team share the tiles of C. How
+they share them changes nothing in the result: each number of C is one sum over the depth, in order.
+"""
+
+from typing import Any
+
+from numba import njit
+
+from scratchgan.backend.float32 import real
+from scratchgan.backend.native import compiled, share, task
+from scratchgan.backend.native import float32_at as numbers_at
+from scratchgan.backend.simd import copy_vectors, multiply_tile, tile_of, transpose
+
+LANES, ROWS, COLUMNS = tile_of(real)
+NBYTES = real(0).nbytes
+#: A panel is at most this deep, so that it stays in the cache nearest to a core but one.
+DEPTH = 1024
+SHALLOW = 256
+#: Bytes of panels, and of rows of A, that the cache of a core holds together.
+PANELS, ROWS_OF_A = 1 << 19, 1 << 18
+#: From one of these copies to the next, in numbers: not a power of two, where caches collide.
+COPY = (SHALLOW + 16) * ROWS
+#: To copy a row of a panel takes as long as this many rows of A take to be multiplied with it.
+COPYING = 8
+
+ARGUMENTS = 11
+
+multiply = multiply_tile(real)
+transposed = transpose(real)
+copy_two = copy_vectors(real, 2)
+VECTORS = -(-ROWS // LANES)  # that hold a column of a tile
+copy_column = copy_vectors(real, VECTORS)
+
+
+@njit
+def _copy_panel(b: Any, b_row: Any, b_column: Any, depth: Any, width: Any, panel: Any) -> None:
+    """Rows of B, ``width`` numbers each, to ``panel``; zeros fill it up to COLUMNS."""
+    done = 0
+    if b_row == 1 and width == COLUMNS:
+        done = depth // LANES * LANES
+        for i in range(0, done, LANES):
+            for j in range(0, COLUMNS, LANES):
+                transposed(
+                    b + (i + j * b_column) * NBYTES,
+                    b_column,
+                    panel + (i * COLUMNS + j) * NBYTES,
+                    COLUMNS,
+                )
+    source, target = numbers_at(b, 0), numbers_at(panel, 1)
+    for i in range(done, depth):
+        if b_column == 1:
+            for j in range(width):
+                target[i * COLUMNS + j] = source[i * b_row + j]
+        else:
+            for j in range(width):
+                target[i * COLUMNS + j] = source[i * b_row + j * b_column]
+        for j in range(width, COLUMNS):
+            target[i * COLUMNS + j] = real(0)
+
+
+@njit
+def _copy_panels(b: Any, b_row: Any, depth: Any, count: Any, panels: Any, size: Any) -> None:
+    """Whole panels of B whose columns lie side by side, row after row as they lie in memory."""
+    for i in range(depth):
+        for panel in range(count):
+            place = panels + panel * size + i * COLUMNS * NBYTES
+            copy_two(b + (i * b_row + panel * COLUMNS) * NBYTES, place)
+
+
+@njit
+def _copy_edge(tile: Any, height: Any, width: Any, c: Any, c_row: Any, accumulates: Any) -> None:
+    """The part of a tile that C has, where C ends."""
+    source, target = numbers_at(tile, 0), numbers_at(c, 1)
+    for i in range(height):
+        for j in range(width):
+            at = i * c_row + j
+            before = target[at] if accumulates else real(0)
+            target[at] = before + source[i * COLUMNS + j]
+
+
+@njit
+def _columns_of_lanes(m: Any, panels: Any, lanes: Any) -> Any:
+    """Into how many parts the columns of C are best divided; the rows take what is left over."""
+    best, least = 1, -1
+    for parts in range(1, lanes + 1):
+        rows = -(-m // (lanes // parts))
+        cost = 4 * -(-panels // parts) * (rows + COPYING) + rows
+        if least < 0 or cost < least:
+            best, least = parts, cost
+    return best
+
+
+@njit
+def _copy_rows(a: Any, a_row: Any, a_step: Any, depth: Any, rows: Any, copies: Any) -> None:
+    """Rows of A to ``copies``: for each tile, the numbers of a step lie together."""
+    # Vectors are longer than a tile is high: the next step's overwrite what is too much.
+    whole = max(0, (rows - VECTORS * LANES) // ROWS + 1) if a_row == 1 else 0
+    for i in range(depth):
+        for tile in range(whole):
+            at = tile * COPY + i * ROWS
+            copy_column(a + (i * a_step + tile * ROWS) * NBYTES, copies + at * NBYTES)
+    source, target = numbers_at(a, 0), numbers_at(copies, 1)
+    for i in range(depth):
+        for row in range(whole * ROWS, rows):
+            at = row // ROWS * COPY + i * ROWS + row % ROWS
+            target[at] = source[i * a_step + row * a_row]
+
+
+@compiled
+def bind(arguments: Any, a: Any, b: Any, c: Any) -> Any:
+    """Fill in the arguments of :func:`product`; give the number of multiplications, or -1.
+
+    That says that the matrices do not fit each other, or that their numbers lie as they must not.
+    """
+    m, k = a.shape
+    n = b.shape[1]
+    if b.shape[0] != k or c.shape != (m, n) or (n > 1 and c.strides[1] != NBYTES):
+        return -1
+    strides = (*a.strides, *b.strides, c.strides[0])
+    for i in range(len(strides)):
+        if strides[i] % NBYTES:
+            return -1
+    arguments[0], arguments[3], arguments[6] = a.ctypes.data, b.ctypes.data, c.ctypes.data
+    arguments[1], arguments[2] = a.strides[0] // NBYTES, a.strides[1] // NBYTES
+    arguments[4], arguments[5] = b.strides[0] // NBYTES, b.strides[1] // NBYTES
+    arguments[7] = c.strides[0] // NBYTES
+    arguments[8], arguments[9], arguments[10] = m, n, k
+    return m * n * k
+
+
+@task
+def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """C (m, n) = A (m, k) times B (k, n), the columns of C side by side.
+
+    The arguments are: the address of A and its strides, of B and its strides, of C and the stride
+    of its rows; m, n and k.
+    """
+    a, a_row, a_step = arguments[0], arguments[1], arguments[2]
+    b, b_row, b_column = arguments[3], arguments[4], arguments[5]
+    c, c_row = arguments[6], arguments[7]
+    m, n, k = arguments[8], arguments[9], arguments[10]
+    edge = scratch + PANELS
+    copies = edge + ROWS * COLUMNS * NBYTES
+    panels = -(-n // COLUMNS)
+    parts = _columns_of_lanes(m, panels, lanes)
+    if lane >= parts * (lanes // parts):
+        return
+    first_panel, last_panel = share(panels, lane % parts, parts, 1)
+    begin, end = share(m, lane // parts, lanes // parts, 1)
+    # Columns of A are read again for every panel; where they are long, from a copy.
+    copies_rows = a_step != 1 and k > SHALLOW // 2 and panels > 2
+    copies_panels = b_column != 1 or n < COLUMNS or end - begin > 2 * ROWS
+    blocks = max(1, -(-k // (SHALLOW if copies_rows else DEPTH)))
+    for block in range(blocks):
+        first = k * block // blocks
+        depth = k * (block + 1) // blocks - first
+        a_block, b_block = a + first * a_step * NBYTES, b + first * b_row * NBYTES
+        size = depth * COLUMNS * NBYTES + 128
+        group = max(1, PANELS // size)
+        chunk = max(1, ROWS_OF_A // (max(1, depth) * NBYTES * ROWS)) * ROWS
+        for left in range(first_panel, last_panel, group):
+            right = min(last_panel, left + group)
+            whole = left
+            if b_column == 1 and copies_panels:
+                whole = min(right, n // COLUMNS)
+                b_here = b_block + left * COLUMNS * NBYTES
+                _copy_panels(b_here, b_row, depth, whole - left, scratch, size)
+            for panel in range(whole, right):
+                at = panel * COLUMNS
+                width = min(COLUMNS, n - at)
+                if copies_panels or width < COLUMNS:
+                    b_here = b_block + at * b_column * NBYTES
+                    place = scratch + (panel - left) * size
+                    _copy_panel(b_here, b_row, b_column, depth, width, place)
+            for top in range(begin, end, chunk):
+                bottom = min(end, top + chunk)
+                if copies_rows:
+                    a_here = a_block + top * a_row * NBYTES
+                    _copy_rows(a_here, a_row, a_step, depth, bottom - top, copies)
+                for panel in range(left, right):
+                    at = panel * COLUMNS
+                    width = min(COLUMNS, n - at)
+                    b_here, b_step = b_block + at * b_column * NBYTES, b_row
+                    if copies_panels or width < COLUMNS:
+                        b_here, b_step = scratch + (panel - left) * size, COLUMNS
+                    for row in range(top, bottom, ROWS):
+                        height = min(ROWS, bottom - row)
+                        a_here, a_across, a_along = a_block + row * a_row * NBYTES, a_row, a_step
+                        if copies_rows:
+                            a_here = copies + (row - top) // ROWS * COPY * NBYTES
+                            a_across, a_along = 1, ROWS
+                        c_here = c + (row * c_row + at) * NBYTES
+                        target, target_row, accumulates = c_here, c_row, block > 0
+                        if width < COLUMNS:
+                            target, target_row, accumulates = edge, COLUMNS, False
+                        multiply(
+                            height, depth, a_here, a_across, a_along, b_here, b_step,
+                            target, target_row, accumulates,
+                        )  # fmt: skip
+                        if width < COLUMNS:
+                            _copy_edge(edge, height, width, c_here, c_row, block > 0)

@@ -1,0 +1,102 @@
+"""Threads that run tasks together: all of each task, in order, however they wait and sleep."""
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scratchgan as sg
+from scratchgan.backend import numba_kernels, products, team
+
+
+@pytest.fixture(autouse=True)
+def every_product_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(products, "WORTH_SHARING", 0)
+    before = sg.get_num_threads()
+    yield
+    sg.set_num_threads(before)
+
+
+A = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+
+
+def product(a: Any) -> Any:
+    out = np.empty_like(a)
+    numba_kernels.matmul(a, a, out=out)
+    return out
+
+
+def test_work_is_done_after_sleep_and_after_work():
+    sg.set_num_threads(3)
+    expected = product(A)
+    for pause in (0, 0, 0.05, 0, 0.005, 0.001, 0.01) * 10:
+        time.sleep(pause)
+        np.testing.assert_array_equal(product(A), expected)
+
+
+def test_threads_of_the_user_take_turns():
+    sg.set_num_threads(2)
+    inputs = [A * i for i in range(4)]
+    expected = [product(x) for x in inputs]
+    faults: list[int] = []
+
+    def work(i: int) -> None:
+        faults.extend(i for _ in range(300) if not np.array_equal(product(inputs[i]), expected[i]))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+
+
+def helpers() -> set[threading.Thread]:
+    return {x for x in threading.enumerate() if x.name.startswith("scratchgan lane")}
+
+
+def test_the_number_of_threads():
+    before = helpers()
+    sg.set_num_threads(3)
+    assert sg.get_num_threads() == team.team().lanes == 3
+    product(A)
+    mine = helpers() - before
+    assert len(mine) == 2
+    sg.set_num_threads(1)
+    product(A)
+    deadline = time.monotonic() + 10
+    while helpers() & mine and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not helpers() & mine  # they went home
+    for wrong in (0, -1, 1.5, True, "2"):
+        with pytest.raises(ValueError, match=r"set_num_threads: .* is not a whole number above 0"):
+            sg.set_num_threads(wrong)  # type: ignore[arg-type]
+    assert sg.get_num_threads() == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"), [("1", 1), ("3", 3), ("0", None), ("many", None), (None, None)]
+)
+def test_the_first_number_is_that_of_the_environment(
+    setting: str | None, expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(team, "_lanes", None)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", setting)
+    assert team.get_num_threads() == (expected or team._cores())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork")
+def test_a_forked_process_has_a_team_of_its_own():
+    sg.set_num_threads(2)
+    expected = product(A)
+    context = multiprocessing.get_context("fork")
+    with context.Pool(1) as pool:
+        got = pool.apply_async(product, (A,)).get(60)
+    np.testing.assert_array_equal(got, expected)
