@@ -16,6 +16,8 @@ from numba.core.imputils import lower_builtin
 from numba.extending import intrinsic as _intrinsic
 from numba.extending import models, register_model
 
+from scratchgan.backend.team import MEMORIES
+
 _INT = ir.IntType(64)
 #: Numba's: its types take what is called from Numba for what is called from Python.
 intrinsic: Callable[..., Any] = _intrinsic
@@ -66,12 +68,9 @@ def call(
 
 # --- Memory at an address -----------------------------------------------------------------
 
-#: The most memories that one function can tell apart.
-MEMORIES = 24
-
 
 class Numbers(types.CPointer):
-    """Numbers at an address, ``p[i]``, in one of the memories that a function works on.
+    """Numbers at an address, ``p[i]``, in one of the MEMORIES that a function can tell apart.
 
     LLVM turns a loop into vector instructions only where it knows that what is written is not read
     by a later pass. Numbers of different memories never are the same.

@@ -14,12 +14,16 @@ import numpy as np
 
 from scratchgan.backend import cache
 from scratchgan.backend import numpy_kernels as reference
+from scratchgan.backend.layers import WIDEST, layer
 from scratchgan.backend.products import Products
 from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
-from scratchgan.backend.team import Task, Tasks, team
+from scratchgan.backend.team import Prepared, Task
 
 Array = np.ndarray[Any, Any]
 Loop = Callable[..., None]
+
+#: So many elements are worth to be shared by threads that may have to be woken.
+WORTH_SHARING = 1 << 15
 
 _FLOATS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 
@@ -164,49 +168,84 @@ def matmul(a: Array, b: Array, *, out: Array) -> None:
 
 def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.linear`."""
-    loops = _loops(out.dtype)
-    if loops is None or not _all_contiguous(out.dtype, bias, out):
+    dtype = out.dtype
+    if dtype not in _FLOATS or not _all_contiguous(dtype, bias, out):
         reference.linear(x, weight, bias, activation=activation, out=out)
         return
     matmul(x, weight.T, out=out)
-    getattr(loops, "bias_" + activation)(out, bias)
+    forward, _ = layer(dtype, activation)
+    forward.run(_address(out), _address(bias), *out.shape, is_large=out.size >= WORTH_SHARING)
 
 
 def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.linear_backward`."""
-    loops = _loops(y.dtype)
-    if loops is None or not _all_contiguous(y.dtype, g, y, *out):
+    dtype = y.dtype
+    arrays = (g, y, *out)
+    if dtype not in _FLOATS or y.shape[1] > WIDEST or not _all_contiguous(dtype, *arrays):
         reference.linear_backward(g, y, activation=activation, out=out)
         return
-    getattr(loops, "backward_" + activation)(g, y, *out)
+    _, backward = layer(dtype, activation)
+    addresses = [_address(x) for x in arrays]
+    backward.run(*addresses, *y.shape, is_large=y.size >= WORTH_SHARING)
 
 
 def adam(gradient: Array, *, out: tuple[Array, Array, Array, Array], **settings: float) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.adam`."""
-    tasks = _adam([((gradient,), out)])
-    if tasks is None:
+    if not _fits_adam(gradient, out):
         reference.adam(gradient, out=out, **settings)
         return
-    tasks[-1].numbers[:] = [settings[name] for name in SCALARS["adam"]]
-    team().run(Tasks(tasks))
+    addresses = [_address(x) for x in (gradient, *out)]
+    numbers = [settings[name] for name in SCALARS["adam"]]
+    size = gradient.size
+    _prepared("adam", gradient.dtype).run(
+        1, *addresses, size, numbers=numbers, is_large=size >= WORTH_SHARING
+    )
 
 
 def uniform(state: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.uniform`."""
-    tasks = _uniform([((state,), out)])
-    if tasks is None:
-        reference.uniform(state, out=out)
-    else:
-        team().run(Tasks(tasks))
+    _draw("uniform", state, out)
 
 
 def normal(state: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.normal`."""
-    tasks = _normal([((state,), out)])
-    if tasks is None:
-        reference.normal(state, out=out)
-    else:
-        team().run(Tasks(tasks))
+    _draw("normal", state, out)
+
+
+def _draw(name: str, state: Array, out: Array) -> None:
+    if out.dtype not in _FLOATS or not out.flags.c_contiguous:
+        getattr(reference, name)(state, out=out)
+        return
+    size = out.size
+    prepared = _prepared(name, out.dtype)
+    prepared.run(_address(state), _address(out), size, is_large=size >= WORTH_SHARING)
+
+
+def _address(x: Array) -> int:
+    return x.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+def _fits_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> bool:
+    dtype = out[0].dtype
+    fits = dtype in _FLOATS and _all_contiguous(dtype, gradient, *out[:3])
+    return fits and out[3].dtype == np.intp
+
+
+#: The tasks of a kernel, in order, which take the same arguments, and how many these are.
+_TASKS_OF = {
+    "adam": (("adam", "count"), 7),
+    "normal": (("normal", "move_on"), 3),
+    "uniform": (("uniform", "move_on"), 3),
+}
+#: The scalars of a kernel in the order in which its tasks have them as numbers.
+SCALARS = {"adam": ("lr", "beta1", "beta2", "eps", "weight_decay")}
+
+
+@functools.cache
+def _prepared(kernel: str, dtype: np.dtype[Any]) -> Prepared:
+    names, arguments = _TASKS_OF[kernel]
+    functions = [getattr(_loops(dtype), name) for name in names]
+    return Prepared(functions, arguments, len(SCALARS.get(kernel, ())))
 
 
 # --- Kernels as tasks, which a replay runs again and again on the same arrays -------------
@@ -215,12 +254,11 @@ def normal(state: Array, *, out: Array) -> None:
 Calls = list[tuple[tuple[Any, ...], Any]]
 
 
-def _task(function: Any, arguments: list[int], holds: Any, scalars: int = 0) -> Task:
-    return Task(function.address, np.array(arguments, np.intp), np.empty(scalars), holds)
-
-
-def _address(x: Array) -> int:
-    return x.__array_interface__["data"][0]  # type: ignore[no-any-return]
+def _tasks(kernel: str, dtype: np.dtype[Any], arguments: list[int], holds: Any) -> list[Task]:
+    values = np.array(arguments, np.intp)
+    numbers = np.empty(len(SCALARS.get(kernel, ())))
+    functions = [getattr(_loops(dtype), name) for name in _TASKS_OF[kernel][0]]
+    return [Task(function.address, values, numbers, holds) for function in functions]
 
 
 def _matmul(calls: Calls) -> list[Task] | None:
@@ -233,43 +271,27 @@ def _matmul(calls: Calls) -> list[Task] | None:
 
 
 def _adam(calls: Calls) -> list[Task] | None:
-    dtype = calls[0][1][0].dtype
-    loops = _loops(dtype)
-    suits = all(
-        _all_contiguous(dtype, *x, *out[:3]) and out[3].dtype == np.intp for x, out in calls
-    )
-    if loops is None or not suits:
+    if not all(_fits_adam(gradient, out) for (gradient,), out in calls):
         return None
-    arguments, steps = [len(calls)], [len(calls)]
+    arguments = [len(calls)]
     for inputs, out in calls:
-        arguments += [_address(x) for x in (*inputs, *out)]
-        arguments.append(out[0].size)
-        steps.append(_address(out[3]))
-    return [
-        _task(loops.count, steps, calls),
-        _task(loops.adam, arguments, calls, len(SCALARS["adam"])),
-    ]
+        arguments += [*[_address(x) for x in (*inputs, *out)], out[0].size]
+    return _tasks("adam", calls[0][1][0].dtype, arguments, calls)
 
 
 def _drawn(name: str, calls: Calls) -> list[Task] | None:
     (((state,), out),) = calls
-    loops = _loops(out.dtype)
-    if loops is None or not out.flags.c_contiguous:
+    if out.dtype not in _FLOATS or not out.flags.c_contiguous:
         return None
-    arguments = [_address(state), _address(out), out.size]
-    return [_task(getattr(loops, name), arguments, calls), _task(loops.move_on, arguments, calls)]
+    return _tasks(name, out.dtype, [_address(state), _address(out), out.size], calls)
 
-
-_uniform, _normal = functools.partial(_drawn, "uniform"), functools.partial(_drawn, "normal")
 
 #: From calls of a kernel, the tasks that do the same; None where the arrays do not suit.
 TASKS: dict[str, Callable[[Calls], list[Task] | None]] = {
     "adam": _adam,
     "matmul": _matmul,
-    "normal": _normal,
-    "uniform": _uniform,
+    "normal": functools.partial(_drawn, "normal"),
+    "uniform": functools.partial(_drawn, "uniform"),
 }
 #: Of these, the ones that take several calls with the same scalars.
 TOGETHER = frozenset(("adam",))
-#: The scalars of a kernel in the order in which its last task has them as numbers.
-SCALARS = {"adam": ("lr", "beta1", "beta2", "eps", "weight_decay")}

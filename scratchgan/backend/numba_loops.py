@@ -1,8 +1,6 @@
-"""Loops that compute a layer, its backward or an optimizer's step in one pass over memory.
+"""Sums, an optimizer's step and noise, each in one pass over memory.
 
 Numba compiles them, each for its type: the loader puts another in the place of ``float32`` below.
-Where a product comes before or after, they run on one thread, as eager calls do; optimizers and
-noise are tasks that all threads share.
 """
 
 import math
@@ -12,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from scratchgan.backend import noise
-from scratchgan.backend.float32 import exp, real, sqrt, tanh, truncated
+from scratchgan.backend.float32 import real, sqrt, truncated
 from scratchgan.backend.native import compiled, integers_at, share, task
 from scratchgan.backend.native import float32_at as numbers_at
 
@@ -21,84 +19,6 @@ from scratchgan.backend.native import float32_at as numbers_at
 def accumulate(total: Any, x: Any) -> Any:
     """``total + x``, in any order: so that several elements are added at once."""
     return total + x
-
-
-@compiled
-def bias_none(out: Any, bias: Any) -> None:
-    """``out += bias`` for ``out`` (N, C) and ``bias`` (C,)."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] += bias[j]
-
-
-@compiled
-def bias_relu(out: Any, bias: Any) -> None:
-    """``out = relu(out + bias)``."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            x = out[i, j] + bias[j]
-            out[i, j] = real(0) if x <= real(0) else x
-
-
-@compiled
-def bias_tanh(out: Any, bias: Any) -> None:
-    """``out = tanh(out + bias)``."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = tanh(out[i, j] + bias[j])
-
-
-@compiled
-def bias_sigmoid(out: Any, bias: Any) -> None:
-    """``out = sigmoid(out + bias)``."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            x = out[i, j] + bias[j]
-            e = exp(-abs(x))
-            out[i, j] = (e if x < real(0) else real(1)) / (real(1) + e)
-
-
-@compiled
-def backward_none(g: Any, y: Any, before: Any, bias: Any) -> None:
-    """``before = g`` and ``bias`` its sum over rows."""
-    bias[:] = real(0)
-    for i in range(g.shape[0]):
-        for j in range(g.shape[1]):
-            before[i, j] = g[i, j]
-            bias[j] += g[i, j]
-
-
-@compiled
-def backward_relu(g: Any, y: Any, before: Any, bias: Any) -> None:
-    """``before`` is the gradient of x where ``y = relu(x)``, and ``bias`` its sum over rows."""
-    bias[:] = real(0)
-    for i in range(g.shape[0]):
-        for j in range(g.shape[1]):
-            d = real(0) if y[i, j] <= real(0) else g[i, j]
-            before[i, j] = d
-            bias[j] += d
-
-
-@compiled
-def backward_tanh(g: Any, y: Any, before: Any, bias: Any) -> None:
-    """``before`` is the gradient of x where ``y = tanh(x)``, and ``bias`` its sum over rows."""
-    bias[:] = real(0)
-    for i in range(g.shape[0]):
-        for j in range(g.shape[1]):
-            d = g[i, j] * (real(1) - y[i, j] * y[i, j])
-            before[i, j] = d
-            bias[j] += d
-
-
-@compiled
-def backward_sigmoid(g: Any, y: Any, before: Any, bias: Any) -> None:
-    """``before`` is the gradient of x where ``y = sigmoid(x)``, and ``bias`` its sum over rows."""
-    bias[:] = real(0)
-    for i in range(g.shape[0]):
-        for j in range(g.shape[1]):
-            d = g[i, j] * (y[i, j] * (real(1) - y[i, j]))
-            before[i, j] = d
-            bias[j] += d
 
 
 @compiled
@@ -130,16 +50,8 @@ def sum_columns(x: Any, out: Any) -> None:
 
 
 @task
-def count(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
-    """Add 1 to counts of steps. The arguments are how many, and the address of each."""
-    if lane == 0:
-        for i in range(arguments[0]):
-            integers_at(arguments[1 + i], 0)[0] += 1
-
-
-@task
 def adam(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
-    """A step of Adam (Kingma & Ba 2015, algorithm 1) for parameters whose steps were counted.
+    """A step of Adam (Kingma & Ba 2015, algorithm 1); :func:`count` comes next.
 
     The arguments are how many parameters, then for each the addresses of its gradient, itself, its
     averages and its count of steps, and its size. The numbers are lr, beta1, beta2, eps and
@@ -152,7 +64,7 @@ def adam(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> N
         gradient = numbers_at(arguments[6 * k + 1], 0)
         parameter = numbers_at(arguments[6 * k + 2], 1)
         m, v = numbers_at(arguments[6 * k + 3], 2), numbers_at(arguments[6 * k + 4], 3)
-        t = integers_at(arguments[6 * k + 5], 4)[0]
+        t = integers_at(arguments[6 * k + 5], 4)[0] + 1
         step_size = real(lr / (1.0 - beta1**t))
         correction = real(1.0 / math.sqrt(1.0 - beta2**t))
         begin, end = share(arguments[6 * k + 6], lane, lanes, 64)
@@ -161,6 +73,14 @@ def adam(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> N
             m[i] += first * (g - m[i])
             v[i] = keep * v[i] + second * g * g
             parameter[i] -= step_size * m[i] / (sqrt(v[i]) * correction + small)
+
+
+@task
+def count(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Count the step of :func:`adam`, when all lanes have read how many there were before."""
+    if lane == 0:
+        for k in range(arguments[0]):
+            integers_at(arguments[6 * k + 5], 0)[0] += 1
 
 
 @njit

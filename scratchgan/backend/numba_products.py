@@ -23,8 +23,6 @@ SHALLOW = 256
 PANELS, ROWS_OF_A = 1 << 19, 1 << 18
 #: From one of these copies to the next, in numbers: not a power of two, where caches collide.
 COPY = (SHALLOW + 16) * ROWS
-#: To copy a row of a panel takes as long as this many rows of A take to be multiplied with it.
-COPYING = 8
 
 ARGUMENTS = 11
 
@@ -86,8 +84,10 @@ def _columns_of_lanes(m: Any, panels: Any, lanes: Any) -> Any:
     """Into how many parts the columns of C are best divided; the rows take what is left over."""
     best, least = 1, -1
     for parts in range(1, lanes + 1):
-        rows = -(-m // (lanes // parts))
-        cost = 4 * -(-panels // parts) * (rows + COPYING) + rows
+        rows, columns = -(-m // (lanes // parts)), -(-panels // parts) * COLUMNS
+        # To multiply takes as many steps as there are numbers in a tile's row of vectors; to read
+        # a row of A or a column of B about as many as to multiply it once.
+        cost = rows * columns // COLUMNS + rows + columns
         if least < 0 or cost < least:
             best, least = parts, cost
     return best

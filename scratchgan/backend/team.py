@@ -6,11 +6,15 @@ for how the threads wait for each other.
 
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+
+#: As many memories can a task tell apart, in which it then knows that nothing else is.
+MEMORIES = 24
 
 
 class Task(NamedTuple):
@@ -32,6 +36,24 @@ class Tasks:
         )
         self.address = self._table.ctypes.data
         self.count = len(tasks)
+
+
+class Prepared(threading.local):
+    """Tasks on the same arguments and numbers, which each thread fills in anew for every call."""
+
+    def __init__(self, functions: list[Any], arguments: int, numbers: int) -> None:
+        self.arguments = np.empty(arguments, np.intp)
+        self.numbers = np.empty(numbers)
+        self.tasks = Tasks([Task(f.address, self.arguments, self.numbers) for f in functions])
+
+    def run(self, *arguments: int, numbers: Sequence[float] = (), is_large: bool) -> None:
+        """Run the tasks on these; ``is_large`` says that it is worth to share them."""
+        self.arguments[:] = arguments
+        self.numbers[:] = numbers
+        if is_large:
+            team().run(self.tasks)
+        else:
+            team().run_alone(self.tasks)
 
 
 class Team:

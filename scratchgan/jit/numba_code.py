@@ -14,7 +14,7 @@ import numpy as np
 
 from scratchgan.backend import Array, cache
 from scratchgan.backend.scalar import DEFINITIONS, all_called_by, as_numba
-from scratchgan.backend.team import Task
+from scratchgan.backend.team import MEMORIES, Task
 from scratchgan.jit.fuse import COPY, FILL, SUM, Loop, Statement, merged
 from scratchgan.jit.record import Operand
 
@@ -24,7 +24,7 @@ _HEADER = """\
 from numba import njit
 from scratchgan.backend import {dtype} as math
 from scratchgan.backend.{dtype} import real
-from scratchgan.backend.native import booleans_at, {dtype}_at, share, task
+from scratchgan.backend.native import SCRATCH, booleans_at, float32_at, float64_at, share, task
 
 @njit(fastmath={{"reassoc"}})
 def accumulate(total, x):
@@ -36,15 +36,26 @@ def fused(lane, lanes, scratch, arguments, numbers):
 {body}
 """
 
+_FINISH = """
+@task
+def finish(lane, lanes, scratch, arguments, numbers):
+{body}
+"""
+
 #: Lanes share an axis in pieces of so many elements: a line of the cache, and some vectors.
 UNIT = 16
+#: A sum over this many rows or more is that of so many parts, which lanes share.
+MANY_ROWS, PARTS = 512, 16
+#: Bytes of sums on the way: less than the memory that a lane has for itself.
+MOST_TOTALS = 1 << 20
 
 
 @dataclass
 class Source:
     """A fused loop: its text, and what it works on.
 
-    Its arguments are the addresses of ``operands``, then ``integers``; then come ``numbers``.
+    The task ``fused`` in it, and ``finish`` where sums have parts, take as arguments the addresses
+    of ``operands``, then ``integers``; then come ``numbers``.
     """
 
     text: str
@@ -62,6 +73,7 @@ class _Writer:
     numbers: list[float] = field(default_factory=list)
     definitions: dict[str, None] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    finish: list[str] = field(default_factory=list)
     totals: list[int] = field(default_factory=list)
     values: int = 0
 
@@ -103,17 +115,19 @@ def source_of(loop: Loop, dtype: np.dtype[np.floating]) -> Source:
     writer = _Writer()
     _write_loop(loop, writer)
     memories = list(dict.fromkeys(x.memory for x in writer.operands))
+    kinds = ["booleans" if x.dtype == _BOOL else dtype.name for x in writer.operands]
     places = [
-        f"a{i} = {'booleans' if x.dtype == _BOOL else dtype.name}_at(arguments[{i}], "
-        f"{memories.index(x.memory)})"
-        for i, x in enumerate(writer.operands)
+        f"a{i} = {kind}_at(arguments[{i}], {memories.index(x.memory) % MEMORIES})"
+        for i, (x, kind) in enumerate(zip(writer.operands, kinds, strict=True))
     ]
-    totals = []
-    if writer.totals:
-        for i, count in enumerate(itertools.accumulate([0, *writer.totals[:-1]])):
-            start = writer.integer(count * dtype.itemsize)
-            totals.append(f"c{i} = {dtype.name}_at(scratch + {start}, {len(memories) + i})")
-    first = len(writer.operands)
+    first = len(places)
+    # Parts of sums are where all lanes find them: in the memory of the first.
+    base = "scratch - lane * SCRATCH" if writer.finish else "scratch"
+    starts = itertools.accumulate(writer.totals, initial=0)
+    totals = [
+        f"c{i} = float64_at({base} + {writer.integer(start)}, {(len(memories) + i) % MEMORIES})"
+        for i, start in zip(range(len(writer.totals)), starts, strict=False)
+    ]
     places += [f"n{i} = arguments[{first + i}]" for i in range(len(writer.integers))]
     places += totals
     places += [f"s{i} = real(numbers[{i}])" for i in range(len(writer.numbers))]
@@ -122,6 +136,8 @@ def source_of(loop: Loop, dtype: np.dtype[np.floating]) -> Source:
         definitions="\n".join(as_numba(DEFINITIONS[name]) + "\n" for name in writer.definitions),
         body=textwrap.indent("\n".join(places + writer.lines), "    "),
     )
+    if writer.finish:
+        text += _FINISH.format(body=textwrap.indent("\n".join(places + writer.finish), "    "))
     return Source(text, writer.operands, writer.integers, writer.numbers)
 
 
@@ -155,16 +171,52 @@ def _write_loop(loop: Loop, writer: _Writer) -> None:
         return len(axes) if axes == tuple(range(len(axes))) else depth
 
     outs = [used(s.out) for s in loop.statements if s.call.kernel == SUM]
+    nbytes = 8 * sum(math.prod(sizes[axis] for axis in axes) for axes in outs)
+    has_parts = (
+        depth > 0
+        and sizes[0] >= MANY_ROWS
+        and any(0 not in axes for axes in outs)
+        and PARTS * nbytes <= MOST_TOTALS
+    )
     shared = next((i for i in range(depth) if all(i in axes for axes in outs)), None)
-    if shared is None:
+    headers = [f"for i{axis} in range({name}):" for axis, name in enumerate(names)]
+    if has_parts:
+        writer.line(0, f"first, last = share({PARTS}, lane, lanes, 1)")
+        writer.line(0, "for part in range(first, last):")
+        begin, end = (f"{names[0]} * {part} // {PARTS}" for part in ("part", "(part + 1)"))
+        headers[0] = f"for i0 in range({begin}, {end}):"
+    elif shared is None:
         writer.line(0, "if lane > 0:")  # one total of all that there is
         writer.line(1, "return")
     else:
         writer.line(0, f"begin, end = share({names[shared]}, lane, lanes, {UNIT})")
-    headers = [
-        f"for i{axis} in range({'begin, end' if axis == shared else names[axis]}):"
-        for axis in range(depth)
-    ]
+        headers[shared] = f"for i{shared} in range(begin, end):"
+
+    def nested(axes: tuple[int, ...], line: str) -> list[str]:
+        """``line`` in loops over ``axes``."""
+        heads = ["    " * n + headers[axis] for n, axis in enumerate(axes)]
+        return [*heads, "    " * len(axes) + line]
+
+    def position(axes: tuple[int, ...]) -> str:
+        """Of an element among those of ``axes``."""
+        at = ""
+        for axis in axes:
+            at = f"({at}) * {names[axis]} + i{axis}" if at else f"i{axis}"
+        return at or "0"
+
+    def finish(total: str, at: str, count: str, out: Operand) -> None:
+        """Have the parts of a sum added up, in order."""
+        lines = ["whole = 0.0", f"for part in range({PARTS}):"]
+        lines += [f"    whole += {total}[part * {count} + {at}]", f"{element(out)} = real(whole)"]
+        axes = used(out)
+        if axes:
+            writer.finish.append(f"begin, end = share({names[axes[0]]}, lane, lanes, {UNIT})")
+            headers_then = [f"for i{axes[0]} in range(begin, end):"]
+            headers_then += [f"for i{axis} in range({names[axis]}):" for axis in axes[1:]]
+        else:
+            headers_then = ["if lane == 0:"]
+        writer.finish += ["    " * n + head for n, head in enumerate(headers_then)]
+        writer.finish += ["    " * len(headers_then) + line for line in lines]
 
     at_level: list[list[str]] = [[] for _ in range(depth + 1)]
     after_level: list[list[str]] = [[] for _ in range(depth + 1)]
@@ -184,25 +236,37 @@ def _write_loop(loop: Loop, writer: _Writer) -> None:
         if statement.call.kernel == SUM:
             x = value_of(statement.inputs[0])
             level = level_of(out)
-            if used(out) == tuple(range(depth)):  # nothing to sum over
+            axes = used(out)
+            count = math.prod(sizes[axis] for axis in axes)
+            if axes == tuple(range(depth)):  # nothing to sum over
                 body.append(f"{element(out)} = {x}")
-            elif used(out) == tuple(range(level)):
+            elif axes == tuple(range(level)):
                 total = writer.value()
                 at_level[level].append(f"{total} = 0.0")
                 body.append(f"{total} = accumulate({total}, {x})")
-                after_level[level].append(f"{element(out)} = real({total})")
+                if axes or not has_parts:
+                    after_level[level].append(f"{element(out)} = real({total})")
+                else:
+                    parts = writer.total(PARTS * 8)
+                    after_level[level].append(f"{parts}[part] = {total}")
+                    finish(parts, "0", "1", out)
+            elif nbytes <= MOST_TOTALS:
+                # Rows are added up in memory that is the lane's own: at the border of two lanes'
+                # columns both would want the same line of the cache, in every row.
+                has = has_parts and 0 not in axes
+                total = writer.total(count * 8 * (PARTS if has else 1))
+                size = writer.integer(count)
+                at = position(axes)
+                place = f"{total}[part * {size} + {at}]" if has else f"{total}[{at}]"
+                at_level[0] += nested(axes, f"{place} = 0.0")
+                body.append(f"{place} += {x}")
+                if has:
+                    finish(total, at, size, out)
+                else:
+                    after_level[0] += nested(axes, f"{element(out)} = real({place})")
             else:
-                # Rows are added up in the lane's own memory: at the border of two lanes' columns
-                # both would want the same line of the cache, in every row.
-                total = writer.total(math.prod(sizes[axis] for axis in used(out)))
-                at = "0"
-                for axis in used(out):
-                    at = f"i{axis}" if at == "0" else f"({at}) * {names[axis]} + i{axis}"
-                nest = ["    " * n + headers[axis] for n, axis in enumerate(used(out))]
-                inside = "    " * len(nest)
-                at_level[0] += [*nest, f"{inside}{total}[{at}] = real(0)"]
-                body.append(f"{total}[{at}] += {x}")
-                after_level[0] += [*nest, f"{inside}{element(out)} = {total}[{at}]"]
+                at_level[0] += nested(axes, f"{element(out)} = real(0)")
+                body.append(f"{element(out)} += {x}")
             continue
         inputs = [value_of(x) for x in statement.inputs]
         result = writer.value()
@@ -211,14 +275,15 @@ def _write_loop(loop: Loop, writer: _Writer) -> None:
         if statement.is_stored:
             body.append(f"{element(out)} = {result}")
     at_level[depth] += body
+    base = int(has_parts)
     for level in range(depth + 1):
         for line in at_level[level]:
-            writer.line(level, line)
+            writer.line(base + level, line)
         if level < depth:
-            writer.line(level, headers[level])
+            writer.line(base + level, headers[level])
     for level in reversed(range(depth)):
         for line in after_level[level]:
-            writer.line(level, line)
+            writer.line(base + level, line)
 
 
 def _truth(x: Operand) -> str:
@@ -246,13 +311,14 @@ def _expression(statement: Statement, inputs: list[str], writer: _Writer) -> str
     return f"bool({expression})" if statement.out.dtype == _BOOL else expression
 
 
-def compiled(source: Source, arrays: list[Array]) -> Task:
-    """The task that runs ``source`` on ``arrays``, its operands."""
-    function = cache.load("fused", source.text).fused
+def compiled(source: Source, arrays: list[Array]) -> list[Task]:
+    """The tasks that run ``source`` on ``arrays``, its operands."""
+    module = cache.load("fused", source.text)
     addresses = [array.ctypes.data for array in arrays]
-    return Task(
-        function.address,
-        np.array([*addresses, *source.integers], np.intp),
-        np.array(source.numbers, np.float64),
-        arrays,
-    )
+    arguments = np.array([*addresses, *source.integers], np.intp)
+    numbers = np.array(source.numbers, np.float64)
+    return [
+        Task(getattr(module, name).address, arguments, numbers, arrays)
+        for name in ("fused", "finish")
+        if hasattr(module, name)
+    ]

@@ -113,7 +113,7 @@ class Program:
     def _looped(self, loop: Loop, dtype: DType) -> Step:
         """A loop as a task."""
         source = numba_code.source_of(loop, dtype)
-        tasks = [numba_code.compiled(source, [self.array(x) for x in source.operands])]
+        tasks = numba_code.compiled(source, [self.array(x) for x in source.operands])
         return Step(_run_of(tasks), [loop], source.text, tasks)
 
     def _shared(self, calls: list[Call], bound: list[Any]) -> Step | None:

@@ -35,8 +35,8 @@ CODE = ctypes.CFUNCTYPE(
 )
 
 
-def interpreted(source: numba_code.Source, arrays: list[Any]) -> Task:
-    """The generated task as it stands, without Numba."""
+def interpreted(source: numba_code.Source, arrays: list[Any]) -> list[Task]:
+    """The generated tasks as they stand, without Numba."""
 
     def njit(*functions: Any, **_: Any) -> Any:
         return functions[0] if functions else lambda function: function
@@ -50,19 +50,22 @@ def interpreted(source: numba_code.Source, arrays: list[Any]) -> Task:
         "real": np.float64,
         "share": native.share.py_func,
         "task": CODE,
+        "SCRATCH": native.SCRATCH,
         "booleans_at": numbers_at(ctypes.c_uint8),
         "float32_at": numbers_at(ctypes.c_float),
         "float64_at": numbers_at(ctypes.c_double),
     }
     lines = [line for line in source.text.splitlines() if not line.startswith("from ")]
     exec("\n".join(lines), namespace)
-    code = namespace["fused"]
-    address = ctypes.cast(code, ctypes.c_void_p).value
-    assert address is not None
-    arguments = [x.ctypes.data for x in arrays] + source.integers
-    return Task(
-        address, np.array(arguments, np.intp), np.array(source.numbers, float), (code, arrays)
-    )
+    arguments = np.array([x.ctypes.data for x in arrays] + source.integers, np.intp)
+    numbers = np.array(source.numbers, float)
+    tasks = []
+    for name in ("fused", "finish"):
+        if name in namespace:
+            address = ctypes.cast(namespace[name], ctypes.c_void_p).value
+            assert address is not None
+            tasks.append(Task(address, arguments, numbers, (namespace, arrays)))
+    return tasks
 
 
 @pytest.fixture(params=["numpy", "numba"], autouse=True)

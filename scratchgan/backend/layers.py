@@ -1,0 +1,93 @@
+"""What comes after the product of a layer, and its backward, each in one pass over memory.
+
+They are compiled from the scalar definitions of the activation and of its derivative.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from scratchgan.backend import cache
+from scratchgan.backend.scalar import DEFINITIONS, as_numba
+from scratchgan.backend.team import Prepared
+
+#: The bias's gradient is the sum of so many parts at most, which threads share; what is wider than
+#: this leaves no room for them.
+PARTS, WIDEST = 16, 8192
+
+_SOURCE = '''\
+from numba import njit
+from scratchgan.backend import {dtype} as math
+from scratchgan.backend.{dtype} import real
+from scratchgan.backend.native import SCRATCH, {dtype}_at as numbers_at, float64_at, share, task
+
+{definitions}
+@task
+def forward(lane, lanes, scratch, arguments, numbers):
+    """y = activation(y + bias) for y of `rows` rows and `columns` columns."""
+    y, bias = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1)
+    rows, columns = arguments[2], arguments[3]
+    begin, end = share(rows, lane, lanes, 1)
+    for i in range(begin, end):
+        for j in range(columns):
+            x = y[i * columns + j] + bias[j]
+            y[i * columns + j] = {forward}
+
+
+@task
+def backward(lane, lanes, scratch, arguments, numbers):
+    """From the gradient of y to the one before the activation, and parts of its sum over rows."""
+    gradient, y = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1)
+    before, sums = numbers_at(arguments[2], 2), float64_at(scratch - lane * SCRATCH, 3)
+    rows, columns = arguments[4], arguments[5]
+    parts = min({parts}, 1 + rows // 64)
+    first, last = share(parts, lane, lanes, 1)
+    for part in range(first, last):
+        for j in range(columns):
+            sums[part * columns + j] = 0.0
+        for i in range(rows * part // parts, rows * (part + 1) // parts):
+            for j in range(columns):
+                g = gradient[i * columns + j]
+                d = {backward}
+                before[i * columns + j] = d
+                sums[part * columns + j] += d
+
+
+@task
+def finish(lane, lanes, scratch, arguments, numbers):
+    """The parts of each sum added up, in order."""
+    bias, sums = numbers_at(arguments[3], 0), float64_at(scratch - lane * SCRATCH, 1)
+    parts, columns = min({parts}, 1 + arguments[4] // 64), arguments[5]
+    begin, end = share(columns, lane, lanes, 16)
+    for j in range(begin, end):
+        total = 0.0
+        for part in range(parts):
+            total += sums[part * columns + j]
+        bias[j] = total
+'''
+
+
+@functools.cache
+def layer(dtype: np.dtype[Any], activation: str) -> tuple[Prepared, Prepared]:
+    """The tasks for an activation, or ``"none"``.
+
+    Returns:
+        Those of the forward, which take the addresses of y and the bias, then rows and columns;
+        and of the backward: the addresses of the gradient of y, of y, of the gradient before the
+        activation and of the bias's, then rows and columns.
+    """
+    forward, backward = "x", "g"
+    names: tuple[str, ...] = ()
+    if activation != "none":
+        names = (activation, f"{activation}_backward")
+        forward, backward = f"{activation}(x)", f"{activation}_backward(g, y[i * columns + j])"
+    source = _SOURCE.format(
+        dtype=dtype.name,
+        definitions="\n".join(as_numba(DEFINITIONS[name]) + "\n" for name in names),
+        forward=forward,
+        backward=backward,
+        parts=PARTS,
+    )
+    module = cache.load("layer", source)
+    return Prepared([module.forward], 4, 0), Prepared([module.backward, module.finish], 6, 0)
