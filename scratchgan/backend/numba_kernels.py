@@ -69,29 +69,33 @@ def loop_source(definition: Definition, dtype: str, are_arrays: tuple[bool, ...]
 def compile_elementwise(definition: Definition) -> Callable[..., None]:
     """A kernel for ``definition``: a compiled loop for each floating type that it meets."""
     loops: dict[Any, Loop] = {}
-    for_arrays: dict[str, Loop] = {}  # that are contiguous, by their type's character
+    for_arrays: dict[Any, Loop] = {}  # for inputs that are all contiguous arrays of one type
     simple = reference.compile_elementwise(definition)
 
     def loop_for(dtype: np.dtype[Any], are_arrays: tuple[bool, ...]) -> Loop:
         source = loop_source(definition, _FLOATS[dtype], are_arrays)
-        loop: Loop = cache.load(definition.name, source).loop
+        array = np.empty(0, dtype)
+        inputs = [array if is_array else 0.0 for is_array in are_arrays]
+        arguments = (*inputs, array, *[0.0] * len(definition.scalars))
+        loop = cache.entry_point(cache.load(definition.name, source).loop, arguments)
         loops[dtype, are_arrays] = loop
-        if all(are_arrays):
-            for_arrays[dtype.char] = loop
+        if all(are_arrays) and not definition.scalars:
+            for_arrays[dtype] = loop
         return loop
 
     def kernel(*inputs: Any, out: Array, **scalars: float) -> None:
         dtype = out.dtype
         shape = out.shape
-        loop = for_arrays.get(dtype.char)
+        loop = for_arrays.get(dtype)
         if loop is not None and out.flags.c_contiguous:
-            flat = []
             for x in inputs:
-                if not (type(x) is np.ndarray and x.dtype is dtype and x.shape == shape):
+                if type(x) is not np.ndarray or x.dtype is not dtype or x.shape != shape:
                     break
-                flat.append(x.ravel())
             else:
-                loop(*flat, out.ravel(), *[scalars[name] for name in definition.scalars])
+                if len(shape) == 1:
+                    loop(*[x if x.flags.c_contiguous else x.copy() for x in inputs], out)
+                else:
+                    loop(*[x.ravel() for x in inputs], out.ravel())
                 return
         if dtype not in _FLOATS:
             simple(*inputs, out=out, **scalars)
@@ -101,19 +105,19 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
             kernel(*inputs, out=whole, **scalars)
             np.copyto(out, whole)
             return
-        flat = []
+        flat: list[Any] = []
         are_arrays = []
         for x in inputs:
             is_array = isinstance(x, np.ndarray)
             are_arrays.append(is_array)
             if is_array:
-                if x.dtype is not dtype and x.dtype.kind != "b":
+                if x.dtype is not dtype:
                     x = x.astype(dtype)
                 x = (x if x.shape == shape else np.broadcast_to(x, shape)).ravel()
-            flat.append(x)
+            flat.append(x if is_array else float(x))
         key = tuple(are_arrays)
         loop = loops.get((dtype, key)) or loop_for(dtype, key)
-        loop(*flat, out.ravel(), *[scalars[name] for name in definition.scalars])
+        loop(*flat, out.ravel(), *[float(scalars[name]) for name in definition.scalars])
 
     kernel.__name__ = definition.name
     return kernel
