@@ -182,10 +182,11 @@ def gradcheck(
 
 @app.command()
 def info() -> None:
-    """Show versions, backends, BLAS, data and cache."""
+    """Show versions, backends, threads, BLAS, data and cache."""
     import platform
     from importlib.metadata import version
 
+    from scratchgan import get_num_threads
     from scratchgan.backend import cache
 
     packages = ("scratchgan", "numpy", "numba", "matplotlib", "safetensors")
@@ -194,6 +195,7 @@ def info() -> None:
         "machine": [f"Python {platform.python_version()}, {platform.platform()}"],
         "backends": _backends(),
         "cards": _cards(),
+        "threads": [str(get_num_threads())],
         "BLAS": _blas(),
         "data": _data(),
         "cache": [str(cache.folder())],

@@ -16,21 +16,20 @@ from scratchgan.backend.simd import copy_vectors, multiply_tile, tile_of, transp
 
 LANES, ROWS, COLUMNS = tile_of(real)
 NBYTES = real(0).nbytes
-#: A panel is at most this deep, so that it stays in the cache nearest to a core but one.
-DEPTH = 1024
-SHALLOW = 256
-#: Bytes of panels, and of rows of A, that the cache of a core holds together.
+VECTORS = -(-ROWS // LANES)  # that hold a column of a tile
+#: Tiles grow by at most so many steps at a time: what they read must still be in a cache when the
+#: next ones read it. Fewer where rows of A are copied, with their copy beside the panel.
+DEPTH, SHALLOW = 1024, 256
+#: Bytes of panels, and of rows of A, that are used together: the second cache of a core holds both.
 PANELS, ROWS_OF_A = 1 << 19, 1 << 18
-#: From one of these copies to the next, in numbers: not a power of two, where caches collide.
+#: From one tile's copied rows to the next, in numbers: no power of two, where caches collide.
 COPY = (SHALLOW + 16) * ROWS
-
+#: How many arguments a product has.
 ARGUMENTS = 11
 
 multiply = multiply_tile(real)
 transposed = transpose(real)
-copy_two = copy_vectors(real, 2)
-VECTORS = -(-ROWS // LANES)  # that hold a column of a tile
-copy_column = copy_vectors(real, VECTORS)
+copy_row, copy_column = copy_vectors(real, 2), copy_vectors(real, VECTORS)
 
 
 @njit
@@ -65,7 +64,7 @@ def _copy_panels(b: Any, b_row: Any, depth: Any, count: Any, panels: Any, size: 
     for i in range(depth):
         for panel in range(count):
             place = panels + panel * size + i * COLUMNS * NBYTES
-            copy_two(b + (i * b_row + panel * COLUMNS) * NBYTES, place)
+            copy_row(b + (i * b_row + panel * COLUMNS) * NBYTES, place)
 
 
 @njit
@@ -85,8 +84,8 @@ def _columns_of_lanes(m: Any, panels: Any, lanes: Any) -> Any:
     best, least = 1, -1
     for parts in range(1, lanes + 1):
         rows, columns = -(-m // (lanes // parts)), -(-panels // parts) * COLUMNS
-        # To multiply takes as many steps as there are numbers in a tile's row of vectors; to read
-        # a row of A or a column of B about as many as to multiply it once.
+        # In multiplications of vectors: to fetch a row of A or a column of B takes about as long as
+        # to multiply it once.
         cost = rows * columns // COLUMNS + rows + columns
         if least < 0 or cost < least:
             best, least = parts, cost
