@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from scratchgan.jit.fuse import Fused, Loop
 from scratchgan.jit.plan import Plan
 from scratchgan.jit.record import Call, Operand
 from scratchgan.jit.tracing import LiveScalars
+
+#: A replay that computes fewer numbers is done before another thread has heard of it.
+WORTH_SHARING = 1 << 15
 
 #: The backends whose elementwise calls become loops; others run their calls one by one.
 FUSING = ("numba", "cupy")
@@ -56,9 +60,11 @@ class Program:
             for step in self._bound(list(items))
         ]
         self._runs: list[Callable[[], Any]] = []
-        for is_shared, steps in itertools.groupby(self.steps, lambda step: step.tasks is not None):
-            if is_shared:
-                self._runs.append(_run_of([task for step in steps for task in step.tasks or ()]))
+        is_large = sum(map(_work, plan.items)) >= WORTH_SHARING
+        for has_tasks, steps in itertools.groupby(self.steps, lambda step: step.tasks is not None):
+            if has_tasks:
+                tasks = [task for step in steps for task in step.tasks or ()]
+                self._runs.append(_run_of(tasks, is_large))
             else:
                 self._runs += [step.run for step in steps]
 
@@ -165,10 +171,20 @@ class Program:
         return [float(x) for x in np.median(seconds, axis=0)]
 
 
-def _run_of(tasks: list[Task]) -> Callable[[], None]:
-    """What has this process's team do ``tasks``."""
+def _run_of(tasks: list[Task], is_large: bool = True) -> Callable[[], None]:
+    """What has this process's team do ``tasks``, or one thread where they are not large."""
     table = Tasks(tasks)
-    return lambda: team().run(table)
+    if is_large:
+        return lambda: team().run(table)
+    return lambda: team().run_alone(table)
+
+
+def _work(item: Call | Fused) -> int:
+    """About how many numbers it computes; 32 multiplications of a product count as one."""
+    if isinstance(item, Fused):
+        return sum(math.prod(loop.shape) * len(loop.statements) for loop in item.loops)
+    numbers = sum(math.prod(x.shape) for x in item.outs)
+    return numbers * item.reads[0].shape[-1] // 32 if item.kernel == "matmul" else numbers
 
 
 def _fixed(call: Call) -> dict[str, Any]:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 import scratchgan as sg
-from scratchgan.jit import numba_code
+from scratchgan.jit import numba_code, program
 
 
 @pytest.fixture(params=[1, 2, 3], autouse=True)
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(program, "WORTH_SHARING", 0)
     before = sg.get_num_threads()
     sg.set_num_threads(request.param)
     with sg.use_backend("numba"):
