@@ -109,9 +109,11 @@ def train(
     run = Run.create(out or new_folder("mnist" if data is None else data.resolve().name), config)
     typer.echo(f"Training on {len(images):,} images, writing to {run.folder}")
     display = _Display(config, len(images))
+    held = [images]
+    del images  # the training alone holds them, and lets go of them before it draws its curves
     try:
         with display:
-            run_training(run, images, display)
+            run_training(run, held.pop(), display)
     except KeyboardInterrupt:
         typer.echo(f"Stopped after {display.step:,} steps; what they gave is in {run.folder}")
         raise typer.Exit(130) from None

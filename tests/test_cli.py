@@ -271,7 +271,7 @@ def test_generate_a_grid(scratchgan, trained, tmp_path):
     folder, _ = trained
     code, _, _ = scratchgan("generate", folder, "--n", 9, "--out", tmp_path / "grid.png")
     assert code == 0
-    assert imread(tmp_path / "grid.png").shape == (3 * 64, 3 * 64, 4)
+    assert imread(tmp_path / "grid.png").shape == (3 * 64, 3 * 64)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Where generated source and its compiled code are kept, so that only the first start compiles.
 
 Every module that Numba compiles is written into the cache folder under a name with a hash of its
-content, and Numba keeps the machine code beside it. Code that changes gets another name, so
-nothing stale is ever run, and the package itself may lie where nothing can be written.
+content, with the machine code beside it. Code that changes gets another name, so nothing stale is
+ever run, and the package itself may lie where nothing can be written.
 """
 
 import functools
@@ -16,7 +16,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import platformdirs
 
 _HERE = Path(__file__).parent
@@ -37,7 +36,7 @@ def folder() -> Path:
 
 
 @functools.cache
-def _digest_of_functions() -> str:
+def digest_of_functions() -> str:
     """What is inlined into every loop without standing in its source."""
     content = b"".join(
         (_HERE / f"{name}.py").read_bytes()
@@ -48,13 +47,11 @@ def _digest_of_functions() -> str:
 
 def load(name: str, source: str) -> ModuleType:
     """Import ``source`` as a module from the cache folder, where its compiled code is kept too."""
-    source = f"# Made by scratchgan for functions {_digest_of_functions()}.\n{source}"
+    source = f"# Made by scratchgan for functions {digest_of_functions()}.\n{source}"
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
     path = folder() / f"{name}_{digest}.py"
     if not path.exists():
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            file.write(source)
-        os.replace(file.name, path)
+        write(path, source.encode())
     spec = importlib.util.spec_from_file_location(f"scratchgan_kernel_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -63,11 +60,16 @@ def load(name: str, source: str) -> ModuleType:
     return module
 
 
-@functools.cache
-def load_for(name: str, dtype: np.dtype[Any]) -> ModuleType:
-    """The module ``name`` of this folder, whose source is for float32, for another type."""
-    source = (_HERE / f"{name}.py").read_text()
-    return load(name, source.replace("float32", dtype.name))
+def write(path: Path, content: bytes) -> None:
+    """A file that appears whole or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    os.replace(file.name, path)
+
+
+def source_for(name: str, dtype: str) -> str:
+    """The source of the module ``name`` of this folder, which is for float32, for another type."""
+    return (_HERE / f"{name}.py").read_text().replace("float32", dtype)
 
 
 def entry_point(function: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.backend import cache
+from scratchgan.backend import machine_code
 from scratchgan.backend.scalar import DEFINITIONS, as_numba
 from scratchgan.backend.team import Prepared
 
@@ -20,7 +20,8 @@ _SOURCE = '''\
 from numba import njit
 from scratchgan.backend import {dtype} as math
 from scratchgan.backend.{dtype} import real
-from scratchgan.backend.native import SCRATCH, {dtype}_at as numbers_at, float64_at, share, task
+from scratchgan.backend.native import {dtype}_at as numbers_at, float64_at, share, task
+from scratchgan.backend.team import SCRATCH
 
 {definitions}
 @task
@@ -89,5 +90,5 @@ def layer(dtype: np.dtype[Any], activation: str) -> tuple[Prepared, Prepared]:
         backward=backward,
         parts=PARTS,
     )
-    module = cache.load("layer", source)
-    return Prepared([module.forward], 4, 0), Prepared([module.backward, module.finish], 6, 0)
+    code = machine_code.load("layer", source)
+    return Prepared([code["forward"]], 4, 0), Prepared([code["backward"], code["finish"]], 6, 0)

@@ -2,7 +2,7 @@
 
 A *task* is compiled code, ``task(lane, lanes, scratch, arguments, numbers)``. It does the part of
 ``lane``, one of ``lanes`` threads, with integers (sizes, strides, addresses) and numbers that it
-reads from memory. :mod:`scratchgan.backend.team` runs it.
+reads from memory, and may use the memory at ``scratch``. :mod:`scratchgan.backend.team` runs it.
 """
 
 import operator
@@ -29,12 +29,7 @@ _integers, _numbers = _pointer(types.intp), _pointer(types.float64)
 _TASK = types.void(types.intp, types.intp, types.intp, _integers, _numbers)
 
 #: Decorator: compiled, with an address that :func:`call` takes.
-task = cfunc(_TASK, cache=True, error_model="numpy")
-#: Decorator: compiled for Python to call, in which others run meanwhile.
-compiled = njit(cache=True, error_model="numpy", nogil=True)
-
-#: Bytes at ``scratch``, which each lane has for itself while a task runs.
-SCRATCH = 1 << 21
+task = cfunc(_TASK, error_model="numpy")
 
 
 @njit

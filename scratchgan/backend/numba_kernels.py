@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.backend import cache
+from scratchgan.backend import cache, machine_code
 from scratchgan.backend import numpy_kernels as reference
 from scratchgan.backend.layers import WIDEST, layer
 from scratchgan.backend.products import Products
@@ -32,6 +32,11 @@ EXACT = frozenset(
     ("abs", "add", "clip", "div", "eq", "ge", "gt", "le", "lt", "maximum", "minimum", "mul", "ne")
     + ("neg", "sign", "sqrt", "square", "sub", "where")
 )
+
+
+def is_compiled(kernel: str) -> bool:
+    """Whether it is an elementwise kernel, or the sum, that Numba compiles."""
+    return kernel == "sum" or (kernel in DEFINITIONS and kernel not in EXACT)
 
 
 def __getattr__(name: str) -> Any:
@@ -126,9 +131,12 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
 # --- Sums, products, layers, optimizers -------------------------------------------------
 
 
-def _loops(dtype: np.dtype[Any]) -> ModuleType | None:
-    """The loops for ``dtype``; None for a type that has none."""
-    return cache.load_for("numba_loops", dtype) if dtype in _FLOATS else None
+@functools.cache
+def _sums(dtype: np.dtype[Any]) -> ModuleType | None:
+    """The loops that add up for ``dtype``; None for a type that has none."""
+    if dtype not in _FLOATS:
+        return None
+    return cache.load("sums", cache.source_for("numba_sums", dtype.name))
 
 
 def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
@@ -141,7 +149,7 @@ def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
 def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.sum`."""
     dtype = x.dtype
-    loops = _loops(dtype)
+    loops = _sums(dtype)
     kept = x.ndim - len(axis)
     if loops is None or not x.size or not _all_contiguous(dtype, x, out):
         reference.sum(x, axis=axis, keepdims=keepdims, out=out)
@@ -248,8 +256,8 @@ SCALARS = {"adam": ("lr", "beta1", "beta2", "eps", "weight_decay")}
 @functools.cache
 def _prepared(kernel: str, dtype: np.dtype[Any]) -> Prepared:
     names, arguments = _TASKS_OF[kernel]
-    functions = [getattr(_loops(dtype), name) for name in names]
-    return Prepared(functions, arguments, len(SCALARS.get(kernel, ())))
+    code = machine_code.load_for("numba_loops", dtype.name)
+    return Prepared([code[name] for name in names], arguments, len(SCALARS.get(kernel, ())))
 
 
 # --- Kernels as tasks, which a replay runs again and again on the same arrays -------------
@@ -261,8 +269,8 @@ Calls = list[tuple[tuple[Any, ...], Any]]
 def _tasks(kernel: str, dtype: np.dtype[Any], arguments: list[int], holds: Any) -> list[Task]:
     values = np.array(arguments, np.intp)
     numbers = np.empty(len(SCALARS.get(kernel, ())))
-    functions = [getattr(_loops(dtype), name) for name in _TASKS_OF[kernel][0]]
-    return [Task(function.address, values, numbers, holds) for function in functions]
+    code = machine_code.load_for("numba_loops", dtype.name)
+    return [Task(code[name], values, numbers, holds) for name in _TASKS_OF[kernel][0]]
 
 
 def _matmul(calls: Calls) -> list[Task] | None:

@@ -1,4 +1,4 @@
-"""Sums, an optimizer's step and noise, each in one pass over memory.
+"""An optimizer's step and noise, as tasks that threads share.
 
 Numba compiles them, each for its type: the loader puts another in the place of ``float32`` below.
 """
@@ -11,42 +11,8 @@ from numba import njit
 
 from scratchgan.backend import noise
 from scratchgan.backend.float32 import real, sqrt, truncated
-from scratchgan.backend.native import compiled, integers_at, share, task
 from scratchgan.backend.native import float32_at as numbers_at
-
-
-@njit(fastmath={"reassoc"})
-def accumulate(total: Any, x: Any) -> Any:
-    """``total + x``, in any order: so that several elements are added at once."""
-    return total + x
-
-
-@compiled
-def sum_all(x: Any, out: Any) -> None:
-    """The sum of the flat array ``x``, computed in float64, into ``out`` without dimensions."""
-    total = 0.0
-    for i in range(x.size):
-        total = accumulate(total, x[i])
-    out[()] = real(total)
-
-
-@compiled
-def sum_rows(x: Any, out: Any) -> None:
-    """The sum of each row of ``x`` (N, C), computed in float64, into ``out`` (N,)."""
-    for i in range(x.shape[0]):
-        total = 0.0
-        for j in range(x.shape[1]):
-            total = accumulate(total, x[i, j])
-        out[i] = real(total)
-
-
-@compiled
-def sum_columns(x: Any, out: Any) -> None:
-    """The sum of each column of ``x`` (N, C), row after row, into ``out`` (C,)."""
-    out[:] = real(0)
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            out[j] += x[i, j]
+from scratchgan.backend.native import integers_at, share, task
 
 
 @task
@@ -115,8 +81,11 @@ def move_on(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
 
 @njit
 def _log(x: Any) -> Any:
-    """As :func:`scratchgan.backend.noise.log`."""
-    mantissa, exponent = math.frexp(x)
+    """As :func:`scratchgan.backend.noise.log`, for a number that is not subnormal."""
+    bits = np.float64(x).view(np.int64)
+    exponent = (bits >> np.int64(52)) - np.int64(1022)
+    of_mantissa = (bits & np.int64(0xFFFFFFFFFFFFF)) | np.int64(0x3FE0000000000000)
+    mantissa = np.int64(of_mantissa).view(np.float64)
     if mantissa < noise.SQRT_HALF:
         mantissa, exponent = 2 * mantissa, exponent - 1
     s = (mantissa - 1) / (mantissa + 1)

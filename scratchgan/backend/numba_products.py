@@ -10,8 +10,8 @@ from typing import Any
 from numba import njit
 
 from scratchgan.backend.float32 import real
-from scratchgan.backend.native import compiled, share, task
 from scratchgan.backend.native import float32_at as numbers_at
+from scratchgan.backend.native import share, task
 from scratchgan.backend.simd import copy_vectors, multiply_tile, tile_of, transpose
 
 LANES, ROWS, COLUMNS = tile_of(real)
@@ -24,8 +24,6 @@ DEPTH, SHALLOW = 1024, 256
 PANELS, ROWS_OF_A = 1 << 19, 1 << 18
 #: From one tile's copied rows to the next, in numbers: no power of two, where caches collide.
 COPY = (SHALLOW + 16) * ROWS
-#: How many arguments a product has.
-ARGUMENTS = 11
 
 multiply = multiply_tile(real)
 transposed = transpose(real)
@@ -106,28 +104,6 @@ def _copy_rows(a: Any, a_row: Any, a_step: Any, depth: Any, rows: Any, copies: A
         for row in range(whole * ROWS, rows):
             at = row // ROWS * COPY + i * ROWS + row % ROWS
             target[at] = source[i * a_step + row * a_row]
-
-
-@compiled
-def bind(arguments: Any, a: Any, b: Any, c: Any) -> Any:
-    """Fill in the arguments of :func:`product`; give the number of multiplications, or -1.
-
-    That says that the matrices do not fit each other, or that their numbers lie as they must not.
-    """
-    m, k = a.shape
-    n = b.shape[1]
-    if b.shape[0] != k or c.shape != (m, n) or (n > 1 and c.strides[1] != NBYTES):
-        return -1
-    strides = (*a.strides, *b.strides, c.strides[0])
-    for i in range(len(strides)):
-        if strides[i] % NBYTES:
-            return -1
-    arguments[0], arguments[3], arguments[6] = a.ctypes.data, b.ctypes.data, c.ctypes.data
-    arguments[1], arguments[2] = a.strides[0] // NBYTES, a.strides[1] // NBYTES
-    arguments[4], arguments[5] = b.strides[0] // NBYTES, b.strides[1] // NBYTES
-    arguments[7] = c.strides[0] // NBYTES
-    arguments[8], arguments[9], arguments[10] = m, n, k
-    return m * n * k
 
 
 @task

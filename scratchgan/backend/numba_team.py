@@ -3,30 +3,16 @@
 After each task all lanes meet, so that the next one sees what this one wrote. They meet many times
 in a millisecond: who comes first waits in a busy loop, since to be woken takes longer.
 
-The *board* is memory that all threads of a team read and write. Its slots lie apart, so that no
-two share a line of a cache.
+These are tasks themselves. Their arguments are those of :class:`scratchgan.backend.team.Team`: the
+board, the tasks to run, their count, and a place for how many helpers sleep.
 """
 
 from typing import Any
 
 from numba import njit
 
-from scratchgan.backend.native import (
-    SCRATCH,
-    add,
-    call,
-    compiled,
-    integers_at,
-    read,
-    swap,
-    yield_core,
-)
-
-SLOT = 128  # bytes
-#: How many times work was posted, the tasks and their count, how many lanes have arrived where
-#: they meet, and how many times they have met. Then for each lane two slots: whether its thread
-#: sleeps, and the last posting that it has seen.
-POSTED, TASKS, COUNT, ARRIVED, MET, LANES = (i * SLOT for i in range(6))
+from scratchgan.backend.native import add, call, integers_at, read, swap, task, yield_core
+from scratchgan.backend.team import ARRIVED, COUNT, END, LANES, MET, POSTED, SCRATCH, SLOT, TASKS
 
 #: How often a waiting thread looks before it lets others have the core between looks, and how
 #: often before it goes to sleep.
@@ -57,8 +43,8 @@ def _meet(board: Any, lanes: Any) -> None:
         _wait_while(board + MET, met, -1)
 
 
-@compiled
-def run(board: Any, scratch: Any, tasks: Any, count: Any, lane: Any, lanes: Any) -> None:
+@njit
+def _run(board: Any, scratch: Any, tasks: Any, count: Any, lane: Any, lanes: Any) -> None:
     """Run ``count`` tasks from the table at ``tasks``: function, arguments, numbers of each."""
     table = integers_at(tasks, 0)
     for i in range(count):
@@ -68,21 +54,31 @@ def run(board: Any, scratch: Any, tasks: Any, count: Any, lane: Any, lanes: Any)
             _meet(board, lanes)
 
 
-@compiled
-def post(board: Any, tasks: Any, count: Any, lanes: Any) -> Any:
-    """Have the helpers run these tasks; gives how many of them must be woken first."""
-    swap(board + TASKS, tasks)
-    swap(board + COUNT, count)
+@task
+def run(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Run the lane's part of tasks that were posted, or with one lane all that they are."""
+    _run(arguments[0], scratch, arguments[1], arguments[2], lane, lanes)
+
+
+@task
+def lead(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Post the tasks and run this lane's part; not if helpers sleep, who must be woken first."""
+    board = arguments[0]
+    swap(board + TASKS, arguments[1])
+    swap(board + COUNT, arguments[2])
     add(board + POSTED, 1)
     asleep = 0
-    for lane in range(1, lanes):
-        asleep += swap(board + LANES + 2 * SLOT * lane, 0)
-    return asleep
+    for helper in range(1, lanes):
+        asleep += swap(board + LANES + 2 * SLOT * helper, 0)
+    arguments[3] = asleep
+    if asleep == 0:
+        _run(board, scratch, arguments[1], arguments[2], lane, lanes)
 
 
-@compiled
-def help(board: Any, scratch: Any, lane: Any, lanes: Any) -> None:
-    """Run what is posted; return, to sleep, when nothing has been for a while."""
+@task
+def help(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Run what is posted; return when nothing has been for a while, or for good."""
+    board = arguments[0]
     sleeps = board + LANES + 2 * SLOT * lane
     seen = integers_at(sleeps + SLOT, 0)
     while True:
@@ -94,4 +90,7 @@ def help(board: Any, scratch: Any, lane: Any, lanes: Any) -> None:
                 return
             swap(sleeps, 0)
         seen[0] += 1
-        run(board, scratch, read(board + TASKS), read(board + COUNT), lane, lanes)
+        count = read(board + COUNT)
+        if count == END:
+            return
+        _run(board, scratch, read(board + TASKS), count, lane, lanes)

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.backend import cache
-from scratchgan.backend.team import Prepared, Task, team
+from scratchgan.backend import machine_code
+from scratchgan.backend.team import Prepared, Task
 
 Array = np.ndarray[Any, Any]
 
@@ -17,28 +17,42 @@ class Products:
     """Products of matrices of one type."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
-        module = cache.load_for("numba_products", dtype)
-        self._function = module.product.address
-        self._prepared = Prepared([module.product], module.ARGUMENTS, 0)
-        matrix = np.empty((1, 1), dtype)[::2, ::2]  # of any strides
-        example = (self._prepared.arguments, matrix, matrix, matrix)
-        self._bind = cache.entry_point(module.bind, example)
+        self._nbytes = dtype.itemsize
+        self._function = machine_code.load_for("numba_products", dtype.name)["product"]
+        self._prepared = Prepared([self._function], 11, 0)
 
     def multiply(self, a: Array, b: Array, out: Array) -> bool:
         """``out = a @ b`` for matrices of this type; False, and nothing done, if they don't fit."""
-        prepared = self._prepared
-        multiplications = self._bind(prepared.arguments, a, b, out)
-        if multiplications < 0:
+        arguments = self._arguments(a, b, out)
+        if arguments is None:
             return False
-        if multiplications < WORTH_SHARING:
-            team().run_alone(prepared.tasks)
-        else:
-            team().run(prepared.tasks)
+        *_, m, n, k = arguments
+        self._prepared.run(*arguments, is_large=m * n * k >= WORTH_SHARING)
         return True
 
     def task(self, a: Array, b: Array, out: Array) -> Task | None:
         """What :meth:`multiply` does, as a task for later; None if the matrices don't fit."""
-        arguments = np.empty_like(self._prepared.arguments)
-        if self._bind(arguments, a, b, out) < 0:
+        arguments = self._arguments(a, b, out)
+        if arguments is None:
             return None
-        return Task(self._function, arguments, self._prepared.numbers, (a, b, out))
+        return Task(self._function, np.array(arguments, np.intp), np.empty(0), (a, b, out))
+
+    def _arguments(self, a: Array, b: Array, out: Array) -> tuple[int, ...] | None:
+        """Those of the task; None if the numbers of ``out`` do not lie in rows, or another fault.
+
+        A fault is that sizes differ, or that a stride is no multiple of a number's.
+        """
+        m, k = a.shape
+        n = b.shape[1]
+        nbytes = self._nbytes
+        (a_row, a_step), (b_row, b_column), (c_row, c_column) = a.strides, b.strides, out.strides
+        if b.shape[0] != k or out.shape != (m, n) or (c_column != nbytes and n > 1):
+            return None
+        if (a_row | a_step | b_row | b_column | c_row) % nbytes:
+            return None
+        return (
+            *(a.__array_interface__["data"][0], a_row // nbytes, a_step // nbytes),
+            *(b.__array_interface__["data"][0], b_row // nbytes, b_column // nbytes),
+            *(out.__array_interface__["data"][0], c_row // nbytes),
+            *(m, n, k),
+        )

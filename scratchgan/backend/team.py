@@ -4,6 +4,7 @@ See :mod:`scratchgan.backend.native` for what a task is, and :mod:`scratchgan.ba
 for how the threads wait for each other.
 """
 
+import ctypes
 import os
 import threading
 from collections.abc import Sequence
@@ -13,8 +14,22 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
+#: Bytes that each lane has for itself while a task runs.
+SCRATCH = 1 << 21
 #: As many memories can a task tell apart, in which it then knows that nothing else is.
 MEMORIES = 24
+
+#: The board is memory that all threads of a team read and write; its slots lie so far apart, in
+#: bytes, that no two share a line of a cache. They hold how many times work was posted, the tasks
+#: and their count, how many lanes have arrived where they meet, and how many times they have met;
+#: then for each lane whether its thread sleeps, and the last posting that it has seen.
+SLOT = 128
+POSTED, TASKS, COUNT, ARRIVED, MET, LANES = (i * SLOT for i in range(6))
+#: The count that says that there will be no more.
+END = -1
+
+#: What tasks are to Python, which lets other threads run meanwhile.
+_CODE = ctypes.CFUNCTYPE(None, *[ctypes.c_ssize_t] * 3, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class Task(NamedTuple):
@@ -41,10 +56,10 @@ class Tasks:
 class Prepared(threading.local):
     """Tasks on the same arguments and numbers, which each thread fills in anew for every call."""
 
-    def __init__(self, functions: list[Any], arguments: int, numbers: int) -> None:
+    def __init__(self, functions: list[int], arguments: int, numbers: int) -> None:
         self.arguments = np.empty(arguments, np.intp)
         self.numbers = np.empty(numbers)
-        self.tasks = Tasks([Task(f.address, self.arguments, self.numbers) for f in functions])
+        self.tasks = Tasks([Task(f, self.arguments, self.numbers) for f in functions])
 
     def run(self, *arguments: int, numbers: Sequence[float] = (), is_large: bool) -> None:
         """Run the tasks on these; ``is_large`` says that it is worth to share them."""
@@ -60,19 +75,18 @@ class Team:
     """The calling thread and ``lanes`` - 1 helpers, which sleep while there is nothing to do."""
 
     def __init__(self, lanes: int) -> None:
-        from scratchgan.backend import cache
-        from scratchgan.backend.native import SCRATCH
+        from scratchgan.backend import machine_code
 
-        module = cache.load_for("numba_team", np.dtype(np.float32))
-        slot = module.SLOT
+        code = machine_code.load_for("numba_team", "float32")
+        self._lead, self._run, self._help = (_CODE(code[n]) for n in ("lead", "run", "help"))
         self.lanes = lanes
-        nbytes = module.LANES + 2 * slot * lanes
-        self._memory = np.zeros(slot + nbytes + lanes * SCRATCH, np.uint8)
-        self._board = -(-self._memory.ctypes.data // slot) * slot
-        self._scratch = self._board + nbytes
-        self._run = cache.entry_point(module.run, (0,) * 6)
-        self._post = cache.entry_point(module.post, (0,) * 4)
-        self._help = cache.entry_point(module.help, (0,) * 4)
+        nbytes = LANES + 2 * SLOT * lanes
+        self._memory = np.zeros(SLOT + nbytes + lanes * SCRATCH, np.uint8)
+        board = -(-self._memory.ctypes.data // SLOT) * SLOT
+        self._scratch = board + nbytes
+        #: The board, the tasks that are to be run, their count, and how many helpers sleep.
+        self._request = (ctypes.c_ssize_t * 4)(board)
+        self._address = ctypes.addressof(self._request)
         self._lock = threading.Lock()
         self._is_over = False
         #: Each helper sleeps until it can acquire its own.
@@ -84,21 +98,31 @@ class Team:
 
     def run(self, tasks: Tasks) -> None:
         """Run ``tasks``; each of them is done when this returns."""
-        address, count, lanes = tasks.address, tasks.count, self.lanes
+        if self.lanes == 1:
+            self.run_alone(tasks)
+            return
+        request = self._request
         with self._lock:
-            if lanes > 1 and self._post(self._board, address, count, lanes):
+            request[1], request[2] = tasks.address, tasks.count
+            self._lead(0, self.lanes, self._scratch, self._address, None)
+            if request[3]:
                 self._wake()
-            self._run(self._board, self._scratch, address, count, 0, lanes)
+                self._run(0, self.lanes, self._scratch, self._address, None)
 
     def run_alone(self, tasks: Tasks) -> None:
         """Run ``tasks`` in this thread, because they are too small to be worth a meeting."""
+        request = self._request
         with self._lock:
-            self._run(self._board, self._scratch, tasks.address, tasks.count, 0, 1)
+            request[1], request[2] = tasks.address, tasks.count
+            self._run(0, 1, self._scratch, self._address, None)
 
     def end(self) -> None:
         """Let the helpers go."""
         self._is_over = True
-        self.run(Tasks([]))
+        if self.lanes > 1:
+            nothing = Tasks([])
+            nothing.count = END
+            self.run(nothing)
 
     def _wake(self) -> None:
         for bell in self._bells:
@@ -107,7 +131,7 @@ class Team:
 
     def _work(self, lane: int, bell: threading.Lock) -> None:
         while True:
-            self._help(self._board, self._scratch, lane, self.lanes)
+            self._help(lane, self.lanes, self._scratch, self._address, None)
             if self._is_over:
                 return
             bell.acquire()

@@ -99,6 +99,7 @@ def train(run: Run, images: NDArray[np.uint8], watch: Watch = lambda step, metri
             save()
             run.save_losses(rows)
             raise
+    del images, data  # before Matplotlib needs about as much memory
     run.save_losses(rows)
 
 

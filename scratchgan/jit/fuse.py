@@ -88,6 +88,16 @@ def fuse(calls: list[Call], memories: list[Memory]) -> list[Call | Fused]:
     return items
 
 
+def alone(call: Call) -> Fused | None:
+    """``call`` as a loop by itself; None if it cannot stand in a loop."""
+    dtype = _fusable(call)
+    if dtype is None:
+        return None
+    loops: list[Loop] = []
+    _put(call, loops)
+    return Fused(dtype, loops)
+
+
 def _fusable(call: Call) -> np.dtype[np.floating] | None:
     """The floating type of a call that can stand in a loop; None for one that cannot."""
     if call.kernel not in (COPY, FILL, SUM) and call.kernel not in DEFINITIONS:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scratchgan.backend import Array, cache
+from scratchgan.backend import Array, machine_code
 from scratchgan.backend.scalar import DEFINITIONS, all_called_by, as_numba
 from scratchgan.backend.team import MEMORIES, Task
 from scratchgan.jit.fuse import COPY, FILL, SUM, Loop, Statement, merged
@@ -24,7 +24,8 @@ _HEADER = """\
 from numba import njit
 from scratchgan.backend import {dtype} as math
 from scratchgan.backend.{dtype} import real
-from scratchgan.backend.native import SCRATCH, booleans_at, float32_at, float64_at, share, task
+from scratchgan.backend.native import booleans_at, float32_at, float64_at, share, task
+from scratchgan.backend.team import SCRATCH
 
 @njit(fastmath={{"reassoc"}})
 def accumulate(total, x):
@@ -159,7 +160,7 @@ def _write_loop(loop: Loop, writer: _Writer) -> None:
         terms = []
         for axis, stride in enumerate(strides(x)):
             dense = math.prod(sizes[axis + 1 :])
-            if stride == dense:  # told by sizes, which vary together
+            if stride and stride == dense:  # told by sizes, which vary together
                 terms.append(" * ".join([f"i{axis}", *names[axis + 1 :]]))
             elif stride:
                 terms.append(f"i{axis} * {writer.integer(stride)}")
@@ -312,13 +313,9 @@ def _expression(statement: Statement, inputs: list[str], writer: _Writer) -> str
 
 
 def compiled(source: Source, arrays: list[Array]) -> list[Task]:
-    """The tasks that run ``source`` on ``arrays``, its operands."""
-    module = cache.load("fused", source.text)
+    """The tasks that run ``source`` on arrays that begin where its operands do."""
+    code = machine_code.load("fused", source.text)
     addresses = [array.ctypes.data for array in arrays]
     arguments = np.array([*addresses, *source.integers], np.intp)
     numbers = np.array(source.numbers, np.float64)
-    return [
-        Task(getattr(module, name).address, arguments, numbers, arrays)
-        for name in ("fused", "finish")
-        if hasattr(module, name)
-    ]
+    return [Task(function, arguments, numbers, arrays) for function in code.values()]

@@ -14,9 +14,9 @@ from scratchgan.backend import Array, Backend, kernels_for
 from scratchgan.backend.team import Task, Tasks, team
 from scratchgan.dtypes import DType
 from scratchgan.jit import cuda_code, numba_code
-from scratchgan.jit.fuse import Fused, Loop
+from scratchgan.jit.fuse import Fused, Loop, alone
 from scratchgan.jit.plan import Plan
-from scratchgan.jit.record import Call, Operand
+from scratchgan.jit.record import Call, Operand, Recording
 from scratchgan.jit.tracing import LiveScalars
 
 #: A replay that computes fewer numbers is done before another thread has heard of it.
@@ -169,6 +169,22 @@ class Program:
         for owner, saved in zip(state, before, strict=True):
             kernels_for[type(owner)].copy(saved, out=owner)
         return [float(x) for x in np.median(seconds, axis=0)]
+
+
+def run_compiled(recording: Recording, call: Call) -> bool:
+    """Run a call that must be compiled as the task that it would be by itself in a replay.
+
+    Then a start whose tasks are in the cache needs no compiler, not even for its first step.
+    """
+    is_compiled = getattr(recording.backend, "is_compiled", None)
+    fused = alone(call) if is_compiled and is_compiled(call.kernel) else None
+    if fused is None:
+        return False
+    for loop in fused.loops:
+        source = numba_code.source_of(loop, fused.dtype)
+        tasks = numba_code.compiled(source, [recording.array(x) for x in source.operands])
+        _run_of(tasks, _work(fused) >= WORTH_SHARING)()
+    return True
 
 
 def _run_of(tasks: list[Task], is_large: bool = True) -> Callable[[], None]:

@@ -72,6 +72,8 @@ class Recording:
     """The calls of one run of a function, in order, and the memories that they work on."""
 
     backend: Backend
+    #: Runs a call as its replay will, and says whether it did.
+    runs: Callable[["Recording", Call], bool]
     calls: list[Call] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)
     _numbers: dict[int, int] = field(default_factory=dict)
@@ -93,6 +95,16 @@ class Recording:
         owner, offset = self.backend.memory(array)
         number = self._memory(owner, "captured")
         return Operand(number, offset, array.shape, array.strides, array.dtype)
+
+    def array(self, operand: Operand) -> Array:
+        """The array that ``operand`` stands for."""
+        return self.backend.part(
+            self.memories[operand.memory].owner,
+            offset=operand.offset,
+            shape=operand.shape,
+            strides=operand.strides,
+            dtype=operand.dtype,
+        )
 
     def is_captured(self, array: Array) -> bool:
         """Whether ``array`` was there before the step, and is no argument."""
@@ -193,11 +205,10 @@ class RecordingBackend(Backend):
         recording = self._recording
 
         def noting(*inputs: Any, out: Any = None, **scalars: Any) -> Any:
-            if out is None:  # a kernel that allocates its result itself: gather
+            allocates = out is None  # its result itself: gather
+            if allocates:
                 out = kernel(*inputs, **scalars)
                 recording.made(out)
-            else:
-                kernel(*inputs, out=out, **scalars)
             live = [value for value in scalars.values() if type(value) is LiveScalar]
             outs = out if isinstance(out, tuple) else (out,)
             call = Call(
@@ -208,6 +219,8 @@ class RecordingBackend(Backend):
                 live[0].source if live else None,
                 isinstance(out, tuple),
             )
+            if not allocates and not recording.runs(recording, call):
+                kernel(*inputs, out=out, **scalars)
             recording.calls.append(call)
             return out
 

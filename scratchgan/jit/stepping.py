@@ -94,7 +94,7 @@ class Jitted(Generic[P, R]):
 
     def _record(self, key: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> R:
         from scratchgan.jit.plan import make_plan
-        from scratchgan.jit.program import FUSING, Program
+        from scratchgan.jit.program import FUSING, Program, run_compiled
         from scratchgan.jit.record import Recording, RecordingBackend, recording_on
         from scratchgan.observe import observe
 
@@ -118,7 +118,7 @@ class Jitted(Generic[P, R]):
             raise JitError(
                 f"jit: {self.__name__} was called while another function is being recorded"
             )
-        recording = Recording(backend)
+        recording = Recording(backend, run_compiled)
         buffers = [_buffer(tensor) for tensor in tensors]
         places = [recording.argument(buffer.data) for buffer in buffers]
         inputs = iter(buffers)

@@ -47,11 +47,10 @@ def save_grid(file: BinaryIO, images: NDArray[np.uint8]) -> None:
         file: Open for writing bytes.
         images: uint8 (n, height, width), 1 to 10,000 of them, 0 is black and 255 is white.
     """
-    from matplotlib.image import imsave
+    from PIL import Image  # a tenth of the memory and time that Matplotlib takes to start
 
     pixels = grid(images).repeat(_SCALE, axis=0).repeat(_SCALE, axis=1)
-    # As colours, because Matplotlib's grey map is off by one for some bytes.
-    imsave(file, np.stack([pixels] * 3, axis=-1), format="png")
+    Image.fromarray(pixels).save(file, format="png")
 
 
 def save_losses(file: BinaryIO, metrics: Mapping[str, Sequence[float]]) -> None:

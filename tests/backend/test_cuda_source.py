@@ -192,7 +192,7 @@ def fused_units(step: Jitted[Any, Any]) -> list[str]:
     """The CUDA source of the fused functions in the latest recording of ``step``."""
     assert step._latest is not None
     plan = step._latest.program.plan
-    recording = Recording(kernels_for[np.ndarray], plan.recorded, plan.memories)
+    recording = Recording(kernels_for[np.ndarray], lambda *_: False, plan.recorded, plan.memories)
     items = make_plan(recording, [], fuses=True).items
     return [cuda_code.source_of(item).text for item in items if isinstance(item, Fused)]
 

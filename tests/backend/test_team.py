@@ -78,6 +78,14 @@ def test_the_number_of_threads():
     assert sg.get_num_threads() == 1
 
 
+def test_helpers_do_not_pile_up():
+    for _ in range(100):
+        for n in (2, 3):
+            sg.set_num_threads(n)
+            product(A)
+    assert len(helpers()) < 20
+
+
 @pytest.mark.parametrize(
     ("setting", "expected"), [("1", 1), ("3", 3), ("0", None), ("many", None), (None, None)]
 )

@@ -67,7 +67,7 @@ def test_all_files_are_written(whole_run):
     run, _ = whole_run
     assert names(run.folder) == FILES
     assert names(run.folder / "samples") == [f"epoch-000{i}.png" for i in (1, 2, 3, 4)]
-    assert imread(run.sample_path(4)).shape == (512, 512, 4)
+    assert imread(run.sample_path(4)).shape == (512, 512)
 
 
 def test_metrics_every_100_steps(whole_run):

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 import scratchgan as sg
 from scratchgan import Tensor, autograd, ops
 from scratchgan.backend import float64, native
-from scratchgan.backend.team import Task
+from scratchgan.backend.team import SCRATCH, Task
 from scratchgan.jit import numba_code
 from scratchgan.primitive import REGISTRY
 from scratchgan.testing.choices import Choices
@@ -50,7 +50,7 @@ def interpreted(source: numba_code.Source, arrays: list[Any]) -> list[Task]:
         "real": np.float64,
         "share": native.share.py_func,
         "task": CODE,
-        "SCRATCH": native.SCRATCH,
+        "SCRATCH": SCRATCH,
         "booleans_at": numbers_at(ctypes.c_uint8),
         "float32_at": numbers_at(ctypes.c_float),
         "float64_at": numbers_at(ctypes.c_double),
@@ -142,6 +142,7 @@ def test_random_programs(graph: Graph) -> None:
         lambda x: x.sum().broadcast_to(3, 4).sum(),
         lambda x: sg.exp(x[:0]),
         lambda x: sg.exp(x[:0]).sum() + x.sum(0),
+        lambda x: (sg.exp(x[:, :0]) * x.sum()).sum(1),
     ],
 )
 def test_loops_whose_size_no_array_tells(fn: Any) -> None:

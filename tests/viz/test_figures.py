@@ -45,9 +45,7 @@ def test_the_grid_as_a_png():
     first.seek(0)
     pixels = imread(first)
     expected = grid(images(3)).repeat(2, axis=0).repeat(2, axis=1)
-    np.testing.assert_array_equal(np.rint(pixels[..., 0] * 255), expected)
-    np.testing.assert_array_equal(pixels[..., 0], pixels[..., 2])  # grey
-    assert (pixels[..., 3] == 1).all()
+    np.testing.assert_array_equal(np.rint(pixels * 255), expected)
 
 
 @pytest.mark.parametrize("value", [0, 1, 255])
@@ -56,7 +54,7 @@ def test_a_uniform_image_keeps_its_grey(value):
     file = io.BytesIO()
     save_grid(file, np.full((1, 4, 4), value, np.uint8))
     file.seek(0)
-    assert round(imread(file)[8, 8, 0] * 255) == value
+    assert round(imread(file)[8, 8] * 255) == value
 
 
 METRICS = {

@@ -1,0 +1,105 @@
+"""Machine code of tasks, kept in files: where it is there already, a start needs no compiler.
+
+Numba turns the source of a task into LLVM's language, and LLVM that into an object file in the
+cache folder, under a name with a hash of all that it was made from. To load one takes LLVM alone,
+which is quicker than to import Numba, and takes a third of its memory.
+"""
+
+import functools
+import hashlib
+import os
+import re
+from importlib.metadata import version
+from typing import Any
+
+from scratchgan.backend import cache
+
+
+@functools.cache
+def load(name: str, source: str) -> dict[str, int]:
+    """The addresses of the tasks in ``source``, by name; ``name`` is that of the file."""
+    tasks = re.findall(r"^@task\ndef (\w+)", source, re.MULTILINE)
+    digest = hashlib.sha256(f"{_compiler()}\n{source}".encode()).hexdigest()[:16]
+    path = cache.folder() / f"{name}_{digest}.o"
+    symbols = {task: f"{task}_{digest}" for task in tasks}
+    if not path.exists():
+        cache.write(path, _compiled(name, source, symbols))
+    return _linked(path.read_bytes(), symbols)
+
+
+@functools.cache
+def load_for(name: str, dtype: str) -> dict[str, int]:
+    """The tasks in the module ``name`` of this folder, whose source is for float32, for a type."""
+    return load(name, cache.source_for(name, dtype))
+
+
+@functools.cache
+def _compiler() -> str:
+    """What decides besides the source what machine code comes out."""
+    import llvmlite.binding as llvm
+
+    chosen = [os.environ.get(f"NUMBA_CPU_{what}", "") for what in ("NAME", "FEATURES")]
+    host = [llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
+    return "\n".join([version("numba"), *chosen, *host, cache.digest_of_functions()])
+
+
+def _compiled(name: str, source: str, symbols: dict[str, str]) -> bytes:
+    """An object file with the tasks of ``source`` under the names ``symbols``."""
+    import llvmlite.binding as llvm
+    from numba.core.registry import cpu_target
+
+    module = cache.load(name, source)
+    _, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=cpu, features=features, opt=3, codemodel="jitdefault", jit=True
+    )
+    whole: Any = None
+    for task, symbol in symbols.items():
+        part = llvm.parse_assembly(_without_python(getattr(module, task), symbol))
+        if whole is None:
+            whole = part
+        else:
+            whole.link_in(part)
+    code: bytes = machine.emit_object(whole)
+    return code
+
+
+def _without_python(function: Any, symbol: str) -> str:
+    """LLVM's text of a task, as a function without Numba's errors, which need Python and Numba."""
+    wrapper: str = function.native_name
+    text: str = function.inspect_llvm()
+    begin = text.index(f"define ptr @{wrapper}(")
+    text = text[:begin] + text[text.index("\n}\n", begin) + 3 :]
+    for name in re.findall(r"^declare .*@((?:numba|NRT|Py)\w+)\(", text, re.MULTILINE):
+        if text.count(f"@{name}(") > 1:  # it is not only declared
+            raise RuntimeError(f"the task {symbol} calls {name}, which only Numba has")
+    inner = wrapper.removeprefix("cfunc.")
+    parameters = "i64 %lane, i64 %lanes, i64 %scratch, ptr %arguments, ptr %numbers"
+    return f"""{text}
+define void @{symbol}({parameters}) {{
+  %result = alloca ptr
+  %error = alloca ptr
+  %status = call i32 @{inner}(ptr %result, ptr %error, {parameters})
+  ret void
+}}
+"""
+
+
+@functools.cache
+def _engine() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+
+
+def _linked(code: bytes, symbols: dict[str, str]) -> dict[str, int]:
+    """The addresses of functions in an object file that is now part of this process."""
+    import llvmlite.binding as llvm
+
+    engine = _engine()
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return {task: engine.get_function_address(symbol) for task, symbol in symbols.items()}
