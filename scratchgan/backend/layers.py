@@ -1,4 +1,4 @@
-"""What comes after the product of a layer, and its backward, each in one pass over memory.
+"""A layer, which is a product and one pass over it, and its backward, one pass too.
 
 They are compiled from the scalar definitions of the activation and of its derivative.
 """
@@ -26,9 +26,9 @@ from scratchgan.backend.team import SCRATCH
 {definitions}
 @task
 def forward(lane, lanes, scratch, arguments, numbers):
-    """y = activation(y + bias) for y of `rows` rows and `columns` columns."""
-    y, bias = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1)
-    rows, columns = arguments[2], arguments[3]
+    """y = activation(y + bias) for the product y; its arguments are this task's too."""
+    y, bias = numbers_at(arguments[6], 0), numbers_at(arguments[11], 1)
+    rows, columns = arguments[8], arguments[9]
     begin, end = share(rows, lane, lanes, 1)
     for i in range(begin, end):
         for j in range(columns):
@@ -70,25 +70,31 @@ def finish(lane, lanes, scratch, arguments, numbers):
 
 
 @functools.cache
-def layer(dtype: np.dtype[Any], activation: str) -> tuple[Prepared, Prepared]:
+def layer(product: int, dtype: np.dtype[Any], activation: str) -> tuple[Prepared, Prepared]:
     """The tasks for an activation, or ``"none"``.
 
+    Args:
+        product: The task that multiplies matrices of type ``dtype`` into contiguous ones.
+        dtype: Of the numbers.
+        activation: What follows.
+
     Returns:
-        Those of the forward, which take the addresses of y and the bias, then rows and columns;
+        Those of the forward, which take the arguments of the product and the address of the bias;
         and of the backward: the addresses of the gradient of y, of y, of the gradient before the
         activation and of the bias's, then rows and columns.
     """
-    forward, backward = "x", "g"
+    then, back = "x", "g"
     names: tuple[str, ...] = ()
     if activation != "none":
         names = (activation, f"{activation}_backward")
-        forward, backward = f"{activation}(x)", f"{activation}_backward(g, y[i * columns + j])"
+        then, back = f"{activation}(x)", f"{activation}_backward(g, y[i * columns + j])"
     source = _SOURCE.format(
         dtype=dtype.name,
         definitions="\n".join(as_numba(DEFINITIONS[name]) + "\n" for name in names),
-        forward=forward,
-        backward=backward,
+        forward=then,
+        backward=back,
         parts=PARTS,
     )
     code = machine_code.load("layer", source)
-    return Prepared([code["forward"]], 4, 0), Prepared([code["backward"], code["finish"]], 6, 0)
+    forward = Prepared([product, code["forward"]], 12, 0)
+    return forward, Prepared([code["backward"], code["finish"]], 6, 0)

@@ -15,7 +15,7 @@ import numpy as np
 from scratchgan.backend import cache, machine_code
 from scratchgan.backend import numpy_kernels as reference
 from scratchgan.backend.layers import WIDEST, layer
-from scratchgan.backend.products import Products
+from scratchgan.backend.products import Products, is_large
 from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
 from scratchgan.backend.team import Prepared, Task
 
@@ -181,22 +181,26 @@ def matmul(a: Array, b: Array, *, out: Array) -> None:
 def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.linear`."""
     dtype = out.dtype
-    if dtype not in _FLOATS or not _all_contiguous(dtype, bias, out):
+    products = _products(dtype)
+    arguments = None
+    if products is not None and _all_contiguous(dtype, bias, out) and x.dtype is weight.dtype:
+        arguments = products.arguments(x, weight.T, out) if x.dtype is dtype else None
+    if products is None or arguments is None:
         reference.linear(x, weight, bias, activation=activation, out=out)
         return
-    matmul(x, weight.T, out=out)
-    forward, _ = layer(dtype, activation)
-    forward.run(_address(out), _address(bias), *out.shape, is_large=out.size >= WORTH_SHARING)
+    forward, _ = layer(products.function, dtype, activation)
+    forward.run(*arguments, _address(bias), is_large=is_large(arguments))
 
 
 def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.linear_backward`."""
     dtype = y.dtype
     arrays = (g, y, *out)
-    if dtype not in _FLOATS or y.shape[1] > WIDEST or not _all_contiguous(dtype, *arrays):
+    products = _products(dtype)
+    if products is None or y.shape[1] > WIDEST or not _all_contiguous(dtype, *arrays):
         reference.linear_backward(g, y, activation=activation, out=out)
         return
-    _, backward = layer(dtype, activation)
+    _, backward = layer(products.function, dtype, activation)
     addresses = [_address(x) for x in arrays]
     backward.run(*addresses, *y.shape, is_large=y.size >= WORTH_SHARING)
 

@@ -18,26 +18,25 @@ class Products:
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._nbytes = dtype.itemsize
-        self._function = machine_code.load_for("numba_products", dtype.name)["product"]
-        self._prepared = Prepared([self._function], 11, 0)
+        self.function = machine_code.load_for("numba_products", dtype.name)["product"]
+        self._prepared = Prepared([self.function], 11, 0)
 
     def multiply(self, a: Array, b: Array, out: Array) -> bool:
         """``out = a @ b`` for matrices of this type; False, and nothing done, if they don't fit."""
-        arguments = self._arguments(a, b, out)
+        arguments = self.arguments(a, b, out)
         if arguments is None:
             return False
-        *_, m, n, k = arguments
-        self._prepared.run(*arguments, is_large=m * n * k >= WORTH_SHARING)
+        self._prepared.run(*arguments, is_large=is_large(arguments))
         return True
 
     def task(self, a: Array, b: Array, out: Array) -> Task | None:
         """What :meth:`multiply` does, as a task for later; None if the matrices don't fit."""
-        arguments = self._arguments(a, b, out)
+        arguments = self.arguments(a, b, out)
         if arguments is None:
             return None
-        return Task(self._function, np.array(arguments, np.intp), np.empty(0), (a, b, out))
+        return Task(self.function, np.array(arguments, np.intp), np.empty(0), (a, b, out))
 
-    def _arguments(self, a: Array, b: Array, out: Array) -> tuple[int, ...] | None:
+    def arguments(self, a: Array, b: Array, out: Array) -> tuple[int, ...] | None:
         """Those of the task; None if the numbers of ``out`` do not lie in rows, or another fault.
 
         A fault is that sizes differ, or that a stride is no multiple of a number's.
@@ -56,3 +55,9 @@ class Products:
             *(out.__array_interface__["data"][0], c_row // nbytes),
             *(m, n, k),
         )
+
+
+def is_large(arguments: tuple[int, ...]) -> bool:
+    """Whether the product with these arguments is worth to be shared by threads."""
+    *_, m, n, k = arguments
+    return m * n * k >= WORTH_SHARING

@@ -6,8 +6,9 @@ for how the threads wait for each other.
 
 import ctypes
 import os
+import struct
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,18 +58,21 @@ class Prepared(threading.local):
     """Tasks on the same arguments and numbers, which each thread fills in anew for every call."""
 
     def __init__(self, functions: list[int], arguments: int, numbers: int) -> None:
-        self.arguments = np.empty(arguments, np.intp)
-        self.numbers = np.empty(numbers)
-        self.tasks = Tasks([Task(f, self.arguments, self.numbers) for f in functions])
+        self._arguments = np.empty(arguments, np.intp)
+        self._numbers = np.empty(numbers)
+        self._tasks = Tasks([Task(f, self._arguments, self._numbers) for f in functions])
+        # It takes a third of NumPy's time.
+        self._fill_in: Callable[..., None] = struct.Struct(f"{arguments}n").pack_into
 
     def run(self, *arguments: int, numbers: Sequence[float] = (), is_large: bool) -> None:
         """Run the tasks on these; ``is_large`` says that it is worth to share them."""
-        self.arguments[:] = arguments
-        self.numbers[:] = numbers
+        self._fill_in(self._arguments, 0, *arguments)
+        if numbers:
+            self._numbers[:] = numbers
         if is_large:
-            team().run(self.tasks)
+            team().run(self._tasks)
         else:
-            team().run_alone(self.tasks)
+            team().run_alone(self._tasks)
 
 
 class Team:
