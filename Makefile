@@ -1,6 +1,6 @@
 # make train      train the GAN on MNIST and write a run folder
-# make test       lint, format check, types, tests
-# make test-deep  the tests with 50 times as many random examples, on all cores (an hour on two)
+# make test       lint, format check, types, tests on all cores
+# make test-deep  the tests with 50 times as many random examples (20 to 60 minutes on two cores)
 # make clean      remove what these targets made, except the runs
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ test: $(VENV)/dev.stamp
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto
 
 test-deep: $(VENV)/dev.stamp
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest --numprocesses auto

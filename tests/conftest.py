@@ -5,6 +5,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +63,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def summary(request: pytest.FixtureRequest) -> Counter[str]:
     """Counts to show at the end of the run."""
     return request.config.stash[SUMMARY]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker, one of several that run the tests at the same time, sends what it counted."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["summary"] = dict(session.config.stash[SUMMARY])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[SUMMARY].update(getattr(node, "workeroutput", {}).get("summary", {}))
 
 
 def pytest_terminal_summary(

@@ -6,6 +6,7 @@ reads from memory, and may use the memory at ``scratch``. :mod:`scratchgan.backe
 """
 
 import operator
+import platform
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -123,6 +124,21 @@ def _numbers_at(dtype: Any) -> Any:
 integers_at = _numbers_at(types.intp)
 booleans_at = _numbers_at(types.uint8)
 float32_at, float64_at = _numbers_at(types.float32), _numbers_at(types.float64)
+
+
+@intrinsic
+def relax(context: Any) -> Any:
+    """Wait a moment, in which another thread on the same core gets on faster."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        if platform.machine().lower() in ("x86_64", "amd64"):
+            name, kind = "llvm.x86.sse2.pause", ir.FunctionType(ir.VoidType(), [])
+            pause = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+            builder.call(pause, [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
 
 yield_core = types.ExternalFunction(
     "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()

@@ -11,12 +11,13 @@ from typing import Any
 
 from numba import njit
 
-from scratchgan.backend.native import add, call, integers_at, read, swap, task, yield_core
+from scratchgan.backend.native import add, call, integers_at, read, relax, swap, task, yield_core
 from scratchgan.backend.team import ARRIVED, COUNT, END, LANES, MET, POSTED, SCRATCH, SLOT, TASKS
 
 #: How often a waiting thread looks before it lets others have the core between looks, and how
-#: often before it goes to sleep.
-LOOKS, LOOKS_AWAKE = 4000, 8000
+#: often before it goes to sleep: after about half a millisecond, and two. A thread that
+#: gives its core away too soon loses it for milliseconds where another process wants it.
+LOOKS, LOOKS_AWAKE = 10_000, 14_000
 
 
 @njit
@@ -29,6 +30,8 @@ def _wait_while(address: Any, value: Any, looks: Any) -> Any:
             if look == looks:
                 return False
             yield_core()
+        else:
+            relax()
     return True
 
 

@@ -107,11 +107,13 @@ class Team:
             return
         request = self._request
         with self._lock:
-            request[1], request[2] = tasks.address, tasks.count
-            self._lead(0, self.lanes, self._scratch, self._address, None)
-            if request[3]:
-                self._wake()
-                self._run(0, self.lanes, self._scratch, self._address, None)
+            request[1], request[2], request[3] = tasks.address, tasks.count, 0
+            try:
+                self._lead(0, self.lanes, self._scratch, self._address, None)
+            finally:  # even if Ctrl-C was pressed, for some lanes may have begun, and wait
+                if request[3]:
+                    self._wake()
+                    self._run(0, self.lanes, self._scratch, self._address, None)
 
     def run_alone(self, tasks: Tasks) -> None:
         """Run ``tasks`` in this thread, because they are too small to be worth a meeting."""

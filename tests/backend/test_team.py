@@ -108,3 +108,24 @@ def test_a_forked_process_has_a_team_of_its_own():
     with context.Pool(1) as pool:
         got = pool.apply_async(product, (A,)).get(60)
     np.testing.assert_array_equal(got, expected)
+
+
+def test_an_interrupt_when_helpers_were_called_leaves_no_one_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sg.set_num_threads(3)
+    expected = product(A)
+    mine = team.team()
+    lead = mine._lead
+
+    def interrupted(*arguments: Any) -> None:
+        lead(*arguments)
+        raise KeyboardInterrupt
+
+    for pause in (0.05, 0.0):  # the helpers sleep, or they do not
+        time.sleep(pause)
+        with monkeypatch.context() as patch:
+            patch.setattr(mine, "_lead", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                product(A)
+        np.testing.assert_array_equal(product(A), expected)
