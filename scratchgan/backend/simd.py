@@ -112,7 +112,7 @@ def multiply_tile(real: Any) -> Callable[..., None]:
                 block = builder.append_basic_block(f"rows{height}")
                 choice.add_case(ir.Constant(_INT, height), block)
                 builder.position_at_end(block)
-                _multiply(_Vectors(builder, real), height, *others)
+                _multiply(_Vectors(builder, real), height, others)
                 builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()
@@ -122,20 +122,9 @@ def multiply_tile(real: Any) -> Callable[..., None]:
     return multiply  # type: ignore[no-any-return]
 
 
-def _multiply(
-    vectors: _Vectors,
-    rows: int,
-    depth: Any,
-    a: Any,
-    a_row: Any,
-    a_step: Any,
-    b: Any,
-    b_step: Any,
-    c: Any,
-    c_row: Any,
-    accumulates: Any,
-) -> None:
-    """The instructions of :func:`multiply_tile` for one height."""
+def _multiply(vectors: _Vectors, rows: int, arguments: list[Any]) -> None:
+    """The instructions of :func:`multiply_tile` for one height; the arguments are what follows."""
+    depth, a, a_row, a_step, b, b_step, c, c_row, accumulates = arguments
     builder = vectors.builder
     a, b, c = map(vectors.pointer, (a, b, c))
     row_offsets = [builder.mul(a_row, ir.Constant(_INT, row)) for row in range(rows)]

@@ -1,6 +1,5 @@
 """Products of matrices: what they are, whatever their sizes, strides and number of threads."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchgan as sg
-from scratchgan.backend import numba_kernels, products
+from scratchgan.backend import numba_kernels
 
 SIZES = st.integers(0, 70)
 TYPES = st.sampled_from([np.float32, np.float64])
@@ -26,12 +25,7 @@ LARGE = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def every_product_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(products, "WORTH_SHARING", 0)
-    before = sg.get_num_threads()
-    yield
-    sg.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("every_product_is_shared")
 
 
 def matrix(rows: int, columns: int, dtype: Any, layout: str, seed: int) -> Any:

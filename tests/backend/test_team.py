@@ -3,22 +3,15 @@
 import multiprocessing
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import scratchgan as sg
-from scratchgan.backend import numba_kernels, products, team
+from scratchgan.backend import numba_kernels, team
 
-
-@pytest.fixture(autouse=True)
-def every_product_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(products, "WORTH_SHARING", 0)
-    before = sg.get_num_threads()
-    yield
-    sg.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("every_product_is_shared")
 
 
 A = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
