@@ -8,7 +8,6 @@ from benchmarks import problem
 from benchmarks.worker import (
     Ready,
     Skip,
-    blas_threads,
     peak_resident,
     resident,
     serve,
@@ -90,7 +89,7 @@ def prepare(
         about["gpu"] = sg.cuda.get_device_name()
         sample = timed(run, seconds, sg.cuda.synchronize)
     else:
-        about |= {"threads": blas_threads(), "backend": sg.get_backend()}
+        about |= {"threads": sg.get_num_threads(), "backend": sg.get_backend()}
         sample = timed(run, seconds)
     if not memory:
         return Ready(sample, about, check)

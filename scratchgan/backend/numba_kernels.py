@@ -17,13 +17,10 @@ from scratchgan.backend import numpy_kernels as reference
 from scratchgan.backend.layers import WIDEST, layer
 from scratchgan.backend.products import Products, is_large
 from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
-from scratchgan.backend.team import Prepared, Task
+from scratchgan.backend.team import WORTH_SHARING, Prepared, Task
 
 Array = np.ndarray[Any, Any]
 Loop = Callable[..., None]
-
-#: So many elements are worth to be shared by threads that may have to be woken.
-WORTH_SHARING = 1 << 15
 
 _FLOATS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 
@@ -164,31 +161,32 @@ def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
 
 
 @functools.cache
-def _products(dtype: np.dtype[Any]) -> Products | None:
-    return Products(dtype) if dtype in _FLOATS else None
+def _products(dtype: np.dtype[Any]) -> Products:
+    return Products(dtype)
 
 
 def matmul(a: Array, b: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.matmul`."""
+    if not (_are_matrices(a, b, out) and _products(out.dtype).multiply(a, b, out)):
+        np.matmul(a, b, out=out)
+
+
+def _are_matrices(a: Array, b: Array, out: Array) -> bool:
+    """Whether these are matrices of one floating type."""
     dtype = out.dtype
-    if a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is dtype:
-        products = _products(dtype)
-        if products is not None and products.multiply(a, b, out):
-            return
-    np.matmul(a, b, out=out)
+    return a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is dtype and dtype in _FLOATS
 
 
 def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.linear`."""
     dtype = out.dtype
-    products = _products(dtype)
     arguments = None
-    if products is not None and _all_contiguous(dtype, bias, out) and x.dtype is weight.dtype:
-        arguments = products.arguments(x, weight.T, out) if x.dtype is dtype else None
-    if products is None or arguments is None:
+    if _are_matrices(x, weight, out) and _all_contiguous(dtype, bias, out):
+        arguments = _products(dtype).arguments(x, weight.T, out)
+    if arguments is None:
         reference.linear(x, weight, bias, activation=activation, out=out)
         return
-    forward, _ = layer(products.function, dtype, activation)
+    forward, _ = layer(_products(dtype).function, dtype, activation)
     forward.run(*arguments, _address(bias), is_large=is_large(arguments))
 
 
@@ -196,11 +194,10 @@ def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Ar
     """See :func:`scratchgan.backend.numpy_kernels.linear_backward`."""
     dtype = y.dtype
     arrays = (g, y, *out)
-    products = _products(dtype)
-    if products is None or y.shape[1] > WIDEST or not _all_contiguous(dtype, *arrays):
+    if dtype not in _FLOATS or y.shape[1] > WIDEST or not _all_contiguous(dtype, *arrays):
         reference.linear_backward(g, y, activation=activation, out=out)
         return
-    _, backward = layer(products.function, dtype, activation)
+    _, backward = layer(_products(dtype).function, dtype, activation)
     addresses = [_address(x) for x in arrays]
     backward.run(*addresses, *y.shape, is_large=y.size >= WORTH_SHARING)
 
@@ -279,10 +276,7 @@ def _tasks(kernel: str, dtype: np.dtype[Any], arguments: list[int], holds: Any) 
 
 def _matmul(calls: Calls) -> list[Task] | None:
     (((a, b), out),) = calls
-    products = _products(out.dtype)
-    if products is None or a.ndim != 2 or b.ndim != 2 or not (a.dtype is b.dtype is out.dtype):
-        return None
-    task = products.task(a, b, out)
+    task = _products(out.dtype).task(a, b, out) if _are_matrices(a, b, out) else None
     return None if task is None else [task]
 
 

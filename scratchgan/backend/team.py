@@ -20,6 +20,9 @@ SCRATCH = 1 << 21
 #: As many memories can a task tell apart, in which it then knows that nothing else is.
 MEMORIES = 24
 
+#: To compute fewer numbers takes less time than it may take to wake another thread.
+WORTH_SHARING = 1 << 15
+
 #: The board is memory that all threads of a team read and write; its slots lie so far apart, in
 #: bytes, that no two share a line of a cache. They hold how many times work was posted, the tasks
 #: and their count, how many lanes have arrived where they meet, and how many times they have met;

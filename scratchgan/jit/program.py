@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import Array, Backend, kernels_for
-from scratchgan.backend.team import Task, Tasks, team
+from scratchgan.backend.team import WORTH_SHARING, Task, Tasks, team
 from scratchgan.dtypes import DType
 from scratchgan.jit import cuda_code, numba_code
 from scratchgan.jit.fuse import Fused, Loop, alone
 from scratchgan.jit.plan import Plan
 from scratchgan.jit.record import Call, Operand, Recording
 from scratchgan.jit.tracing import LiveScalars
-
-#: A replay that computes fewer numbers is done before another thread has heard of it.
-WORTH_SHARING = 1 << 15
 
 #: The backends whose elementwise calls become loops; others run their calls one by one.
 FUSING = ("numba", "cupy")
