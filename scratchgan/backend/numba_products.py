@@ -106,6 +106,36 @@ def _copy_rows(a: Any, a_row: Any, a_step: Any, depth: Any, rows: Any, copies: A
             target[at] = source[i * a_step + row * a_row]
 
 
+@njit
+def _panel_of_c(
+    a: Any,
+    a_tile: Any,
+    a_row: Any,
+    a_step: Any,
+    b: Any,
+    b_step: Any,
+    c: Any,
+    c_row: Any,
+    rows: Any,
+    width: Any,
+    depth: Any,
+    accumulates: Any,
+    edge: Any,
+) -> None:
+    """Some rows of a panel of C, tile after tile; ``a_tile`` bytes lie between their rows of A."""
+    is_whole = width == COLUMNS
+    for row in range(0, rows, ROWS):
+        height = min(ROWS, rows - row)
+        here = c + row * c_row * NBYTES
+        target, target_row, grows = edge, COLUMNS, False
+        if is_whole:
+            target, target_row, grows = here, c_row, accumulates
+        tile = a + row // ROWS * a_tile
+        multiply(height, depth, tile, a_row, a_step, b, b_step, target, target_row, grows)
+        if not is_whole:
+            _copy_edge(edge, height, width, here, c_row, accumulates)
+
+
 @task
 def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """C (m, n) = A (m, k) times B (k, n), the columns of C side by side.
@@ -133,7 +163,7 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
         first = k * block // blocks
         depth = k * (block + 1) // blocks - first
         a_block, b_block = a + first * a_step * NBYTES, b + first * b_row * NBYTES
-        size = depth * COLUMNS * NBYTES + 128
+        size = depth * COLUMNS * NBYTES + 128  # of a panel, and not a power of two
         group = max(1, PANELS // size)
         chunk = max(1, ROWS_OF_A // (max(1, depth) * NBYTES * ROWS)) * ROWS
         for left in range(first_panel, last_panel, group):
@@ -144,36 +174,26 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
                 b_here = b_block + left * COLUMNS * NBYTES
                 _copy_panels(b_here, b_row, depth, whole - left, scratch, size)
             for panel in range(whole, right):
-                at = panel * COLUMNS
-                width = min(COLUMNS, n - at)
+                width = min(COLUMNS, n - panel * COLUMNS)
                 if copies_panels or width < COLUMNS:
-                    b_here = b_block + at * b_column * NBYTES
+                    b_here = b_block + panel * COLUMNS * b_column * NBYTES
                     place = scratch + (panel - left) * size
                     _copy_panel(b_here, b_row, b_column, depth, width, place)
             for top in range(begin, end, chunk):
-                bottom = min(end, top + chunk)
+                rows = min(end, top + chunk) - top
+                a_here = a_block + top * a_row * NBYTES
+                a_tile, a_across, a_along = ROWS * a_row * NBYTES, a_row, a_step
                 if copies_rows:
-                    a_here = a_block + top * a_row * NBYTES
-                    _copy_rows(a_here, a_row, a_step, depth, bottom - top, copies)
+                    _copy_rows(a_here, a_row, a_step, depth, rows, copies)
+                    a_here, a_tile, a_across, a_along = copies, COPY * NBYTES, 1, ROWS
                 for panel in range(left, right):
                     at = panel * COLUMNS
                     width = min(COLUMNS, n - at)
                     b_here, b_step = b_block + at * b_column * NBYTES, b_row
                     if copies_panels or width < COLUMNS:
                         b_here, b_step = scratch + (panel - left) * size, COLUMNS
-                    for row in range(top, bottom, ROWS):
-                        height = min(ROWS, bottom - row)
-                        a_here, a_across, a_along = a_block + row * a_row * NBYTES, a_row, a_step
-                        if copies_rows:
-                            a_here = copies + (row - top) // ROWS * COPY * NBYTES
-                            a_across, a_along = 1, ROWS
-                        c_here = c + (row * c_row + at) * NBYTES
-                        target, target_row, accumulates = c_here, c_row, block > 0
-                        if width < COLUMNS:
-                            target, target_row, accumulates = edge, COLUMNS, False
-                        multiply(
-                            height, depth, a_here, a_across, a_along, b_here, b_step,
-                            target, target_row, accumulates,
-                        )  # fmt: skip
-                        if width < COLUMNS:
-                            _copy_edge(edge, height, width, c_here, c_row, block > 0)
+                    c_here = c + (top * c_row + at) * NBYTES
+                    _panel_of_c(
+                        *(a_here, a_tile, a_across, a_along, b_here, b_step, c_here, c_row),
+                        *(rows, width, depth, block > 0, edge),
+                    )
