@@ -1,7 +1,7 @@
 """scratchgan: automatic differentiation from scratch, and the GAN that it trains on MNIST.
 
 ``import scratchgan as sg`` brings tensors, their functions, ``sg.autograd``, ``sg.nn`` and
-``sg.optim``, under PyTorch's names. Only NumPy is imported; Numba comes when it has to compile.
+``sg.optim``, under PyTorch's names. Only NumPy is imported; Numba comes when first needed.
 """
 
 from scratchgan import autograd, cuda, nn, optim
