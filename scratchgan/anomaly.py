@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,15 @@ class _Detector:
     def _guard(self, node: Node, line: str) -> None:
         """Wrap the VJPs of this one node."""
         rule = node.rule
-        node.rule = rule._replace(
+        node.rule = replace(
+            rule,
             common=tuple(
-                (name, self._guarded(node.name, "its inputs", function, line), arguments)
-                for name, function, arguments in rule.common
+                replace(step, function=self._guarded(node.name, "its inputs", step.function, line))
+                for step in rule.common
             ),
             steps=tuple(
-                step._replace(
-                    function=self._guarded(node.name, repr(step.input), step.function, line)
+                replace(
+                    step, function=self._guarded(node.name, repr(step.name), step.function, line)
                 )
                 for step in rule.steps
             ),

@@ -96,7 +96,10 @@ def backward(
         starts = _starts(tensors, gradients)
         # A rule may hand the same gradient to several inputs, or a view of another's, or the one
         # that it was given; each leaf gets memory of its own.
-        taken = set() if gradients is None else {id(gradient.data) for _, gradient in starts}
+        taken = set()
+        if gradients is not None:
+            for _, gradient in starts:
+                taken.add(id(gradient.data))
         found = _run(starts, None, create_graph if retain_graph is None else retain_graph)
         leaf: Any  # no node is left among what was found
         for leaf, gradient in found.items():
@@ -160,37 +163,38 @@ def grad(
 
 def _starts(tensors: Any, gradients: Any) -> list[tuple[Edge, Any]]:
     """Where to start, and with which gradient there."""
+    if isinstance(gradients, Taped):
+        gradients = (gradients,)
     if isinstance(tensors, Taped):
         tensors = (tensors,)
     if gradients is None:
         gradients = (None,) * len(tensors)
-    elif isinstance(gradients, Taped):
-        gradients = (gradients,)
     if len(gradients) != len(tensors):
         raise TapeError(
             f"backward: {len(gradients)} gradients were given for {len(tensors)} tensors"
         )
-    starts = []
-    for tensor, gradient in zip(tensors, gradients, strict=True):
-        if not tensor.requires_grad:
+    return list(map(_start, tensors, gradients))
+
+
+def _start(tensor: Any, gradient: Any) -> tuple[Edge, Any]:
+    if not tensor.requires_grad:
+        raise TapeError(
+            f"backward: a tensor of shape {tensor.shape} that does not require a gradient was "
+            "not made from any that does; set requires_grad=True on a leaf, and mind no_grad"
+        )
+    array = tensor.data
+    if gradient is None:
+        if array.size != 1:
             raise TapeError(
-                f"backward: a tensor of shape {tensor.shape} that does not require a gradient was "
-                "not made from any that does; set requires_grad=True on a leaf, and mind no_grad"
+                f"backward: a tensor of shape {array.shape} has no single gradient to start from; "
+                "reduce it to one element, or pass gradient= of its shape"
             )
-        shape = tensor.data.shape
-        if gradient is None:
-            if tensor.data.size != 1:
-                raise TapeError(
-                    f"backward: a tensor of shape {shape} has no single gradient to start from; "
-                    "reduce it to one element, or pass gradient= of its shape"
-                )
-            gradient = tensor.ones_like()
-        elif gradient.data.shape != shape:
-            raise TapeError(
-                f"backward: the gradient's shape {gradient.shape} is not the tensor's {shape}"
-            )
-        starts.append((tensor.node or tensor, gradient))
-    return starts
+        gradient = tensor.ones_like()
+    elif gradient.data.shape != array.shape:
+        raise TapeError(
+            f"backward: the gradient's shape {gradient.shape} is not the tensor's {array.shape}"
+        )
+    return tensor.node or tensor, gradient
 
 
 def _run(
@@ -221,7 +225,7 @@ def _run(
             continue
         arriving = node.pull_back(gradient, leading)
         if not retain_graph:
-            node.values = None
+            node.free()
     for edge, gradient in gradients.items():
         if edge.hooks and type(edge) is not Node:
             gradients[edge] = _hooked(edge.hooks, gradient)

@@ -14,7 +14,6 @@ An input without a VJP has the derivative zero everywhere (or none at all, as an
 import functools
 from collections.abc import Callable
 from operator import itemgetter
-from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from scratchgan.backend import Array, forget, kernels_for
 from scratchgan.backend.devices import different_devices
 from scratchgan.backend.scalar import define
 from scratchgan.dtypes import DType
-from scratchgan.tape import Arguments, Edge, Node, Rule, SavedOutput, Step, Taped, mode
+from scratchgan.tape import Arguments, Edge, Node, Rule, Step, Taped, mode
 
 if TYPE_CHECKING:
     from scratchgan.tensor import Tensor
@@ -37,13 +36,10 @@ REGISTRY: dict[str, "Primitive"] = {}
 #: The class of results; ``scratchgan.tensor`` sets it to Tensor.
 tensor_type: Any = Taped
 
-_new = object.__new__
-
 
 def constant(array: Array) -> "Tensor":
     """A tensor that holds ``array`` and requires no gradient."""
-    tensor: Tensor = _new(tensor_type)
-    tensor.data = array
+    tensor: Tensor = tensor_type(array)
     return tensor
 
 
@@ -71,11 +67,13 @@ class Primitive:
         self.variadic = code.co_varnames[both] if code.co_flags & _HAS_VARARGS else None
         self.is_elementwise = False
         #: For Tensor's operators and methods: what Python calls fastest.
-        self.method: Callable[..., Tensor] = self
-        self._is_simple = False
+        self.method: Callable[..., Tensor] = lambda *inputs, **keywords: self.call(inputs, keywords)
+        #: How many tensors make a call that ``method`` alone can do; -1 where none is such.
+        self._simple_arity = -1
         self.defaults: dict[str, Any] = declared.__kwdefaults__ or {}
         self._arity = len(self.inputs)
-        self._rules: dict[tuple[bool, ...], Rule] = {}
+        self._keyword_count = len(self.keywords)
+        self._rules: dict[tuple[bool | None, ...], Rule] = {}
         unknown = [name for name in vjps if name not in (*self.inputs, self.variadic)]
         if unknown:
             raise TypeError(f"{self.name}: a VJP is given for {unknown[0]!r}, which is no input")
@@ -84,30 +82,25 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Callable[..., "Tensor"]:
-        """As a method of Tensor: the tensor becomes the first input."""
-        return self if instance is None else MethodType(self, instance)
-
     def __call__(self, *inputs: Any, **keywords: Any) -> "Tensor":
         """Compute on ``inputs`` (tensors, or numbers in their place) and record it."""
-        simple = self._is_simple and len(inputs) == self._arity and not keywords
-        if simple and isinstance(inputs[0], Taped):
-            return self.method(*inputs)
-        return self.call(inputs, keywords)
+        if keywords or len(inputs) != self._simple_arity or not isinstance(inputs[0], Taped):
+            return self.call(inputs, keywords)
+        return self.method(*inputs)
 
     def call(self, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> "Tensor":
         """As a call with any mix of inputs and keywords that the primitive takes."""
-        if len(inputs) != self._arity or len(keywords) != len(self.keywords):
+        if len(inputs) != self._arity or len(keywords) != self._keyword_count:
             inputs, keywords = self._bound(inputs, keywords)
         arrays: list[Any] = []
-        needs: list[bool] = []
+        needs: list[bool | None] = []  # a gradient; None stands for a number
         for x in inputs:
             if isinstance(x, Taped):
                 arrays.append(x.data)
                 needs.append(x.requires_grad)
             elif type(x) in _NUMBERS:
                 arrays.append(x)
-                needs.append(False)
+                needs.append(None)
             else:
                 return self.call(tuple([self._lifted(x) for x in inputs]), keywords)
         try:
@@ -117,8 +110,7 @@ class Primitive:
             if fault is None:
                 raise
             raise fault from error
-        result: Tensor = _new(tensor_type)
-        result.data = out
+        result: Tensor = tensor_type(out)
         if self.is_view:
             result._version = inputs[0].version
             result.is_view = True
@@ -188,66 +180,76 @@ class Primitive:
         self,
         result: Taped,
         inputs: tuple[Any, ...],
-        needs: tuple[bool, ...],
+        needs: tuple[bool | None, ...],
         keywords: dict[str, Any],
     ) -> None:
         """Leave a node on the tape that made ``result``; ``needs`` says who wants a gradient."""
         rule = self._rules.get(needs) or self._rule(needs)
         if not rule.steps:
             return
-        edges: list[Edge | None] = []
-        for x, needed in zip(inputs, needs, strict=True):
-            edges.append((x.node or x) if needed else None)
-        values = keywords.copy()
-        versions = []
-        for name, position in rule.saved_inputs:
-            x = values[name] = inputs[position]
-            if isinstance(x, Taped):
-                version = x._version or x.version
-                versions.append((name, version, version[0]))
-        for name, position in rule.saved_shapes:
+        edges: list[Edge] = []
+        for position in rule.positions:
             x = inputs[position]
-            values[name] = x.data.shape if isinstance(x, Taped) else ()
-        if rule.saves_out:
-            version = result.version
-            values["out"] = SavedOutput(result.data, version)
-            versions.append(("out", version, version[0]))
-        if self.variadic is not None:
-            self._save_rest(inputs[len(self.inputs) :], values, versions)
-        result.node = Node(self.name, rule, tuple(edges), values, versions, result.data)
+            edges.append(x.node or x)
+        constants: tuple[Any, ...] = ()
+        if rule.constants:
+            constants = tuple([constant(inputs, keywords) for constant in rule.constants])
+        result.node = Node(rule, tuple(edges), rule.saved(inputs), constants, result)
         result.requires_grad = True
 
-    def _save_rest(
-        self, rest: tuple[Any, ...], values: dict[str, Any], versions: list[tuple[str, Any, int]]
-    ) -> None:
-        """The variadic inputs, all of them: they are indices, or only their shapes matter."""
-        assert self.variadic is not None
-        values[self.variadic + "_shapes"] = [x.data.shape for x in rest]
-        if self.variadic not in self.vjps:
-            values[self.variadic] = rest
-            versions += [(self.variadic, x.version, x.version[0]) for x in rest]
-
-    def _rule(self, needs: tuple[bool, ...]) -> Rule:
-        """The VJPs to run when the inputs marked in ``needs`` require a gradient."""
-        steps = []
-        for position, needed in enumerate(needs):
-            name = self.inputs[position] if position < len(self.inputs) else self.variadic
-            if needed and name in self.vjps:
-                vjp = self.vjps[name]
-                steps.append(Step(position, name, vjp, _getter(vjp)))
-        named = {name for step in steps for name in _parameters(step.function)}
+    def _rule(self, needs: tuple[bool | None, ...]) -> Rule:
+        """What to keep, and which VJPs to run, when inputs are such as ``needs`` says."""
+        rest = len(needs) - len(self.inputs)
+        names = (*self.inputs, *[self.variadic or ""] * rest)
+        positions = [i for i, name in enumerate(names) if needs[i] and name in self.vjps]
+        vjps = [self.vjps[names[i]] for i in positions]
+        named = {name for vjp in vjps for name in _parameters(vjp)}
         common = {name: function for name, function in self.common.items() if name in named}
-        named = named.union(*[_parameters(function) for function in common.values()])
+        named = named.union(*map(_parameters, common.values()))
+        saved = [i for i, name in enumerate(names) if name in named and needs[i] is not None]
+        constants = {
+            name: constant for name, constant in self._constants(needs).items() if name in named
+        }
+        places = ["g", *[names[i] for i in saved], *constants]
+        if "out" in named:
+            places.append("out")
+        shared = []
+        for name, function in common.items():
+            shared.append(Step(name, function, _getter(function, places)))
+            places.append(name)
         rule = self._rules[needs] = Rule(
-            tuple((name, function, _getter(function)) for name, function in common.items()),
-            tuple(steps),
-            saved_inputs=tuple((x, i) for i, x in enumerate(self.inputs) if x in named),
-            saved_shapes=tuple(
-                (x + "_shape", i) for i, x in enumerate(self.inputs) if x + "_shape" in named
+            self.name,
+            tuple(shared),
+            tuple(
+                Step(names[i], vjp, _getter(vjp, places, i))
+                for i, vjp in zip(positions, vjps, strict=True)
             ),
-            saves_out="out" in named,
+            tuple(positions),
+            _picker(saved),
+            tuple(names[i] for i in saved),
+            tuple(constants.values()),
+            "out" in named,
         )
         return rule
+
+    def _constants(self, needs: tuple[bool | None, ...]) -> dict[str, Callable[..., Any]]:
+        """What VJPs may name beside tensors, each as a function of the inputs and keywords."""
+        found: dict[str, Callable[..., Any]] = {}
+        for i, name in enumerate(self.inputs):
+            if needs[i] is None:
+                found[name] = lambda inputs, keywords, i=i: inputs[i]
+                found[name + "_shape"] = lambda inputs, keywords: ()
+            else:
+                found[name + "_shape"] = lambda inputs, keywords, i=i: inputs[i].data.shape
+        for name in self.keywords:
+            found[name] = lambda inputs, keywords, name=name: keywords[name]
+        if self.variadic is not None:
+            first = len(self.inputs)
+            found[self.variadic] = lambda inputs, keywords: inputs[first:]
+            found[self.variadic + "_shapes"] = lambda inputs, keywords: [
+                x.data.shape for x in inputs[first:]
+            ]
+        return found
 
 
 _NUMBERS = (float, int, bool)
@@ -258,15 +260,23 @@ def _parameters(function: Vjp) -> tuple[str, ...]:
     return function.__code__.co_varnames[: function.__code__.co_argcount]
 
 
-def _getter(function: Vjp) -> Arguments:
-    """From a dict, a tuple of the values that ``function`` names as its parameters."""
+def _getter(function: Vjp, places: list[str], position: int | None = None) -> Arguments:
+    """From values in the order of ``places``, those that ``function`` names as its parameters.
+
+    It may also name ``position``, which input its gradient is for.
+    """
     names = _parameters(function)
-    if len(names) > 1:
-        return itemgetter(*names)
-    if not names:
-        return lambda values: ()
-    (name,) = names
-    return lambda values: (values[name],)
+    place_of = {name: place for place, name in enumerate((*places, "position"))}
+    pick = _picker([place_of[name] for name in names])
+    return pick if "position" not in names else lambda values: pick([*values, position])
+
+
+def _picker(places: list[int]) -> Callable[[Any], Any]:
+    """From a sequence, those at ``places`` as another; what Python does fastest."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    first = places[0] if places else 0
+    return itemgetter(slice(first, first + len(places)))
 
 
 def primitive(
@@ -323,7 +333,7 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
         made.is_elementwise = True
         if not definition.scalars and len(definition.inputs) <= 2:
             made.method = (_of_one, _of_two)[len(definition.inputs) - 1](made, fixed)
-            made._is_simple = True
+            made._simple_arity = len(definition.inputs)
         return made
 
     return decorate
@@ -344,8 +354,7 @@ def _of_one(primitive: Primitive, fixed: DType | None) -> Callable[[Any], "Tenso
         kernels = kernels_for[type(array)]
         out = kernels.empty(array.shape, fixed or dtype, like=array)
         getattr(kernels, name)(array, out=out)
-        result: Tensor = _new(tensor_type)
-        result.data = out
+        result: Tensor = tensor_type(out)
         if x.requires_grad and mode.recording:
             primitive.record(result, (x,), (True,), {})
         return result
@@ -362,7 +371,7 @@ def _of_two(primitive: Primitive, fixed: DType | None) -> Callable[[Any, Any], "
         shape = a.shape
         if type(y) is float:
             b = y
-            needs = (x.requires_grad, False)
+            needs: tuple[bool | None, ...] = (x.requires_grad, None)
         elif isinstance(y, Taped):
             b = y.data
             if b.dtype is not dtype or b.shape != shape or type(b) is not type(a):
@@ -375,8 +384,7 @@ def _of_two(primitive: Primitive, fixed: DType | None) -> Callable[[Any, Any], "
         kernels = kernels_for[type(a)]
         out = kernels.empty(shape, fixed or dtype, like=a)
         getattr(kernels, name)(a, b, out=out)
-        result: Tensor = _new(tensor_type)
-        result.data = out
+        result: Tensor = tensor_type(out)
         if True in needs and mode.recording:
             primitive.record(result, (x, y), needs, {})
         return result

@@ -10,8 +10,9 @@ Nothing here does arithmetic: the tape knows only that gradients can be summed t
 
 import itertools
 import threading
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 from scratchgan.backend import Array
 
@@ -36,15 +37,21 @@ class Taped:
     A *leaf* was made by the user (``node`` is None); its gradient is accumulated in ``grad``.
     """
 
-    data: Array
-    requires_grad: bool = False
-    grad: Any = None
-    node: "Node | None" = None
-    # [number of in-place changes], shared by all views of the same memory. Made when first needed.
-    _version: list[int] | None = None
-    hooks: dict[int, Hook] | None = None
-    #: Whether it was made as a view of another tensor's memory.
-    is_view: bool = False
+    __slots__ = ("_version", "data", "grad", "hooks", "is_view", "node", "requires_grad")
+
+    def __init__(self, data: Array, requires_grad: bool = False) -> None:
+        self.data = data
+        self.requires_grad = False
+        self.grad: Any = None
+        self.node: Node | None = None
+        # [when it was last changed in place], shared by all views of the same memory. Made when
+        # first needed.
+        self._version: list[int] | None = None
+        self.hooks: dict[int, Hook] | None = None
+        #: Whether it was made as a view of another tensor's memory.
+        self.is_view = False
+        if requires_grad:
+            self.requires_grad_()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -56,15 +63,30 @@ class Taped:
         """NumPy data type of the elements."""
         return self.data.dtype
 
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Record operations on this leaf from now on, or no more.
+
+        Raises:
+            RuntimeError: The elements are not floating point, or this is no leaf.
+        """
+        if requires_grad and self.dtype.kind != "f":
+            raise RuntimeError(
+                f"requires_grad: only floating types have gradients, not {self.dtype}"
+            )
+        if not requires_grad and self.node is not None:
+            raise RuntimeError("requires_grad_: only for leaves; use detach()")
+        self.requires_grad = requires_grad
+        return self
+
     def mark_changed(self) -> None:
-        """Count a change in place, so that a tape that needs the old value notices."""
-        self.version[0] += 1
+        """Note that it is changed in place, so that a tape that needs the old value notices."""
+        self.version[0] = next(numbers)
         if effects is not None:
             effects.versions.append(self.version)
 
     @property
     def version(self) -> list[int]:
-        """The counter of in-place changes, shared by all views of this memory."""
+        """The number of the last change in place, 0 before it; all views of a memory share it."""
         if self._version is None:
             self._version = [0]
         return self._version
@@ -74,7 +96,7 @@ class Effects:
     """What a step did to tensors besides computing: noted while :mod:`scratchgan.jit` records."""
 
     def __init__(self) -> None:
-        #: Version counters of tensors that were changed in place.
+        #: Versions of tensors that were changed in place.
         self.versions: list[list[int]] = []
         #: Leaves whose ``grad`` backward set.
         self.graded: dict[int, Taped] = {}
@@ -86,72 +108,87 @@ effects: Effects | None = None
 #: (:func:`scratchgan.observe.observe` sets it).
 watch: Callable[[Any, tuple[Any, ...], dict[str, Any], Any], None] | None = None
 
-#: From the values of a node, those that a function names as its parameters.
-Arguments = Callable[[dict[str, Any]], tuple[Any, ...]]
+#: From the values that functions may name, those that one of them names as its parameters.
+Arguments = Callable[[list[Any]], Sequence[Any]]
 
 
-class Step(NamedTuple):
-    """One VJP of a rule: for which input, the function, and how to get its arguments by name."""
+@dataclass(slots=True)
+class Step:
+    """One function of a rule: what its value is named or for, and how it gets its arguments."""
 
-    position: int
-    input: str
+    name: str
     function: Callable[..., Any]
     arguments: Arguments
 
 
-class Rule(NamedTuple):
+@dataclass(slots=True)
+class Rule:
     """How a primitive's gradient goes back to those of its inputs that require one.
 
-    ``saved_inputs`` and ``saved_shapes`` are what the VJPs name: (name, position of the input).
+    Attributes:
+        name: Of the primitive.
+        common: What is computed once for all inputs.
+        steps: A VJP for each input that gets a gradient.
+        positions: Of these inputs.
+        saved: From all inputs, the tensors that are kept.
+        saved_names: Their names.
+        constants: From the inputs and keywords, whatever else is kept: numbers and shapes.
+        saves_out: Whether the output is kept.
     """
 
-    common: tuple[tuple[str, Callable[..., Any], Arguments], ...]
+    name: str
+    common: tuple[Step, ...]
     steps: tuple[Step, ...]
-    saved_inputs: tuple[tuple[str, int], ...]
-    saved_shapes: tuple[tuple[str, int], ...]
+    positions: tuple[int, ...]
+    saved: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+    saved_names: tuple[str, ...]
+    constants: tuple[Callable[[tuple[Any, ...], dict[str, Any]], Any], ...]
     saves_out: bool
 
 
-class SavedOutput(NamedTuple):
-    """A primitive's own result, kept for its VJP as an array: a tensor would form a cycle."""
-
-    array: Array
-    version: list[int]
-
-
-numbers = itertools.count()
+#: In the order of time: nodes that are made, changes in place.
+numbers = itertools.count(1)
 
 
 class Node:
-    """One primitive that ran: how it was made, from what, and what its VJPs asked to keep.
+    """One primitive that ran: from what, and what its VJPs asked to keep.
 
     Nodes are numbered as they are made, so falling numbers are a topological order of any graph.
     """
 
     __slots__ = (
-        *("__weakref__", "dtype", "edges", "hooks", "name", "number", "rule", "shape"),
-        *("values", "versions"),
+        *("__weakref__", "constants", "dtype", "edges", "hooks", "number", "out", "rule"),
+        *("saved", "shape", "version"),
     )
 
     def __init__(
         self,
-        name: str,
         rule: Rule,
-        edges: tuple["Edge | None", ...],
-        values: dict[str, Any],
-        versions: list[tuple[str, list[int], int]],
-        out: Array,
+        edges: tuple["Edge", ...],
+        saved: tuple[Any, ...],
+        constants: tuple[Any, ...],
+        result: Taped,
     ) -> None:
-        self.name = name
+        array = result.data
         self.rule = rule
         self.edges = edges
-        #: What the VJPs take, by the name they take it by; None once the tape is freed.
-        self.values: dict[str, Any] | None = values
-        self.versions = versions
-        self.shape = out.shape
-        self.dtype = out.dtype
+        #: Tensors that the VJPs take; None once the tape is freed.
+        self.saved: tuple[Any, ...] | None = saved
+        self.constants = constants
+        self.out: Array = None
+        self.version: list[int] | None = None
+        if rule.saves_out:  # as an array, for a tensor would form a cycle
+            self.out = array
+            self.version = result.version
+        self.shape = array.shape
+        self.dtype = array.dtype
         self.number = next(numbers)
         self.hooks: dict[int, Hook] | None = None
+
+    @property
+    def name(self) -> str:
+        """The primitive's."""
+        return self.rule.name
 
     def __repr__(self) -> str:
         return f"<{self.name} node {self.number}, shape {self.shape}>"
@@ -161,47 +198,58 @@ class Node:
 
         With ``leading``, only of those inputs whose edges are in it.
         """
-        if self.values is None:
+        saved = self.saved
+        if saved is None:
             raise TapeError(
                 f"backward came a second time to {self.name!r}, whose saved values were freed the "
                 "first time; call the first backward with retain_graph=True"
             )
-        for name, version, saved in self.versions:
-            if version[0] != saved:
-                raise TapeError(
-                    f"the backward of {self.name!r} needs {name!r} as it was in the forward, but "
-                    f"it was changed in place since then ({version[0] - saved} times); change a "
-                    "clone() of it instead"
-                )
         rule = self.rule
-        values = {**self.values, "g": g}
+        for x in saved:
+            if x._version is not None and x._version[0] > self.number:
+                raise self._changed(rule.saved_names[[kept is x for kept in saved].index(True)])
+        values = [g, *saved, *self.constants]
         if rule.saves_out:
-            values["out"] = self._restored(values["out"], type(g))
-        for name, function, arguments in rule.common:
-            values[name] = function(*arguments(values))
+            values.append(self._restored(type(g)))
+        for step in rule.common:
+            values.append(step.function(*step.arguments(values)))
         gradients = []
-        for position, name, function, arguments in rule.steps:
-            edge: Any = self.edges[position]
+        steps = rule.steps
+        for position, edge in enumerate(self.edges):  # zip takes as long as a small product
             if leading is not None and edge not in leading:
                 continue
-            values["position"] = position
-            gradient = function(*arguments(values))
+            step = steps[position]
+            gradient = step.function(*step.arguments(values))
             array = gradient.data
-            if array.shape != edge.shape:
-                gradient = self._summed(gradient, edge.shape, name)
-            if array.dtype is not edge.dtype:
-                gradient = gradient.to(edge.dtype)
+            target: Any = edge if type(edge) is Node else edge.data  # type: ignore[union-attr]
+            if array.shape != target.shape:
+                gradient = self._summed(gradient, target.shape, step.name)
+            if array.dtype is not target.dtype:
+                gradient = gradient.to(target.dtype)
             gradients.append((edge, gradient))
         return gradients
 
-    def _restored(self, saved: SavedOutput, tensor_type: type[Taped]) -> Taped:
+    def free(self) -> None:
+        """Let go of what was saved; a second backward is an error from now on."""
+        self.saved = self.out = None
+        self.constants = ()
+
+    def _restored(self, tensor_type: Callable[[Array], Taped]) -> Taped:
         """The tensor that this node made."""
-        out: Taped = object.__new__(tensor_type)
-        out.data = saved.array
-        out._version = saved.version
+        assert self.version is not None
+        if self.version[0] > self.number:
+            raise self._changed("out")
+        out = tensor_type(self.out)
+        out._version = self.version
         out.node = self
         out.requires_grad = True
         return out
+
+    def _changed(self, name: str) -> TapeError:
+        return TapeError(
+            f"the backward of {self.name!r} needs {name!r} as it was in the forward, but it was "
+            "changed in place since then; change a clone() of it instead"
+        )
 
     def _summed(self, gradient: Any, shape: tuple[int, ...], name: str) -> Any:
         """Undo broadcasting: for every primitive, here and nowhere else."""

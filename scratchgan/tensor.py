@@ -29,11 +29,6 @@ class Tensor(Taped):
     __array_ufunc__ = None  # array + tensor comes to Tensor.__radd__
     grad: "Tensor | None"
 
-    def __init__(self, data: Array, requires_grad: bool = False) -> None:
-        self.data = data
-        if requires_grad:
-            self.requires_grad_()
-
     # --- What it is --------------------------------------------------------------------
 
     @property
@@ -157,21 +152,6 @@ class Tensor(Taped):
         """Add to ``grad`` of every leaf this tensor was made from (:func:`autograd.backward`)."""
         autograd.backward(self, gradient, retain_graph, create_graph)
 
-    def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Record operations on this leaf from now on, or no more.
-
-        Raises:
-            RuntimeError: The elements are not floating point, or this is no leaf.
-        """
-        if requires_grad and self.dtype.kind != "f":
-            raise RuntimeError(
-                f"requires_grad: only floating types have gradients, not {self.dtype}"
-            )
-        if not requires_grad and self.node is not None:
-            raise RuntimeError("requires_grad_: only for leaves; use detach()")
-        self.requires_grad = requires_grad
-        return self
-
     def detach(self) -> "Tensor":
         """The same memory without its place on the tape."""
         detached = Tensor(self.data)
@@ -264,8 +244,8 @@ class Tensor(Taped):
     softplus = ops.softplus.method
     maximum = ops.maximum.method
     minimum = ops.minimum.method
-    clip = clamp = ops.clip
-    clone = ops.clone
+    clip = clamp = ops.clip.method
+    clone = ops.clone.method
     contiguous = ops.contiguous
     mean = functions.mean
     var = functions.var
@@ -292,15 +272,15 @@ class Tensor(Taped):
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
         """See :func:`scratchgan.sum`."""
-        return ops.sum(self, axis=axis, keepdims=keepdims)
+        return ops.sum.call((self,), {"axis": axis, "keepdims": keepdims})
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
         """See :func:`scratchgan.max`."""
-        return ops.max(self, axis=axis, keepdims=keepdims)
+        return ops.max.call((self,), {"axis": axis, "keepdims": keepdims})
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
         """See :func:`scratchgan.min`."""
-        return ops.min(self, axis=axis, keepdims=keepdims)
+        return ops.min.call((self,), {"axis": axis, "keepdims": keepdims})
 
     def log_softmax(self, axis: int = -1) -> "Tensor":
         """See :func:`scratchgan.log_softmax`."""

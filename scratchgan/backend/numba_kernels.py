@@ -90,12 +90,15 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
         shape = out.shape
         loop = for_arrays.get(dtype)
         if loop is not None and out.flags.c_contiguous:
+            strides = out.strides
             for x in inputs:
-                if type(x) is not np.ndarray or x.dtype is not dtype or x.shape != shape:
+                if type(x) is not np.ndarray or x.dtype is not dtype or x.strides != strides:
+                    break
+                if x.shape != shape:
                     break
             else:
                 if len(shape) == 1:
-                    loop(*[x if x.flags.c_contiguous else x.copy() for x in inputs], out)
+                    loop(*inputs, out)
                 else:
                     loop(*[x.ravel() for x in inputs], out.ravel())
                 return

@@ -46,7 +46,7 @@ class Replay(NamedTuple):
             _copy(argument.data, buffer.data)
         self.program()
         for version in self.versions:
-            version[0] += 1
+            version[0] = next(tape.numbers)
         for leaf, gradient in self.gradients:
             leaf.grad = gradient
         _hand_over(self.buffers, arguments)
@@ -242,7 +242,7 @@ def _map(function: Callable[[Tensor], Any], value: Any) -> Any:
 
 def _check_result(name: str, value: Any) -> None:
     def check(tensor: Tensor) -> None:
-        if tensor.node is not None and tensor.node.values is not None:
+        if tensor.node is not None and tensor.node.saved is not None:
             raise JitError(
                 f"jit: {name} returns a tensor of shape {tensor.shape} that is still on the tape, "
                 "which a replay does not have; call backward inside, or return its detach()"
