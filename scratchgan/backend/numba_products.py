@@ -83,7 +83,9 @@ def _columns_of_lanes(m: Any, panels: Any, lanes: Any) -> Any:
         # In multiplications of vectors: to fetch a row of A or a column of B takes about as long as
         # to multiply it once.
         cost = rows * columns // COLUMNS + rows + columns
-        if least < 0 or cost < least:
+        # Lanes that write to the same rows get in each other's way, and so does what comes next
+        # and shares rows: more columns must be worth it.
+        if least < 0 or cost * 20 < least * 19:
             best, least = parts, cost
     return best
 
