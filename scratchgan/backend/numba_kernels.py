@@ -24,6 +24,9 @@ Loop = Callable[..., None]
 
 _FLOATS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 
+#: So many numbers are copied faster by several threads, though some must come from another core.
+LARGE_COPY = 1 << 18
+
 #: Elementwise kernels that are exactly rounded: NumPy's ufuncs are as fast as a compiled loop.
 EXACT = frozenset(
     ("abs", "add", "clip", "div", "eq", "ge", "gt", "le", "lt", "maximum", "minimum", "mul", "ne")
@@ -128,7 +131,29 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
     return kernel
 
 
-# --- Sums, products, layers, optimizers -------------------------------------------------
+# --- Copies, sums, products, layers, optimizers -----------------------------------------
+
+
+def copy(x: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.copy`."""
+    dtype = out.dtype
+    is_large = out.size >= LARGE_COPY and x.shape == out.shape and dtype in _FLOATS
+    if is_large and _all_contiguous(dtype, x, out) and not np.may_share_memory(x, out):
+        _prepared("copy", dtype).run(_address(x), _address(out), out.size, is_large=True)
+    else:
+        reference.copy(x, out=out)
+
+
+def concatenate(*arrays: Array, axis: int, out: Array) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.concatenate`."""
+    if out.size < LARGE_COPY:
+        reference.concatenate(*arrays, axis=axis, out=out)
+        return
+    start = 0
+    for x in arrays:
+        end = start + x.shape[axis]
+        copy(x, out=out[(*[slice(None)] * axis, slice(start, end))])
+        start = end
 
 
 @functools.cache
@@ -250,6 +275,7 @@ def _fits_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> bool:
 #: The tasks of a kernel, in order, which take the same arguments, and how many these are.
 _TASKS_OF = {
     "adam": (("adam", "count"), 7),
+    "copy": (("copy",), 3),
     "normal": (("normal", "move_on"), 3),
     "uniform": (("uniform", "move_on"), 3),
 }

@@ -1,4 +1,4 @@
-"""An optimizer's step and noise, as tasks that threads share.
+"""Copies, an optimizer's step and noise, as tasks that threads share.
 
 Numba compiles them, each for its type: the loader puts another in the place of ``float32`` below.
 """
@@ -13,6 +13,15 @@ from scratchgan.backend import noise
 from scratchgan.backend.float32 import real, sqrt, truncated
 from scratchgan.backend.native import float32_at as numbers_at
 from scratchgan.backend.native import integers_at, share, task
+
+
+@task
+def copy(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Copy numbers. The arguments are the address they come from, where they go, and how many."""
+    source, target = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1)
+    begin, end = share(arguments[2], lane, lanes, 64)
+    for i in range(begin, end):
+        target[i] = source[i]
 
 
 @task

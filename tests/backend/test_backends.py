@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import scratchgan as sg
 from scratchgan import BackendError
-from scratchgan.backend import CPU_BACKENDS, kernels_for
+from scratchgan.backend import CPU_BACKENDS, kernels_for, numba_kernels
 
 TYPES = st.sampled_from(["float32", "float64"])
 SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
@@ -126,6 +126,26 @@ def test_copies_convert_and_broadcast(shape, dtype, layout):
         a, b = on_each("copy", [values.astype(dtype)], out)
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(a[1], values.astype(dtype).astype(target))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_large_copies_that_threads_share(dtype, threads, monkeypatch):
+    monkeypatch.setattr(numba_kernels, "LARGE_COPY", 200)
+    before = sg.get_num_threads()
+    sg.set_num_threads(threads)
+    x = np.random.default_rng(0).uniform(0, 99, (37, 23)).astype(dtype)
+    for axis in (0, 1):
+        parts = x, x[:, ::-1], x[:3] if axis == 0 else x[:, :3]
+        a, b = on_each("concatenate", parts, np.concatenate(parts, axis) * 0, axis=axis)
+        np.testing.assert_array_equal(a, b)
+    a, b = on_each("copy", [x[0]], np.zeros_like(x))
+    np.testing.assert_array_equal(a, b)
+    with sg.use_backend("numba"):
+        shifted = x.copy()  # what is copied lies in part where it goes
+        kernels_for[np.ndarray].copy(shifted[:-1], out=shifted[1:])
+    np.testing.assert_array_equal(shifted[1:], x[:-1])
+    sg.set_num_threads(before)
 
 
 def test_scatter_adds_what_is_named_twice():
