@@ -17,7 +17,7 @@ from scratchgan.backend import numpy_kernels as reference
 from scratchgan.backend.layers import WIDEST, layer
 from scratchgan.backend.products import Products, is_large
 from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
-from scratchgan.backend.team import WORTH_SHARING, Prepared, Task
+from scratchgan.backend.team import WORTH_SHARING, Prepared, Task, address_of
 
 Array = np.ndarray[Any, Any]
 Loop = Callable[..., None]
@@ -139,7 +139,7 @@ def copy(x: Array, *, out: Array) -> None:
     dtype = out.dtype
     is_large = out.size >= LARGE_COPY and x.shape == out.shape and dtype in _FLOATS
     if is_large and _all_contiguous(dtype, x, out) and not np.may_share_memory(x, out):
-        _prepared("copy", dtype).run(_address(x), _address(out), out.size, is_large=True)
+        _prepared("copy", dtype).run(address_of(x), address_of(out), out.size, is_large=True)
     else:
         reference.copy(x, out=out)
 
@@ -215,7 +215,7 @@ def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array)
         reference.linear(x, weight, bias, activation=activation, out=out)
         return
     forward, _ = layer(_products(dtype).function, dtype, activation)
-    forward.run(*arguments, _address(bias), is_large=is_large(arguments))
+    forward.run(*arguments, address_of(bias), is_large=is_large(arguments))
 
 
 def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
@@ -226,7 +226,7 @@ def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Ar
         reference.linear_backward(g, y, activation=activation, out=out)
         return
     _, backward = layer(_products(dtype).function, dtype, activation)
-    addresses = [_address(x) for x in arrays]
+    addresses = [address_of(x) for x in arrays]
     backward.run(*addresses, *y.shape, is_large=y.size >= WORTH_SHARING)
 
 
@@ -235,7 +235,7 @@ def adam(gradient: Array, *, out: tuple[Array, Array, Array, Array], **settings:
     if not _fits_adam(gradient, out):
         reference.adam(gradient, out=out, **settings)
         return
-    addresses = [_address(x) for x in (gradient, *out)]
+    addresses = [address_of(x) for x in (gradient, *out)]
     numbers = [settings[name] for name in SCALARS["adam"]]
     size = gradient.size
     _prepared("adam", gradient.dtype).run(
@@ -259,11 +259,7 @@ def _draw(name: str, state: Array, out: Array) -> None:
         return
     size = out.size
     prepared = _prepared(name, out.dtype)
-    prepared.run(_address(state), _address(out), size, is_large=size >= WORTH_SHARING)
-
-
-def _address(x: Array) -> int:
-    return x.__array_interface__["data"][0]  # type: ignore[no-any-return]
+    prepared.run(address_of(state), address_of(out), size, is_large=size >= WORTH_SHARING)
 
 
 def _fits_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> bool:
@@ -314,7 +310,7 @@ def _adam(calls: Calls) -> list[Task] | None:
         return None
     arguments = [len(calls)]
     for inputs, out in calls:
-        arguments += [*[_address(x) for x in (*inputs, *out)], out[0].size]
+        arguments += [*[address_of(x) for x in (*inputs, *out)], out[0].size]
     return _tasks("adam", calls[0][1][0].dtype, arguments, calls)
 
 
@@ -322,7 +318,7 @@ def _drawn(name: str, calls: Calls) -> list[Task] | None:
     (((state,), out),) = calls
     if out.dtype not in _FLOATS or not out.flags.c_contiguous:
         return None
-    return _tasks(name, out.dtype, [_address(state), _address(out), out.size], calls)
+    return _tasks(name, out.dtype, [address_of(state), address_of(out), out.size], calls)
 
 
 #: From calls of a kernel, the tasks that do the same; None where the arrays do not suit.

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import machine_code
-from scratchgan.backend.team import Prepared, Task
+from scratchgan.backend.team import Prepared, Task, address_of
 
 Array = np.ndarray[Any, Any]
 
@@ -50,9 +50,9 @@ class Products:
         if (a_row | a_step | b_row | b_column | c_row) % nbytes:
             return None
         return (
-            *(a.__array_interface__["data"][0], a_row // nbytes, a_step // nbytes),
-            *(b.__array_interface__["data"][0], b_row // nbytes, b_column // nbytes),
-            *(out.__array_interface__["data"][0], c_row // nbytes),
+            *(address_of(a), a_row // nbytes, a_step // nbytes),
+            *(address_of(b), b_row // nbytes, b_column // nbytes),
+            *(address_of(out), c_row // nbytes),
             *(m, n, k),
         )
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from scratchgan.backend import Array, machine_code
 from scratchgan.backend.scalar import DEFINITIONS, all_called_by, as_numba
-from scratchgan.backend.team import MEMORIES, Task
+from scratchgan.backend.team import MEMORIES, Task, address_of
 from scratchgan.jit.fuse import COPY, FILL, SUM, Loop, Statement, merged
 from scratchgan.jit.record import Operand
 
@@ -315,7 +315,7 @@ def _expression(statement: Statement, inputs: list[str], writer: _Writer) -> str
 def compiled(source: Source, arrays: list[Array]) -> list[Task]:
     """The tasks that run ``source`` on arrays that begin where its operands do."""
     code = machine_code.load("fused", source.text)
-    addresses = [array.ctypes.data for array in arrays]
+    addresses = map(address_of, arrays)
     arguments = np.array([*addresses, *source.integers], np.intp)
     numbers = np.array(source.numbers, np.float64)
     return [Task(function, arguments, numbers, arrays) for function in code.values()]

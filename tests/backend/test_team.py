@@ -48,6 +48,14 @@ def test_threads_of_the_user_take_turns():
     assert not faults
 
 
+def test_addresses():
+    frozen = A.copy()
+    frozen.flags.writeable = False
+    nothing = np.empty((0, 3))
+    for x in (A, A[3:, ::-2], A.T, frozen, nothing, np.array(1.0), A.view(np.int32), np.arange(3)):
+        assert team.address_of(x) == x.__array_interface__["data"][0]
+
+
 def helpers() -> set[threading.Thread]:
     return {x for x in threading.enumerate() if x.name.startswith("scratchgan lane")}
 
