@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import scratchgan as sg
-from scratchgan.jit import numba_code, program
+from scratchgan.jit import numba_loop, program
 
 
 @pytest.fixture(params=[1, 2, 3], autouse=True)
@@ -30,8 +30,8 @@ def sums(x: sg.Tensor) -> Any:
 @pytest.mark.parametrize(
     "shape",
     [
-        (numba_code.MANY_ROWS - 1, 37),
-        (numba_code.MANY_ROWS, 37),
+        (numba_loop.MANY_ROWS - 1, 37),
+        (numba_loop.MANY_ROWS, 37),
         (5000, 3),
         (1000, 3, 5),
         (3, 1000, 7),
