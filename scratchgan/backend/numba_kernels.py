@@ -179,7 +179,7 @@ def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     if loops is None or not x.size or not _all_contiguous(dtype, x, out):
         reference.sum(x, axis=axis, keepdims=keepdims, out=out)
     elif kept == 0:
-        loops.sum_all(x.ravel(), out.reshape(()))
+        loops.sum_all(x if x.ndim == 1 else x.ravel(), out.reshape(()) if out.ndim else out)
     elif axis == tuple(range(kept, x.ndim)):
         loops.sum_rows(x.reshape(out.size, -1), out.ravel())
     elif axis == tuple(range(len(axis))):
