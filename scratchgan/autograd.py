@@ -264,9 +264,8 @@ def detect_anomaly() -> AbstractContextManager[None]:
 
     Every result of a primitive in this thread is looked at, and every gradient of one that ran
     within the context. An inf among the inputs may stay one (a mask of ``-inf``, say); a nan is
-    always an error. Reading all these values is slow: this is for looking for a fault. A step of
-    :func:`scratchgan.jit` refuses to be read as it is recorded, and its replay runs no primitives;
-    watch the plain function instead.
+    always an error. Reading all these values is slow: this is for looking for a fault. A function
+    of :func:`scratchgan.jit` runs as it is meanwhile, neither recorded nor replayed.
 
     Raises:
         AnomalyError: A nan or an inf appeared. The message names the primitive and the line of

@@ -31,6 +31,11 @@ def _tell(
         watcher(primitive, inputs, keywords, result)
 
 
+def is_observed() -> bool:
+    """Whether anyone watches the primitives that run in this thread."""
+    return bool(_watching.watchers)
+
+
 @contextmanager
 def observe(watcher: Watcher) -> Iterator[None]:
     """Within the ``with`` block, ``watcher`` sees every primitive that runs in this thread."""

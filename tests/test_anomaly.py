@@ -9,6 +9,7 @@ import scratchgan as sg
 from scratchgan import ops, tape
 from scratchgan.anomaly import AnomalyError
 from scratchgan.autograd import detect_anomaly
+from scratchgan.jit import JitError
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of the same
 
@@ -35,6 +36,22 @@ def test_forward():
     assert where.startswith(f"called at {__file__}:")
     assert where.endswith("in step: z = sg.log(y - 1)  # the line that is told")
     assert origin == "no input of it held one"
+
+
+def test_a_jitted_function_runs_as_it_is():
+    @sg.jit
+    def step(x):
+        return sg.log(x - 1).sum()
+
+    zero, two = sg.tensor([0.0]), sg.tensor([2.0])
+    step(two)
+    assert caught(lambda: step(zero))[0] == "a nan appears in 'log', in the forward"
+    step(zero)  # a replay, which nobody watches
+    fresh = sg.jit(lambda x: sg.log(x - 1))
+    with detect_anomaly():
+        assert fresh(two).item() == 0.0
+    with pytest.raises(JitError, match="nothing has been recorded"):
+        fresh.explain()
 
 
 def test_forward_without_gradients_and_through_a_composed_function():

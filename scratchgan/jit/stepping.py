@@ -12,6 +12,7 @@ from scratchgan import autograd, tape
 from scratchgan.backend import Array, kernels_for
 from scratchgan.jit import tracing
 from scratchgan.jit.tracing import JitError
+from scratchgan.observe import is_observed, observe
 from scratchgan.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -78,7 +79,12 @@ class Jitted(Generic[P, R]):
         return bound
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Replay the function for arguments of these shapes, or run and record it."""
+        """Replay the function for arguments of these shapes, or run and record it.
+
+        Where someone watches primitives, as ``detect_anomaly`` does, it runs as it is.
+        """
+        if tape.watch is not None and tape.effects is None and is_observed():
+            return self._function(*args, **kwargs)
         tensors: list[Tensor] = []
         key = (
             _signature(args, tensors),
@@ -96,7 +102,6 @@ class Jitted(Generic[P, R]):
         from scratchgan.jit.plan import make_plan
         from scratchgan.jit.program import FUSING, Program, run_compiled
         from scratchgan.jit.record import Recording, RecordingBackend, recording_on
-        from scratchgan.observe import observe
 
         self._recorded += 1
         if self._recorded == MOST_RECORDINGS + 1:
