@@ -37,6 +37,7 @@ from scratchgan.dtypes import (
     set_default_dtype,
     uint8,
 )
+from scratchgan.elementwise import elementwise
 from scratchgan.functions import (
     argmax,
     broadcast_to,
@@ -89,7 +90,7 @@ from scratchgan.ops import (
     tanh,
     where,
 )
-from scratchgan.primitive import elementwise, primitive
+from scratchgan.primitive import primitive
 from scratchgan.random import Generator, manual_seed
 from scratchgan.tensor import Tensor
 

@@ -8,7 +8,8 @@ forward; or a value of ``common``, computed once for all inputs. What no VJP nam
     def mul(x, y):
         return x * y
 
-An input without a VJP has the derivative zero everywhere (or none at all, as an index has).
+An input without a VJP has the derivative zero everywhere (or none at all, as an index has). For
+``elementwise``, see :mod:`scratchgan.elementwise`; :func:`primitive` is for all other functions.
 """
 
 import functools
@@ -18,11 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scratchgan import dtypes, tape
-from scratchgan.backend import Array, forget, kernels_for
+from scratchgan import tape
+from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.devices import different_devices
-from scratchgan.backend.scalar import define
-from scratchgan.dtypes import DType
 from scratchgan.tape import Arguments, Edge, Node, Rule, Step, Taped, mode
 
 if TYPE_CHECKING:
@@ -33,13 +32,10 @@ Vjp = Callable[..., Any]
 #: Every primitive by name.
 REGISTRY: dict[str, "Primitive"] = {}
 
-#: The class of results; ``scratchgan.tensor`` sets it to Tensor.
-tensor_type: Any = Taped
-
 
 def constant(array: Array) -> "Tensor":
     """A tensor that holds ``array`` and requires no gradient."""
-    tensor: Tensor = tensor_type(array)
+    tensor: Tensor = tape.tensor_type(array)
     return tensor
 
 
@@ -98,7 +94,7 @@ class Primitive:
             if isinstance(x, Taped):
                 arrays.append(x.data)
                 needs.append(x.requires_grad)
-            elif type(x) in _NUMBERS:
+            elif type(x) in NUMBERS:
                 arrays.append(x)
                 needs.append(None)
             else:
@@ -110,7 +106,7 @@ class Primitive:
             if fault is None:
                 raise
             raise fault from error
-        result: Tensor = tensor_type(out)
+        result: Tensor = tape.tensor_type(out)
         if self.is_view:
             result._version = inputs[0].version
             result.is_view = True
@@ -124,7 +120,7 @@ class Primitive:
         self, error: Exception, inputs: list[Any], keywords: dict[str, Any]
     ) -> Exception | None:
         """A better error than that of a kernel, which does not know who called it with what."""
-        arrays = [x for x in inputs if type(x) not in _NUMBERS]
+        arrays = [x for x in inputs if type(x) not in NUMBERS]
         fault = different_devices(self.name, arrays)
         if fault is not None:
             return fault
@@ -163,7 +159,7 @@ class Primitive:
 
     def _lifted(self, x: Any) -> Any:
         """An array among the inputs becomes a constant tensor; anything else is an error."""
-        if isinstance(x, Taped) or type(x) in _NUMBERS:
+        if isinstance(x, Taped) or type(x) in NUMBERS:
             return x
         if isinstance(x, np.generic):  # np.float64 is also a float
             return x.item()
@@ -252,7 +248,8 @@ class Primitive:
         return found
 
 
-_NUMBERS = (float, int, bool)
+#: What may stand in the place of a tensor.
+NUMBERS = (float, int, bool)
 _HAS_VARARGS = 0x04  # inspect.CO_VARARGS; importing inspect takes longer than all of this module
 
 
@@ -294,147 +291,3 @@ def primitive(
         return Primitive(forward, forward, vjps, common or {}, is_view)
 
     return decorate
-
-
-def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., Any]], Primitive]:
-    """Decorator: a scalar definition becomes a primitive that broadcasts.
-
-    Args:
-        result: Type of the result where that is not the inputs' (bool for comparisons).
-        vjps: As in :func:`primitive`.
-
-    The function's body is never called: every backend compiles it
-    (see :mod:`scratchgan.backend.scalar` for what it may contain).
-
-    Raises:
-        TypeError: The function has the name of one of this package's kernels.
-    """
-
-    def decorate(function: Callable[..., Any]) -> Primitive:
-        _require_free_name(function)
-        definition = define(function)
-        name = definition.name
-        forget(name)  # as a notebook's cell runs again, it may hold another body
-        fixed = None if result is None else np.dtype(result)
-
-        def forward(*inputs: Any, **scalars: float) -> Array:
-            shape, dtype, array = _result_of(name, inputs)
-            if fixed is not None:
-                dtype = fixed
-            elif dtype.kind in "biu" and definition.is_real:
-                dtype = dtypes.get_default_dtype()
-            kernels = kernels_for[type(array)]
-            out = kernels.empty(shape, dtype, like=array)
-            getattr(kernels, name)(*inputs, out=out, **scalars)
-            return out
-
-        functools.update_wrapper(forward, function)
-        made = Primitive(forward, function, vjps, {}, False)
-        made.is_elementwise = True
-        if not definition.scalars and len(definition.inputs) <= 2:
-            made.method = (_of_one, _of_two)[len(definition.inputs) - 1](made, fixed)
-            made._simple_arity = len(definition.inputs)
-        return made
-
-    return decorate
-
-
-# Most calls have one or two tensors of one floating type and shape. Python calls these functions
-# in a third of the time that it takes to call a Primitive, which does all other cases.
-
-
-def _of_one(primitive: Primitive, fixed: DType | None) -> Callable[[Any], "Tensor"]:
-    name = primitive.name
-
-    def method(x: "Tensor") -> "Tensor":
-        array = x.data
-        dtype = array.dtype
-        if tape.watch is not None or not (dtype is dtypes.float32 or dtype is dtypes.float64):
-            return primitive.call((x,), {})
-        kernels = kernels_for[type(array)]
-        out = kernels.empty(array.shape, fixed or dtype, like=array)
-        getattr(kernels, name)(array, out=out)
-        result: Tensor = tensor_type(out)
-        if x.requires_grad and mode.recording:
-            primitive.record(result, (x,), (True,), {})
-        return result
-
-    return method
-
-
-def _of_two(primitive: Primitive, fixed: DType | None) -> Callable[[Any, Any], "Tensor"]:
-    name = primitive.name
-
-    def method(x: "Tensor", y: Any) -> "Tensor":
-        a = x.data
-        dtype = a.dtype
-        shape = a.shape
-        if type(y) is float:
-            b = y
-            needs: tuple[bool | None, ...] = (x.requires_grad, None)
-        elif isinstance(y, Taped):
-            b = y.data
-            if b.dtype is not dtype or b.shape != shape or type(b) is not type(a):
-                return primitive.call((x, y), {})
-            needs = (x.requires_grad, y.requires_grad)
-        else:
-            return primitive.call((x, y), {})
-        if tape.watch is not None or not (dtype is dtypes.float32 or dtype is dtypes.float64):
-            return primitive.call((x, y), {})
-        kernels = kernels_for[type(a)]
-        out = kernels.empty(shape, fixed or dtype, like=a)
-        getattr(kernels, name)(a, b, out=out)
-        result: Tensor = tensor_type(out)
-        if True in needs and mode.recording:
-            primitive.record(result, (x, y), needs, {})
-        return result
-
-    return method
-
-
-def _require_free_name(function: Callable[..., Any]) -> None:
-    """Kernels go by name: a user's must not take the place of this package's."""
-    package = __name__.partition(".")[0]
-    if (function.__module__ or "").partition(".")[0] == package:
-        return
-    from scratchgan.backend import numpy_kernels
-
-    name = function.__name__
-    taken = REGISTRY.get(name)
-    if hasattr(numpy_kernels, name) or (taken and taken.__module__.startswith(package + ".")):
-        raise TypeError(f"{name}: {package} has a kernel of this name; give yours another")
-
-
-def _result_of(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DType, Array]:
-    """Shape and type that ``inputs`` broadcast to, and one of them that is an array."""
-    array: Array = None
-    shape: tuple[int, ...] = ()
-    dtype: Any = None
-    for x in inputs:
-        if array is None:
-            if type(x) not in _NUMBERS:
-                array, shape, dtype = x, x.shape, x.dtype
-        elif type(x) is type(array):
-            if x.dtype is not dtype or x.shape != shape:
-                return _broadcast(name, inputs)
-        elif type(x) not in _NUMBERS:
-            return _broadcast(name, inputs)
-    # A float beside an array of floats is the common case; any other number may promote.
-    if dtype is None or (dtype.kind != "f" and len(inputs) > 1):
-        return _broadcast(name, inputs)
-    return shape, dtype, array
-
-
-def _broadcast(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DType, Array]:
-    arrays = [x for x in inputs if type(x) not in _NUMBERS]
-    if not arrays:
-        raise TypeError(f"{name}: one of its inputs must be a tensor, not a number")
-    fault = different_devices(name, arrays)
-    if fault is not None:
-        raise fault
-    try:
-        shape = np.broadcast_shapes(*[x.shape for x in arrays])
-    except ValueError as error:
-        shapes = " and ".join(str(x.shape) for x in arrays)
-        raise ValueError(f"{name}: the shapes {shapes} do not broadcast together") from error
-    return shape, dtypes.promote(inputs), arrays[0]

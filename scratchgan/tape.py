@@ -92,6 +92,10 @@ class Taped:
         return self._version
 
 
+#: The class of results; ``scratchgan.tensor`` sets it to Tensor.
+tensor_type: Callable[[Array], Any] = Taped
+
+
 class Effects:
     """What a step did to tensors besides computing: noted while :mod:`scratchgan.jit` records."""
 
@@ -210,7 +214,7 @@ class Node:
                 raise self._changed(rule.saved_names[[kept is x for kept in saved].index(True)])
         values = [g, *saved, *self.constants]
         if rule.saves_out:
-            values.append(self._restored(type(g)))
+            values.append(self._restored())
         for step in rule.common:
             values.append(step.function(*step.arguments(values)))
         gradients = []
@@ -234,12 +238,12 @@ class Node:
         self.saved = self.out = None
         self.constants = ()
 
-    def _restored(self, tensor_type: Callable[[Array], Taped]) -> Taped:
+    def _restored(self) -> Taped:
         """The tensor that this node made."""
         assert self.version is not None
         if self.version[0] > self.number:
             raise self._changed("out")
-        out = tensor_type(self.out)
+        out: Taped = tensor_type(self.out)
         out._version = self.version
         out.node = self
         out.requires_grad = True

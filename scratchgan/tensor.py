@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratchgan import autograd, dtypes, functions, ops, primitive
+from scratchgan import autograd, dtypes, functions, ops, tape
 from scratchgan.autograd import HookHandle
 from scratchgan.backend import Array, devices, kernels_for
 from scratchgan.ops import Axis
@@ -423,4 +423,4 @@ class Tensor(Taped):
         return functions.to(self, dtypes.float64)
 
 
-primitive.tensor_type = Tensor
+tape.tensor_type = Tensor

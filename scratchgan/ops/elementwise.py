@@ -9,7 +9,7 @@ Called, they take and give tensors of shapes that broadcast.
 import math
 from typing import Any
 
-from scratchgan.primitive import elementwise
+from scratchgan.elementwise import elementwise
 
 # --- Arithmetic ------------------------------------------------------------------------
 
