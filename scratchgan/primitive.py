@@ -22,7 +22,7 @@ import numpy as np
 from scratchgan import tape
 from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.devices import different_devices
-from scratchgan.tape import Arguments, Edge, Node, Rule, Step, Taped, mode
+from scratchgan.tape import Arguments, Node, Rule, Step, Taped, mode
 
 if TYPE_CHECKING:
     from scratchgan.tensor import Tensor
@@ -183,14 +183,14 @@ class Primitive:
         rule = self._rules.get(needs) or self._rule(needs)
         if not rule.steps:
             return
-        edges: list[Edge] = []
+        kept: list[Any] = []
         for position in rule.positions:
             x = inputs[position]
-            edges.append(x.node or x)
-        constants: tuple[Any, ...] = ()
-        if rule.constants:
-            constants = tuple([constant(inputs, keywords) for constant in rule.constants])
-        result.node = Node(rule, tuple(edges), rule.saved(inputs), constants, result)
+            kept.append(x.node or x)
+        kept += rule.saved(inputs)
+        for constant in rule.constants:
+            kept.append(constant(inputs, keywords))
+        result.node = Node(rule, tuple(kept), result)
         result.requires_grad = True
 
     def _rule(self, needs: tuple[bool | None, ...]) -> Rule:
@@ -206,7 +206,8 @@ class Primitive:
         constants = {
             name: constant for name, constant in self._constants(needs).items() if name in named
         }
-        places = ["g", *[names[i] for i in saved], *constants]
+        first = 1 + len(positions)  # after the gradient and the edges
+        places = ["g", *[""] * len(positions), *[names[i] for i in saved], *constants]
         if "out" in named:
             places.append("out")
         shared = []
@@ -222,7 +223,7 @@ class Primitive:
             ),
             tuple(positions),
             _picker(saved),
-            tuple(names[i] for i in saved),
+            tuple((first + i, names[position]) for i, position in enumerate(saved)),
             tuple(constants.values()),
             "out" in named,
         )

@@ -135,7 +135,7 @@ class Rule:
         steps: A VJP for each input that gets a gradient.
         positions: Of these inputs.
         saved: From all inputs, the tensors that are kept.
-        saved_names: Their names.
+        tensors: The places of these among the values that VJPs may name, and their names.
         constants: From the inputs and keywords, whatever else is kept: numbers and shapes.
         saves_out: Whether the output is kept.
     """
@@ -145,7 +145,7 @@ class Rule:
     steps: tuple[Step, ...]
     positions: tuple[int, ...]
     saved: Callable[[tuple[Any, ...]], tuple[Any, ...]]
-    saved_names: tuple[str, ...]
+    tensors: tuple[tuple[int, str], ...]
     constants: tuple[Callable[[tuple[Any, ...], dict[str, Any]], Any], ...]
     saves_out: bool
 
@@ -161,24 +161,17 @@ class Node:
     """
 
     __slots__ = (
-        *("__weakref__", "constants", "dtype", "edges", "hooks", "number", "out", "rule"),
-        *("saved", "shape", "version"),
+        *("__weakref__", "dtype", "hooks", "is_freed", "kept", "number", "out", "rule", "shape"),
+        *("version",),
     )
 
-    def __init__(
-        self,
-        rule: Rule,
-        edges: tuple["Edge", ...],
-        saved: tuple[Any, ...],
-        constants: tuple[Any, ...],
-        result: Taped,
-    ) -> None:
+    def __init__(self, rule: Rule, kept: tuple[Any, ...], result: Taped) -> None:
         array = result.data
         self.rule = rule
-        self.edges = edges
-        #: Tensors that the VJPs take; None once the tape is freed.
-        self.saved: tuple[Any, ...] | None = saved
-        self.constants = constants
+        #: The edges, then the tensors that the VJPs take, then constants. One tuple, because the
+        #: garbage collector looks at each again and again as a tape grows.
+        self.kept = kept
+        self.is_freed = False
         self.out: Array = None
         self.version: list[int] | None = None
         if rule.saves_out:  # as an array, for a tensor would form a cycle
@@ -194,6 +187,11 @@ class Node:
         """The primitive's."""
         return self.rule.name
 
+    @property
+    def edges(self) -> tuple["Edge", ...]:
+        """Where the gradients of the inputs go that get one."""
+        return self.kept[: len(self.rule.steps)]
+
     def __repr__(self) -> str:
         return f"<{self.name} node {self.number}, shape {self.shape}>"
 
@@ -202,30 +200,29 @@ class Node:
 
         With ``leading``, only of those inputs whose edges are in it.
         """
-        saved = self.saved
-        if saved is None:
+        if self.is_freed:
             raise TapeError(
                 f"backward came a second time to {self.name!r}, whose saved values were freed the "
                 "first time; call the first backward with retain_graph=True"
             )
-        rule = self.rule
-        for x in saved:
-            if x._version is not None and x._version[0] > self.number:
-                raise self._changed(rule.saved_names[[kept is x for kept in saved].index(True)])
-        values = [g, *saved, *self.constants]
+        kept, rule = self.kept, self.rule
+        values = [g, *kept]
+        for place, name in rule.tensors:
+            version = values[place]._version
+            if version is not None and version[0] > self.number:
+                raise self._changed(name)
         if rule.saves_out:
             values.append(self._restored())
         for step in rule.common:
             values.append(step.function(*step.arguments(values)))
         gradients = []
-        steps = rule.steps
-        for position, edge in enumerate(self.edges):  # zip takes as long as a small product
+        for position, step in enumerate(rule.steps):
+            edge = kept[position]
             if leading is not None and edge not in leading:
                 continue
-            step = steps[position]
             gradient = step.function(*step.arguments(values))
             array = gradient.data
-            target: Any = edge if type(edge) is Node else edge.data  # type: ignore[union-attr]
+            target = edge if type(edge) is Node else edge.data
             if array.shape != target.shape:
                 gradient = self._summed(gradient, target.shape, step.name)
             if array.dtype is not target.dtype:
@@ -234,9 +231,9 @@ class Node:
         return gradients
 
     def free(self) -> None:
-        """Let go of what was saved; a second backward is an error from now on."""
-        self.saved = self.out = None
-        self.constants = ()
+        """Let go of what was kept for the VJPs; a second backward is an error from now on."""
+        self.kept, self.out = self.edges, None
+        self.is_freed = True
 
     def _restored(self) -> Taped:
         """The tensor that this node made."""

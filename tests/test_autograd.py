@@ -259,6 +259,16 @@ def test_a_change_that_nobody_needs_is_no_error():
     assert x.grad.tolist() == [1.0, 1.0]
 
 
+def test_only_what_is_wanted_must_not_be_freed():
+    x, w = leaf(2.0), leaf(3.0)
+    y = x * x
+    y.backward()
+    z = y * w
+    assert grad(z, w, retain_graph=True)[0].item() == 4.0  # not through the freed part
+    with pytest.raises(TapeError, match="second time to 'mul'"):
+        grad(z, x)
+
+
 def test_a_parameter_updated_between_forward_and_backward():
     w = leaf(2.0)
     loss = (w * w).sum()

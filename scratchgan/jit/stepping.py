@@ -247,7 +247,7 @@ def _map(function: Callable[[Tensor], Any], value: Any) -> Any:
 
 def _check_result(name: str, value: Any) -> None:
     def check(tensor: Tensor) -> None:
-        if tensor.node is not None and tensor.node.saved is not None:
+        if tensor.node is not None and not tensor.node.is_freed:
             raise JitError(
                 f"jit: {name} returns a tensor of shape {tensor.shape} that is still on the tape, "
                 "which a replay does not have; call backward inside, or return its detach()"
