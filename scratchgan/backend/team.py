@@ -41,7 +41,12 @@ def address_of(array: Array) -> int:
 
     That is the first field of NumPy's object (``PyArrayObject.data`` in its C interface). To read
     it takes a sixth of the time of ``__array_interface__``, and a step asks for hundreds.
+
+    Raises:
+        TypeError: It is no array of NumPy's.
     """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"address_of: takes an array of NumPy, not {type(array).__name__}")
     return ctypes.c_ssize_t.from_address(id(array) + object.__basicsize__).value
 
 

@@ -54,6 +54,8 @@ def test_addresses():
     nothing = np.empty((0, 3))
     for x in (A, A[3:, ::-2], A.T, frozen, nothing, np.array(1.0), A.view(np.int32), np.arange(3)):
         assert team.address_of(x) == x.__array_interface__["data"][0]
+    with pytest.raises(TypeError, match="not memoryview"):
+        team.address_of(memoryview(A))  # type: ignore[arg-type]
 
 
 def helpers() -> set[threading.Thread]:
