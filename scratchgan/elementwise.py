@@ -23,7 +23,7 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
 
     Args:
         result: Type of the result where that is not the inputs' (bool for comparisons).
-        vjps: As in :func:`primitive`.
+        vjps: As in :func:`scratchgan.primitive.primitive`.
 
     The function's body is never called: every backend compiles it
     (see :mod:`scratchgan.backend.scalar` for what it may contain).
@@ -55,7 +55,7 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
         made.is_elementwise = True
         if not definition.scalars and len(definition.inputs) <= 2:
             made.method = (_of_one, _of_two)[len(definition.inputs) - 1](made, fixed)
-            made._simple_arity = len(definition.inputs)
+            made.simple_arity = len(definition.inputs)
         return made
 
     return decorate

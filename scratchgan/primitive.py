@@ -65,7 +65,7 @@ class Primitive:
         #: For Tensor's operators and methods: what Python calls fastest.
         self.method: Callable[..., Tensor] = lambda *inputs, **keywords: self.call(inputs, keywords)
         #: How many tensors make a call that ``method`` alone can do; -1 where none is such.
-        self._simple_arity = -1
+        self.simple_arity = -1
         self.defaults: dict[str, Any] = declared.__kwdefaults__ or {}
         self._arity = len(self.inputs)
         self._keyword_count = len(self.keywords)
@@ -80,7 +80,7 @@ class Primitive:
 
     def __call__(self, *inputs: Any, **keywords: Any) -> "Tensor":
         """Compute on ``inputs`` (tensors, or numbers in their place) and record it."""
-        if keywords or len(inputs) != self._simple_arity or not isinstance(inputs[0], Taped):
+        if keywords or len(inputs) != self.simple_arity or not isinstance(inputs[0], Taped):
             return self.call(inputs, keywords)
         return self.method(*inputs)
 
