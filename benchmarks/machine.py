@@ -8,6 +8,9 @@ from typing import Any
 #: What changes the number of threads, for everyone who is measured.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS")
 
+#: Processes that wanted a core in the minute before this run; later it is its own work that is seen.
+LOAD_BEFORE = os.getloadavg()[0]
+
 
 def cores() -> int:
     """How many cores this process may use."""
@@ -24,7 +27,7 @@ def describe() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "load_before": os.getloadavg()[0],  # processes that wanted a core in the last minute
+        "load_before": LOAD_BEFORE,
         "threads": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
     }
 
