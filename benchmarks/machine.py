@@ -8,7 +8,7 @@ from typing import Any
 #: What changes the number of threads, for everyone who is measured.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS")
 
-#: Processes that wanted a core in the minute before this run; later it is its own work that is seen.
+#: Processes that wanted a core in the minute before this run; later they are its own.
 LOAD_BEFORE = os.getloadavg()[0]
 
 
