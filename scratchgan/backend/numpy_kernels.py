@@ -21,6 +21,12 @@ Axis = tuple[int, ...]
 
 # --- Making arrays, and reading them back ----------------------------------------------
 
+# glibc hands the memory of large arrays back to the system when they are freed, and each page of
+# the next ones is a fault again: an eager step with a batch of 4096 took a fifth longer. It keeps
+# that memory once it has seen an array of the largest size that it looks at freed (mallopt(3),
+# M_MMAP_THRESHOLD): this one, of which no page is ever touched.
+np.empty((1 << 25) - (1 << 13), np.uint8)
+
 
 def empty(shape: Axis, dtype: DTypeLike, *, like: Array | None = None) -> Array:
     """An uninitialized array; ``like=x`` puts it where ``x`` lies, which matters for cards."""

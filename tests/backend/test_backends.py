@@ -1,6 +1,7 @@
 """Choosing a backend, and the kernels that no primitive reaches."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -146,6 +147,27 @@ def test_large_copies_that_threads_share(dtype, threads, monkeypatch):
         kernels_for[np.ndarray].copy(shifted[:-1], out=shifted[1:])
     np.testing.assert_array_equal(shifted[1:], x[:-1])
     sg.set_num_threads(before)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's memory only")
+def test_memory_of_large_arrays_is_used_again():
+    program = """
+import resource
+import numpy as np
+from scratchgan.backend import kernels_for
+
+kernels = kernels_for[np.ndarray]
+for turn in range(20):
+    arrays = [kernels.empty((3 << 18,), np.float32) for _ in range(20)]
+    for array in arrays:
+        array.fill(0)
+    del arrays, array
+    if turn == 9:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert int(found.stdout) < 100  # of 150,000 pages that were written
 
 
 def test_scatter_adds_what_is_named_twice():
