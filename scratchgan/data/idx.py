@@ -81,17 +81,21 @@ def _read(stream: io.BufferedIOBase) -> NDArray[Any]:
     dtype, shape = _read_header(stream)
     size = math.prod(shape) * dtype.itemsize
 
-    data = bytearray()
-    # One byte more than declared is asked for: it would show that the file is too long, and to
-    # find that it is not there, gzip has to reach its end and verify its checksum.
-    while len(data) <= size and (piece := stream.read(min(_PIECE, size + 1 - len(data)))):
-        data += piece
-    if len(data) != size:
-        declared = f"the header declares {_times(shape)} elements of {dtype.name}, {size} bytes"
-        held = f"ends after {len(data)}" if len(data) < size else "holds more"
+    declared = f"the header declares {_times(shape)} elements of {dtype.name}, {size} bytes"
+    try:
+        array = np.empty(shape, dtype)  # of which no page is taken before it is written
+    except (MemoryError, ValueError):  # a forged header; the file is read to say what it holds
+        read = sum(iter(lambda: len(stream.read(_PIECE)), 0))
+        raise DataError(f"{declared}, but the file ends after {read}") from None
+    target = array.reshape(-1).view(np.uint8).data
+    read = 0
+    while read < size and (count := stream.readinto(target[read : read + _PIECE])):
+        read += count
+    # One byte more is asked for: it would show that the file is too long, and to find that it is
+    # not there, gzip has to reach its end and verify its checksum.
+    if read < size or stream.read(1):
+        held = f"ends after {read}" if read < size else "holds more"
         raise DataError(f"{declared}, but the file {held}")
-
-    array = np.frombuffer(data, dtype).reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
