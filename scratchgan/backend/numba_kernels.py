@@ -196,7 +196,7 @@ def _products(dtype: np.dtype[Any]) -> Products:
 def matmul(a: Array, b: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.matmul`."""
     if not (_are_matrices(a, b, out) and _products(out.dtype).multiply(a, b, out)):
-        np.matmul(a, b, out=out)
+        reference.matmul(a, b, out=out)
 
 
 def _are_matrices(a: Array, b: Array, out: Array) -> bool:

@@ -262,12 +262,15 @@ def concatenate(*arrays: Array, axis: int, out: Array) -> None:
 
 def matmul(a: Array, b: Array, *, out: Array) -> None:
     """Matrix product ``a @ b`` of the last two axes; the axes before them broadcast."""
-    np.matmul(a, b, out=out)
+    # OpenBLAS also computes with what lies beside a matrix in memory. That changes no result, but
+    # NumPy warns of what became of it (numpy/numpy#24067).
+    with np.errstate(all="ignore"):
+        np.matmul(a, b, out=out)
 
 
 def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
     """``activation(x @ weight.T + bias)``; ``x`` (N, in), ``weight`` (out, in), ``bias`` (out,)."""
-    np.matmul(x, weight.T, out=out)
+    matmul(x, weight.T, out=out)
     out += bias
     if activation == "relu":
         np.maximum(out, 0, out=out)
