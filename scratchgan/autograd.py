@@ -96,10 +96,7 @@ def backward(
         starts = _starts(tensors, gradients)
         # A rule may hand the same gradient to several inputs, or a view of another's, or the one
         # that it was given; each leaf gets memory of its own.
-        taken = set()
-        if gradients is not None:
-            for _, gradient in starts:
-                taken.add(id(gradient.data))
+        taken = set() if gradients is None else {id(gradient.data) for _, gradient in starts}
         found = _run(starts, None, create_graph if retain_graph is None else retain_graph)
         leaf: Any  # no node is left among what was found
         for leaf, gradient in found.items():

@@ -188,8 +188,8 @@ class Primitive:
             x = inputs[position]
             kept.append(x.node or x)
         kept += rule.saved(inputs)
-        for constant in rule.constants:
-            kept.append(constant(inputs, keywords))
+        for constant_of in rule.constants:
+            kept.append(constant_of(inputs, keywords))
         result.node = Node(rule, tuple(kept), result)
         result.requires_grad = True
 
@@ -203,10 +203,10 @@ class Primitive:
         common = {name: function for name, function in self.common.items() if name in named}
         named = named.union(*map(_parameters, common.values()))
         saved = [i for i, name in enumerate(names) if name in named and needs[i] is not None]
-        constants = {
-            name: constant for name, constant in self._constants(needs).items() if name in named
-        }
+        constants = {name: of for name, of in self._constants(needs).items() if name in named}
         first = 1 + len(positions)  # after the gradient and the edges
+        # Variadic inputs stand here twice: each as what is saved, then together as the constant
+        # that VJPs mean by the name. Of two places with one name the last counts.
         places = ["g", *[""] * len(positions), *[names[i] for i in saved], *constants]
         if "out" in named:
             places.append("out")

@@ -95,9 +95,9 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
         if loop is not None and out.flags.c_contiguous:
             strides = out.strides
             for x in inputs:
-                if type(x) is not np.ndarray or x.dtype is not dtype or x.strides != strides:
+                if type(x) is not np.ndarray or x.dtype is not dtype:
                     break
-                if x.shape != shape:
+                if x.shape != shape or x.strides != strides:
                     break
             else:
                 if len(shape) == 1:

@@ -83,7 +83,8 @@ class Jitted(Generic[P, R]):
 
         Where someone watches primitives, as ``detect_anomaly`` does, it runs as it is.
         """
-        if tape.watch is not None and tape.effects is None and is_observed():
+        is_recording = tape.effects is not None  # which watches primitives itself
+        if tape.watch is not None and not is_recording and is_observed():
             return self._function(*args, **kwargs)
         tensors: list[Tensor] = []
         key = (
