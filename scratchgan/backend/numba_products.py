@@ -32,7 +32,11 @@ copy_row, copy_column = copy_vectors(real, 2), copy_vectors(real, VECTORS)
 
 @njit
 def _copy_panel(b: Any, b_row: Any, b_column: Any, depth: Any, width: Any, panel: Any) -> None:
-    """Rows of B, ``width`` numbers each, to ``panel``; nothing comes of what lies beside them."""
+    """Rows of B, ``width`` numbers each, to ``panel``, and zeros beside them.
+
+    Nothing comes of these; but to multiply what an earlier task left there may take a hundred
+    times as long, where it happens to be a subnormal number.
+    """
     done = 0
     if b_row == 1 and width == COLUMNS:
         done = depth // LANES * LANES
@@ -52,6 +56,8 @@ def _copy_panel(b: Any, b_row: Any, b_column: Any, depth: Any, width: Any, panel
         else:
             for j in range(width):
                 target[i * COLUMNS + j] = source[i * b_row + j * b_column]
+        for j in range(width, COLUMNS):
+            target[i * COLUMNS + j] = real(0)
 
 
 @njit
