@@ -34,8 +34,8 @@ copy_row, copy_column = copy_vectors(real, 2), copy_vectors(real, VECTORS)
 def _copy_panel(b: Any, b_row: Any, b_column: Any, depth: Any, width: Any, panel: Any) -> None:
     """Rows of B, ``width`` numbers each, to ``panel``, and zeros beside them.
 
-    Nothing comes of these; but to multiply what an earlier task left there may take a hundred
-    times as long, where it happens to be a subnormal number.
+    Nothing comes of these, but what an earlier task left there would be multiplied too, and that
+    takes far longer where it happens to be subnormal numbers: a whole product took twice the time.
     """
     done = 0
     if b_row == 1 and width == COLUMNS:
