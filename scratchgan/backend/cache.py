@@ -40,7 +40,7 @@ def digest_of_functions() -> str:
     """What is inlined into every loop without standing in its source."""
     content = b"".join(
         (_HERE / f"{name}.py").read_bytes()
-        for name in ("float32", "float64", "native", "noise", "simd")
+        for name in ("amx", "float32", "float64", "native", "noise", "simd")
     )
     return hashlib.sha256(content).hexdigest()[:16]
 

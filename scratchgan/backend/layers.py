@@ -27,7 +27,7 @@ from scratchgan.backend.team import SCRATCH
 @task
 def forward(lane, lanes, scratch, arguments, numbers):
     """y = activation(y + bias) for the product y; its arguments are this task's too."""
-    y, bias = numbers_at(arguments[6], 0), numbers_at(arguments[11], 1)
+    y, bias = numbers_at(arguments[6], 0), numbers_at(arguments[12], 1)
     rows, columns = arguments[8], arguments[9]
     begin, end = share(rows, lane, lanes, 1)
     for i in range(begin, end):
@@ -70,19 +70,27 @@ def finish(lane, lanes, scratch, arguments, numbers):
 
 
 @functools.cache
-def layer(product: int, dtype: np.dtype[Any], activation: str) -> tuple[Prepared, Prepared]:
-    """The tasks for an activation, or ``"none"``.
+def layer_forward(product: int, dtype: np.dtype[Any], activation: str) -> Prepared:
+    """The tasks of a layer with an activation, or ``"none"``.
 
-    Args:
-        product: The task that multiplies matrices of type ``dtype`` into contiguous ones.
-        dtype: Of the numbers.
-        activation: What follows.
-
-    Returns:
-        Those of the forward, which take the arguments of the product and the address of the bias;
-        and of the backward: the addresses of the gradient of y, of y, of the gradient before the
-        activation and of the bias's, then rows and columns.
+    They take the arguments of the task ``product``, which multiplies matrices of type ``dtype``
+    into contiguous ones, and the address of the bias.
     """
+    return Prepared([product, _code(dtype, activation)["forward"]], 13, 0)
+
+
+@functools.cache
+def layer_backward(dtype: np.dtype[Any], activation: str) -> Prepared:
+    """The tasks of its backward.
+
+    They take the addresses of the gradient of y, of y, of the gradient before the activation and
+    of the bias's, then rows and columns.
+    """
+    code = _code(dtype, activation)
+    return Prepared([code["backward"], code["finish"]], 6, 0)
+
+
+def _code(dtype: np.dtype[Any], activation: str) -> dict[str, int]:
     then, back = "x", "g"
     names: tuple[str, ...] = ()
     if activation != "none":
@@ -95,6 +103,4 @@ def layer(product: int, dtype: np.dtype[Any], activation: str) -> tuple[Prepared
         backward=back,
         parts=PARTS,
     )
-    code = machine_code.load("layer", source)
-    forward = Prepared([product, code["forward"]], 12, 0)
-    return forward, Prepared([code["backward"], code["finish"]], 6, 0)
+    return machine_code.load("layer", source)

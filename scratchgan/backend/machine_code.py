@@ -5,10 +5,12 @@ cache folder, under a name with a hash of all that it was made from. To load one
 which is quicker than to import Numba, and takes a third of its memory.
 """
 
+import ctypes
 import functools
 import hashlib
 import os
 import re
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -34,13 +36,35 @@ def load_for(name: str, dtype: str) -> dict[str, int]:
 
 
 @functools.cache
+def has_matrix_unit() -> bool:
+    """Whether this process may use AMX: the processor has it for bfloat16, and Linux allows it."""
+    enabled = set(_features().split(","))
+    if sys.platform != "linux" or not {"+amx-tile", "+amx-bf16", "+avx512f"} <= enabled:
+        return False
+    # arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA): a process must ask for what threads then
+    # need more memory for (Linux, Documentation/arch/x86/xstate.rst).
+    refused: int = ctypes.CDLL(None).syscall(158, 0x1023, 18)
+    return not refused
+
+
+@functools.cache
+def _features() -> str:
+    """Those of the processor that code is made for: the one at hand, or what Numba was told."""
+    import llvmlite.binding as llvm
+
+    told = os.environ.get("NUMBA_CPU_FEATURES")
+    if told is None and os.environ.get("NUMBA_CPU_NAME") == "generic":
+        told = ""
+    return llvm.get_host_cpu_features().flatten() if told is None else told
+
+
+@functools.cache
 def _compiler() -> str:
     """What decides besides the source what machine code comes out."""
     import llvmlite.binding as llvm
 
-    chosen = [os.environ.get(f"NUMBA_CPU_{what}", "") for what in ("NAME", "FEATURES")]
-    host = [llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
-    return "\n".join([version("numba"), *chosen, *host, cache.digest_of_functions()])
+    name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
+    return "\n".join([version("numba"), name, _features(), cache.digest_of_functions()])
 
 
 def _compiled(name: str, source: str, symbols: dict[str, str]) -> bytes:

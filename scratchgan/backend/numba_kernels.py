@@ -14,7 +14,7 @@ import numpy as np
 
 from scratchgan.backend import cache, machine_code
 from scratchgan.backend import numpy_kernels as reference
-from scratchgan.backend.layers import WIDEST, layer
+from scratchgan.backend.layers import WIDEST, layer_backward, layer_forward
 from scratchgan.backend.products import Products, is_large
 from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
 from scratchgan.backend.team import WORTH_SHARING, Prepared, Task, address_of
@@ -214,7 +214,7 @@ def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array)
     if arguments is None:
         reference.linear(x, weight, bias, activation=activation, out=out)
         return
-    forward, _ = layer(_products(dtype).function, dtype, activation)
+    forward = layer_forward(_products(dtype).function(arguments), dtype, activation)
     forward.run(*arguments, address_of(bias), is_large=is_large(arguments))
 
 
@@ -225,7 +225,7 @@ def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Ar
     if dtype not in _FLOATS or y.shape[1] > WIDEST or not _all_contiguous(dtype, *arrays):
         reference.linear_backward(g, y, activation=activation, out=out)
         return
-    _, backward = layer(_products(dtype).function, dtype, activation)
+    backward = layer_backward(dtype, activation)
     addresses = [address_of(x) for x in arrays]
     backward.run(*addresses, *y.shape, is_large=y.size >= WORTH_SHARING)
 

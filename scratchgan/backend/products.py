@@ -1,5 +1,11 @@
-"""Products of matrices by the compiled tasks of :mod:`scratchgan.backend.numba_products`."""
+"""Products of matrices by compiled tasks.
 
+Those of :mod:`scratchgan.backend.numba_amx` on a processor that has a matrix unit, if they are of
+float32 and so large that it is worth it; else :mod:`scratchgan.backend.numba_products`. The choice
+depends on m, n and k alone, so that the same product always gives the same numbers.
+"""
+
+import functools
 from typing import Any
 
 import numpy as np
@@ -11,6 +17,8 @@ Array = np.ndarray[Any, Any]
 
 #: A product of fewer multiplications is done before another thread has heard of it.
 WORTH_SHARING = 1 << 20
+#: What is smaller in one direction, or of fewer multiplications, does not fill the matrix unit.
+SMALLEST, WORTH_SPLITTING = 32, 1 << 20
 
 
 class Products:
@@ -18,15 +26,15 @@ class Products:
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._nbytes = dtype.itemsize
-        self.function = machine_code.load_for("numba_products", dtype.name)["product"]
-        self._prepared = Prepared([self.function], 11, 0)
+        self._plain = machine_code.load_for("numba_products", dtype.name)["product"]
+        self._may_split = dtype == np.float32 and machine_code.has_matrix_unit()
 
     def multiply(self, a: Array, b: Array, out: Array) -> bool:
         """``out = a @ b`` for matrices of this type; False, and nothing done, if they don't fit."""
         arguments = self.arguments(a, b, out)
         if arguments is None:
             return False
-        self._prepared.run(*arguments, is_large=is_large(arguments))
+        _prepared(self.function(arguments)).run(*arguments, is_large=is_large(arguments))
         return True
 
     def task(self, a: Array, b: Array, out: Array) -> Task | None:
@@ -34,7 +42,15 @@ class Products:
         arguments = self.arguments(a, b, out)
         if arguments is None:
             return None
-        return Task(self.function, np.array(arguments, np.intp), np.empty(0), (a, b, out))
+        values = np.array(arguments, np.intp)
+        return Task(self.function(arguments), values, np.empty(0), (a, b, out))
+
+    def function(self, arguments: tuple[int, ...]) -> int:
+        """The address of the task for these arguments."""
+        m, n, k, _ = arguments[-4:]
+        if self._may_split and min(m, n, k) >= SMALLEST and m * n * k >= WORTH_SPLITTING:
+            return machine_code.load_for("numba_amx", "float32")["product"]
+        return self._plain
 
     def arguments(self, a: Array, b: Array, out: Array) -> tuple[int, ...] | None:
         """Those of the task; None if the numbers of ``out`` do not lie in rows, or another fault.
@@ -53,11 +69,16 @@ class Products:
             *(address_of(a), a_row // nbytes, a_step // nbytes),
             *(address_of(b), b_row // nbytes, b_column // nbytes),
             *(address_of(out), c_row // nbytes),
-            *(m, n, k),
+            *(m, n, k, self._plain),
         )
+
+
+@functools.cache
+def _prepared(function: int) -> Prepared:
+    return Prepared([function], 12, 0)
 
 
 def is_large(arguments: tuple[int, ...]) -> bool:
     """Whether the product with these arguments is worth to be shared by threads."""
-    *_, m, n, k = arguments
+    m, n, k, _ = arguments[-4:]
     return m * n * k >= WORTH_SHARING

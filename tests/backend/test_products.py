@@ -1,5 +1,9 @@
-"""Products of matrices: what they are, whatever their sizes, strides and number of threads."""
+"""Products of matrices: what they are, whatever their sizes, strides and number of threads.
 
+All of it holds for the plain task and, where the processor has one, for its matrix unit's.
+"""
+
+import itertools
 from typing import Any
 
 import numpy as np
@@ -8,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchgan as sg
-from scratchgan.backend import numba_kernels
+from scratchgan.backend import machine_code, numba_kernels, products
+from scratchgan.backend.team import Tasks, team
 
 SIZES = st.integers(0, 70)
 TYPES = st.sampled_from([np.float32, np.float64])
 LAYOUTS = st.sampled_from(["rows", "columns", "gaps", "backwards"])
 
-#: Over every border: of a tile, a panel, a block of the depth, and what is copied together.
+#: Over every border: of a tile, a panel, a block, the depth, and what is copied or kept together.
 LARGE = [
     (1, 1, 1),
     (3, 2100, 5),
@@ -22,10 +27,23 @@ LARGE = [
     (29, 257, 2100),
     (2, 3, 4100),
     (1200, 300, 33),
+    (48, 600, 1030),
+    (100, 784, 130),
 ]
 
 
-pytestmark = pytest.mark.usefixtures("every_product_is_shared")
+pytestmark = pytest.mark.usefixtures("every_product_is_shared", "task")
+
+
+@pytest.fixture(params=["plain", "matrix unit"])
+def task(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which task computes all products of float32."""
+    kind: str = request.param
+    if kind == "matrix unit" and not machine_code.has_matrix_unit():
+        pytest.skip("this process may use no AMX")
+    monkeypatch.setattr(products, "WORTH_SPLITTING", 0 if kind == "matrix unit" else 1 << 62)
+    monkeypatch.setattr(products, "SMALLEST", 1)
+    return kind
 
 
 def matrix(rows: int, columns: int, dtype: Any, layout: str, seed: int) -> Any:
@@ -67,7 +85,7 @@ def test_any_sizes_and_strides(m, k, n, dtype, a_layout, b_layout):
 
 @pytest.mark.parametrize("sizes", LARGE)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("layouts", [("rows", "rows"), ("rows", "columns"), ("columns", "rows")])
+@pytest.mark.parametrize("layouts", list(itertools.product(("rows", "columns"), repeat=2)))
 def test_large(sizes, dtype, layouts):
     m, k, n = sizes
     assert_right(matrix(m, k, dtype, layouts[0], 0), matrix(k, n, dtype, layouts[1], 1))
@@ -81,6 +99,56 @@ def test_what_is_not_finite_stays_in_its_row_and_column(n):
     expected = np.zeros((20, n), bool)
     expected[3] = expected[:, n - 1] = True
     np.testing.assert_array_equal(~np.isfinite(got), expected)
+
+
+@pytest.mark.parametrize("k", [100, 784])
+def test_errors_are_no_larger_than_those_of_one_sum_in_order(k, task):
+    a, b = matrix(130, k, np.float32, "rows", 0), matrix(k, 90, np.float32, "columns", 1)
+    exact, size = a.astype(float) @ b.astype(float), np.abs(a).astype(float) @ np.abs(b)
+    errors = (product(a, b, 2) - exact) / (size * 2.0**-24)
+    total = np.zeros((130, 90), np.float32)
+    for i in range(k):
+        total += np.outer(a[:, i], b[i])
+    assert np.sqrt(np.mean(errors**2)) < np.sqrt(np.mean(((total - exact) / size * 2.0**24) ** 2))
+
+
+@given(st.integers(0, 99), st.integers(-140, 126), st.integers(-140, 126))
+def test_small_and_large_numbers(seed, a_size, b_size):
+    a = np.ldexp(matrix(40, 70, np.float32, "rows", seed), a_size)
+    b = np.ldexp(matrix(70, 50, np.float32, "rows", seed + 1), b_size)
+    with np.errstate(over="ignore"):
+        got = product(a, b, 1)
+    np.testing.assert_array_equal(product(a, b, 3), got)
+    a, b = a.astype(np.longdouble), b.astype(np.longdouble)
+    exact, size = a @ b, np.abs(a) @ np.abs(b)
+    is_safe = size < np.finfo(np.float32).max / 2
+    assert np.isfinite(got[is_safe]).all()
+    # The matrix unit takes pieces and products for zero if they are below 2**-126.
+    rows, columns = np.abs(a).sum(1, keepdims=True), np.abs(b).sum(0, keepdims=True)
+    bound = 71 * np.finfo(np.float32).eps * size + 2.0**-124 * (rows + columns + 70)
+    with np.errstate(invalid="ignore"):
+        assert (np.abs(got - exact) <= bound)[is_safe].all()
+        assert (np.isnan(got) | np.isinf(got))[np.abs(exact) > 2.0**129].all()
+
+
+@pytest.mark.parametrize("largest", [np.finfo(np.float32).max, 3.3961e38])
+def test_the_largest_numbers(largest):
+    a, b = matrix(70, 90, np.float32, "rows", 0), matrix(90, 60, np.float32, "columns", 1) / 1024
+    a[3, 4], a[60, 20] = largest, -largest
+    assert_right(a, b)
+
+
+def test_every_way_to_multiply_gives_the_same_numbers(task):
+    x, weight = matrix(64, 70, np.float32, "rows", 0), matrix(40, 70, np.float32, "rows", 1)
+    expected = product(x, weight.T, 2)
+    out = np.empty((64, 40), np.float32)
+    bias = np.zeros(40, np.float32)
+    numba_kernels.linear(x, weight, bias, activation="none", out=out)
+    np.testing.assert_array_equal(out, expected)
+    out[...] = np.nan
+    (later,) = numba_kernels.TASKS["matmul"]([((x, weight.T), out)])
+    team().run(Tasks([later]))
+    np.testing.assert_array_equal(out, expected)
 
 
 def test_what_cannot_be_multiplied_so_goes_to_numpy():
