@@ -17,6 +17,7 @@ kept.
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from numba import njit
 
 from scratchgan.backend import amx
@@ -41,6 +42,7 @@ LINES, KEPT = 32, 5 << 18
 PASSING_AT = KEPT
 NUMBERS_AT = PASSING_AT + 2 * STEPS * BLOCK
 SUMS_AT = NUMBERS_AT + STEPS * BLOCK_OF_NUMBERS
+ZERO = np.intp(0)  # a plain 0 is a type of its own, for which Numba compiles functions anew
 ARGUMENTS_AT = SUMS_AT + LINES * BLOCK_OF_NUMBERS
 
 split, multiply, is_finite = amx.split, amx.multiply, amx.is_finite
@@ -144,6 +146,12 @@ def _distance(factor: Any, lines: Any, depth: Any) -> Any:
 
 
 @njit
+def _is_large(lines: Any, line: Any) -> Any:
+    """Whether a block of these lines, from ``line`` on, takes two tiles."""
+    return lines - line > SQUARE
+
+
+@njit
 def _multiply_kept(
     job: Any, passed: Any, begin: Any, end: Any, b: Any, splitting: Any, splits: Any
 ) -> Any:
@@ -192,29 +200,32 @@ def _multiply_kept(
 def _pass(job: Any, passing: Any, depth: Any) -> Any:
     """Multiply all lines of the other factor, from this depth on; whether the result is finite."""
     finite = True
-    parts = -(-job.steps // STEPS)
-    turns = -(-passing.lines // SIZE) * parts
-    last_begin, last_end, last_line = 0, 0, 0
-    for turn in range(turns + 1):
+    line, begin = ZERO, ZERO
+    last_line, last_begin, last_steps = ZERO, ZERO, ZERO
+    pieces = job.scratch + PASSING_AT
+    last_pieces = pieces + STEPS * BLOCK
+    while line < passing.lines or last_steps > 0:
         # Split what is for the next turn, and meanwhile multiply what was split in the last one.
-        begin, end = share(job.steps, turn % parts, parts, 1)
-        line = turn // parts * SIZE
-        steps = end - begin if turn < turns else 0
-        then, _ = share(job.steps, (turn + 1) % parts, parts, 1)
-        ahead = _distance(passing, (turn + 1) // parts * SIZE - line, (then - begin) * SIZE)
-        pieces = job.scratch + PASSING_AT + turn % 2 * STEPS * BLOCK
-        other = job.scratch + PASSING_AT + (turn + 1) % 2 * STEPS * BLOCK
+        steps = min(STEPS, job.steps - begin) if line < passing.lines else 0
+        next_line, next_begin = line, begin + STEPS
+        if next_begin >= job.steps:
+            next_line, next_begin = line + SIZE, ZERO
+        ahead = _distance(passing, next_line - line, (next_begin - begin) * SIZE)
         place, at = job.scratch + NUMBERS_AT, depth + begin * SIZE
         splitting = _splitting(passing, line, at, steps, ahead, pieces, place)
-        halves = splits = 0
-        if turn > 0:
-            splits = min(steps, last_end - last_begin)
-            halves = -(-job.lines // SIZE)
-            finite &= _multiply_kept(job, last_line, last_begin, last_end, other, splitting, splits)
+        splits = min(steps, last_steps)
+        if last_steps > 0:
+            end = last_begin + last_steps
+            finite &= _multiply_kept(
+                job, last_line, last_begin, end, last_pieces, splitting, splits
+            )
         for half in range(2):
-            for step in range(splits if half < halves else 0, steps):
+            is_begun = job.lines > half * SIZE
+            for step in range(splits if is_begun else 0, steps):
                 split(splitting, half, step)
-        last_begin, last_end, last_line = begin, end, line
+        last_line, last_begin, last_steps = line, begin, steps
+        line, begin = next_line, next_begin
+        pieces, last_pieces = last_pieces, pieces
     return finite
 
 
@@ -234,12 +245,15 @@ def _multiply(a: Any, b: Any, c: Any, m: Any, n: Any, k: Any, scratch: Any) -> A
         for first in range(0, kept.lines, together):
             lines = min(together, kept.lines - first)
             for line in range(0, lines, SIZE):
-                for step in range(steps):
-                    pieces = scratch + (line // SIZE * steps + step) * BLOCK
-                    at, place = (begin + step) * SIZE, scratch + NUMBERS_AT
-                    some = _splitting(kept, first + line, at, 1, 0, pieces, place)
-                    for half in range(2):
-                        split(some, half, 0)
+                for some in range(0, steps, STEPS):
+                    count, at = min(STEPS, steps - some), (begin + some) * SIZE
+                    ahead = _distance(kept, 0, count * SIZE)
+                    pieces = scratch + (line // SIZE * steps + some) * BLOCK
+                    place = scratch + NUMBERS_AT
+                    splitting = _splitting(kept, first + line, at, count, ahead, pieces, place)
+                    for step in range(count):
+                        for half in range(2):
+                            split(splitting, half, step)
             job = Job(c, m, n, kept.is_left, first, lines, steps, number > 0, scratch)
             finite &= _pass(job, passing, begin * SIZE)
     return finite
