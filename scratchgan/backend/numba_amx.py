@@ -42,7 +42,7 @@ LINES, KEPT = 32, 5 << 18
 PASSING_AT = KEPT
 NUMBERS_AT = PASSING_AT + 2 * STEPS * BLOCK
 SUMS_AT = NUMBERS_AT + STEPS * BLOCK_OF_NUMBERS
-ZERO = np.intp(0)  # a plain 0 is a type of its own, for which Numba compiles functions anew
+ZERO: Any = np.intp(0)  # a plain 0 is a type of its own, for which Numba compiles functions anew
 ARGUMENTS_AT = SUMS_AT + LINES * BLOCK_OF_NUMBERS
 
 split, multiply, is_finite = amx.split, amx.multiply, amx.is_finite

@@ -17,8 +17,9 @@ Array = np.ndarray[Any, Any]
 
 #: A product of fewer multiplications is done before another thread has heard of it.
 WORTH_SHARING = 1 << 20
-#: What is smaller in one direction, or of fewer multiplications, does not fill the matrix unit.
-SMALLEST, WORTH_SPLITTING = 32, 1 << 20
+#: A product that is smaller in one direction, or of fewer multiplications, gains nothing by the
+#: matrix unit.
+SMALLEST, WORTH_SPLITTING = 64, 1 << 21
 
 
 class Products:
