@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 from numba import types
 
-from scratchgan.backend.native import intrinsic
+from scratchgan.backend.native import intrinsic, prefetch
 
 #: A tile has so many rows, of as many float32 or twice as many bfloat16 numbers.
 SQUARE = 16
@@ -127,21 +127,11 @@ def _rows(builder: Any, splitting: list[Any], half: Any, step: Any) -> Iterator[
         first = builder.add(begin, builder.mul(row, _INT(i)))
         second = builder.add(first, beside)
         for here in (first, second):
-            _prefetch(builder, builder.add(here, ahead))
+            prefetch(builder, builder.add(here, ahead), writes=False)
         _split(builder, first, second, target, i * ROW)
 
     for i in range(SQUARE):
         yield functools.partial(write_row, i)
-
-
-def _prefetch(builder: Any, address: Any) -> None:
-    """Ask for what lies at ``address``, which may be anywhere, to read it from the first cache."""
-    name, kinds = "llvm.prefetch.p0", [_BYTE.as_pointer(), *[_INT32] * 3]
-    module = builder.module
-    kind = ir.FunctionType(ir.VoidType(), kinds)
-    function = module.globals.get(name) or ir.Function(module, kind, name)
-    pointer = builder.inttoptr(address, _BYTE.as_pointer())
-    builder.call(function, [pointer, _INT32(0), _INT32(3), _INT32(1)])
 
 
 def _split(builder: Any, first: Any, second: Any, target: Any, offset: int) -> None:

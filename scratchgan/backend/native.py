@@ -145,6 +145,26 @@ yield_core = types.ExternalFunction(
 )
 
 
+def prefetch(builder: Any, address: Any, writes: bool) -> None:
+    """Instructions that ask for the line of the cache at ``address``, which may be anywhere."""
+    kinds = [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3]
+    name, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), kinds)
+    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    pointer = builder.inttoptr(address, kinds[0])
+    builder.call(function, [pointer, *map(ir.IntType(32), (int(writes), 3, 1))])
+
+
+@intrinsic
+def prefetch_to_write(context: Any, address: Any) -> Any:
+    """Ask for the line at ``address``, and that no other core keeps it."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        prefetch(builder, values[0], writes=True)
+        return context.get_dummy_value()
+
+    return types.void(types.intp), generate
+
+
 # --- Integers that several threads change; in one order that all of them see --------------
 
 

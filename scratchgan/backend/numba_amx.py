@@ -31,8 +31,10 @@ NBYTES = real(0).nbytes
 #: Of a block; and the depth of a step.
 SIZE = 2 * SQUARE
 BLOCK_OF_NUMBERS = SIZE * SIZE * NBYTES
-#: As many steps pass at a time: the first cache holds their pieces, twice, and more.
-STEPS = 2
+#: As many steps pass at a time: the first cache holds their pieces, twice, and more. Beside few
+#: lines, whose sums are soon fetched again, fewer.
+STEPS = 4
+FEW_LINES, FEW_STEPS = 64, 2
 #: After as many steps at most what is kept is replaced, for the second cache must hold it.
 DEPTH = 16
 #: At most as many blocks of lines are kept together, and bytes of pieces of them.
@@ -42,8 +44,9 @@ LINES, KEPT = 32, 5 << 18
 PASSING_AT = KEPT
 NUMBERS_AT = PASSING_AT + 2 * STEPS * BLOCK
 SUMS_AT = NUMBERS_AT + STEPS * BLOCK_OF_NUMBERS
-ZERO: Any = np.intp(0)  # a plain 0 is a type of its own, for which Numba compiles functions anew
 ARGUMENTS_AT = SUMS_AT + LINES * BLOCK_OF_NUMBERS
+#: For Numba a literal 0 is a type of its own, for which it would compile functions once more.
+ZERO: Any = np.intp(0)
 
 split, multiply, is_finite = amx.split, amx.multiply, amx.is_finite
 transposed, copy_row = transpose(real), copy_vectors(real, 1)
@@ -130,7 +133,7 @@ def _splitting(
                 _copy(_part(begin, 0, i * SIZE), block, lines, here)
             else:
                 _copy(_part(begin, i * SIZE, 0), block, here, lines)
-        begin, row, step = Matrix(place, SIZE, 1), SIZE, SIZE * SIZE
+        begin, row, step, ahead = Matrix(place, SIZE, 1), SIZE, SIZE * SIZE, 0
     # A tile of the left factor has 16 lines, and of each 32 numbers; one of the right factor the
     # same columns of the rows i and i + 16.
     beside, below = (SQUARE, SQUARE * row) if factor.is_left else (SQUARE * row, SQUARE)
@@ -202,12 +205,13 @@ def _pass(job: Any, passing: Any, depth: Any) -> Any:
     finite = True
     line, begin = ZERO, ZERO
     last_line, last_begin, last_steps = ZERO, ZERO, ZERO
+    most = FEW_STEPS if job.lines <= FEW_LINES else STEPS
     pieces = job.scratch + PASSING_AT
     last_pieces = pieces + STEPS * BLOCK
     while line < passing.lines or last_steps > 0:
         # Split what is for the next turn, and meanwhile multiply what was split in the last one.
-        steps = min(STEPS, job.steps - begin) if line < passing.lines else 0
-        next_line, next_begin = line, begin + STEPS
+        steps = min(most, job.steps - begin) if line < passing.lines else 0
+        next_line, next_begin = line, begin + most
         if next_begin >= job.steps:
             next_line, next_begin = line + SIZE, ZERO
         ahead = _distance(passing, next_line - line, (next_begin - begin) * SIZE)
@@ -220,8 +224,7 @@ def _pass(job: Any, passing: Any, depth: Any) -> Any:
                 job, last_line, last_begin, end, last_pieces, splitting, splits
             )
         for half in range(2):
-            is_begun = job.lines > half * SIZE
-            for step in range(splits if is_begun else 0, steps):
+            for step in range(splits if job.lines > half * SIZE else 0, steps):
                 split(splitting, half, step)
         last_line, last_begin, last_steps = line, begin, steps
         line, begin = next_line, next_begin
@@ -295,7 +298,7 @@ def _columns_of_lanes(m: Any, n: Any, k: Any, lanes: Any) -> Any:
         # In the time that it takes to split a number, measured.
         cost = k * (rows * columns // 48 + rows + columns)
         if parts > 1:  # lanes that write to the same rows get in each other's way
-            cost += 512 * rows
+            cost += 800 * rows
         if least < 0 or cost < least:
             best, least = parts, cost
     return best
@@ -318,8 +321,8 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
     top, bottom = share(m, lane // parts, lanes // parts, SQUARE)
     a, b, c = _part(a, top, 0), _part(b, 0, left), _part(c, top, left)
     height, width = bottom - top, right - left
-    if a.column == 1 and b.row == 1 and k * (n - m) > m * n:
-        # To transpose A and C takes less time than to transpose B.
+    if a.column == 1 and b.row == 1 and 2 * n > m:
+        # It takes less time to transpose A and C than B.
         a, b, c = _transposed(b), _transposed(a), _transposed(c)
         height, width = width, height
     amx.configure()

@@ -12,7 +12,12 @@ from numba import njit
 from scratchgan.backend import noise
 from scratchgan.backend.float32 import real, sqrt, truncated
 from scratchgan.backend.native import float32_at as numbers_at
-from scratchgan.backend.native import integers_at, share, task
+from scratchgan.backend.native import integers_at, prefetch_to_write, share, task
+
+NBYTES = real(0).nbytes
+#: Bytes of a line of the cache, and how far ahead an optimizer asks for lines that it will change.
+#: By itself the processor would ask to read them, and a step of a training takes 4 % longer.
+LINE, AHEAD = 64, 2048
 
 
 @task
@@ -43,11 +48,15 @@ def adam(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> N
         step_size = real(lr / (1.0 - beta1**t))
         correction = real(1.0 / math.sqrt(1.0 - beta2**t))
         begin, end = share(arguments[6 * k + 6], lane, lanes, 64)
-        for i in range(begin, end):
-            g = gradient[i] + decay * parameter[i]
-            m[i] += first * (g - m[i])
-            v[i] = keep * v[i] + second * g * g
-            parameter[i] -= step_size * m[i] / (sqrt(v[i]) * correction + small)
+        for start in range(begin, end, 64):
+            for array in range(2, 5):  # those that change
+                for at in range(start * NBYTES, (start + 64) * NBYTES, LINE):
+                    prefetch_to_write(arguments[6 * k + array] + at + AHEAD)
+            for i in range(start, min(end, start + 64)):
+                g = gradient[i] + decay * parameter[i]
+                m[i] += first * (g - m[i])
+                v[i] = keep * v[i] + second * g * g
+                parameter[i] -= step_size * m[i] / (sqrt(v[i]) * correction + small)
 
 
 @task
