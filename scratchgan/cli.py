@@ -184,13 +184,14 @@ def gradcheck(
 
 @app.command()
 def info() -> None:
-    """Show versions, backends, threads, BLAS, data and cache."""
+    """Show versions, backends, threads, AMX, BLAS, data and cache."""
     import platform
     from importlib.metadata import version
 
     from scratchgan import get_num_threads
-    from scratchgan.backend import cache
+    from scratchgan.backend import cache, machine_code
 
+    has_amx = machine_code.has_matrix_unit()
     packages = ("scratchgan", "numpy", "numba", "matplotlib", "safetensors")
     facts = {
         "versions": [f"{name} {version(name)}" for name in packages],
@@ -198,6 +199,7 @@ def info() -> None:
         "backends": _backends(),
         "cards": _cards(),
         "threads": [str(get_num_threads())],
+        "AMX": ["computes large products of float32" if has_amx else "cannot be used here"],
         "BLAS": _blas(),
         "data": _data(),
         "cache": [str(cache.folder())],

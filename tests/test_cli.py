@@ -318,6 +318,7 @@ def test_info(scratchgan):
     for name in sg.backend.CPU_BACKENDS:
         assert f"{name} is available\n" in out
     assert re.search(r"\nthreads +\d+\n", out)
+    assert re.search(r"\nAMX +(computes large products of float32|cannot be used here)\n", out)
     assert re.search(r"\nBLAS +\S+ .*\d+ threads?\n", out)
     assert "MNIST(60000 training images from " in out
     assert "MNIST(10000 test images from " in out

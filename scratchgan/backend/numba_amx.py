@@ -149,12 +149,6 @@ def _distance(factor: Any, lines: Any, depth: Any) -> Any:
 
 
 @njit
-def _is_large(lines: Any, line: Any) -> Any:
-    """Whether a block of these lines, from ``line`` on, takes two tiles."""
-    return lines - line > SQUARE
-
-
-@njit
 def _multiply_kept(
     job: Any, passed: Any, begin: Any, end: Any, b: Any, splitting: Any, splits: Any
 ) -> Any:

@@ -112,7 +112,7 @@ def test_errors_are_no_larger_than_those_of_one_sum_in_order(k, task):
     assert np.sqrt(np.mean(errors**2)) < np.sqrt(np.mean(((total - exact) / size * 2.0**24) ** 2))
 
 
-@given(st.integers(0, 99), st.integers(-140, 126), st.integers(-140, 126))
+@given(st.integers(0, 99), st.integers(-140, 125), st.integers(-140, 125))
 def test_small_and_large_numbers(seed, a_size, b_size):
     a = np.ldexp(matrix(40, 70, np.float32, "rows", seed), a_size)
     b = np.ldexp(matrix(70, 50, np.float32, "rows", seed + 1), b_size)
