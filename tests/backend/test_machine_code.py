@@ -45,6 +45,7 @@ def run(folder: Path, **environment: str) -> str:
         [sys.executable, "-c", STEP], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+    assert "\n128.0\n" in done.stdout
     return done.stdout
 
 
