@@ -53,7 +53,7 @@ def _features() -> str:
     import llvmlite.binding as llvm
 
     told = os.environ.get("NUMBA_CPU_FEATURES")
-    if told is None and os.environ.get("NUMBA_CPU_NAME") == "generic":
+    if told is None and os.environ.get("NUMBA_CPU_NAME", "").lower() == "generic":
         told = ""
     return llvm.get_host_cpu_features().flatten() if told is None else told
 
