@@ -202,10 +202,9 @@ def multiply(
                             tiles.move("tilestored64", c)
         return context.get_dummy_value()
 
-    true, integer = types.boolean, types.intp
-    return types.void(
-        *(true, true, integer, integer, integer, c, true, before, splitting, integer, integer)
-    ), generate
+    truth, integer = types.boolean, types.intp
+    kinds = truth, truth, *[integer] * 3, c, truth, before, splitting, integer, integer
+    return types.void(*kinds), generate
 
 
 class _Tiles:

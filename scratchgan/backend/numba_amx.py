@@ -28,7 +28,7 @@ from scratchgan.backend.native import float32_at as numbers_at
 from scratchgan.backend.simd import copy_vectors, transpose
 
 NBYTES = real(0).nbytes
-#: Of a block; and the depth of a step.
+#: Numbers along each side of a block; a step is as deep.
 SIZE = 2 * SQUARE
 BLOCK_OF_NUMBERS = SIZE * SIZE * NBYTES
 #: As many steps pass at a time: the first cache holds their pieces, twice, and more. Beside few

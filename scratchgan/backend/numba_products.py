@@ -147,7 +147,7 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
     """C (m, n) = A (m, k) times B (k, n), the columns of C side by side.
 
     The arguments are: the address of A and its strides, of B and its strides, of C and the stride
-    of its rows; m, n and k.
+    of its rows; m, n and k. What follows is for others.
     """
     a, a_row, a_step = arguments[0], arguments[1], arguments[2]
     b, b_row, b_column = arguments[3], arguments[4], arguments[5]

@@ -56,7 +56,9 @@ class Products:
     def arguments(self, a: Array, b: Array, out: Array) -> tuple[int, ...] | None:
         """Those of the task; None if the numbers of ``out`` do not lie in rows, or another fault.
 
-        A fault is that sizes differ, or that a stride is no multiple of a number's.
+        A fault is that sizes differ, or that a stride is no multiple of a number's. The last
+        argument is the address of the plain task: the matrix unit's has it compute what is not
+        finite.
         """
         m, k = a.shape
         n = b.shape[1]
