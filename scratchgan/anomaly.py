@@ -104,7 +104,7 @@ def _trouble(x: Any) -> str | None:
         return "a nan" if math.isnan(x) else "an inf" if math.isinf(x) else None
     if not isinstance(x, Taped) or x.dtype.kind != "f":
         return None
-    values = kernels_for[type(x.data)].to_host(x.data)
+    values = kernels_for[type(x.array)].to_host(x.array)
     if np.isfinite(values).all():
         return None
     return "a nan" if np.isnan(values).any() else "an inf"

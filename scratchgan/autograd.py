@@ -96,7 +96,7 @@ def backward(
         starts = _starts(tensors, gradients)
         # A rule may hand the same gradient to several inputs, or a view of another's, or the one
         # that it was given; each leaf gets memory of its own.
-        taken = set() if gradients is None else {id(gradient.data) for _, gradient in starts}
+        taken = set() if gradients is None else {id(gradient.array) for _, gradient in starts}
         found = _run(starts, None, create_graph if retain_graph is None else retain_graph)
         leaf: Any  # no node is left among what was found
         for leaf, gradient in found.items():
@@ -105,9 +105,9 @@ def backward(
             if leaf.grad is not None:
                 leaf.grad = leaf.grad + gradient
                 continue
-            if gradient.is_view or id(gradient.data) in taken:
+            if gradient.is_view or id(gradient.array) in taken:
                 gradient = gradient.clone()
-            taken.add(id(gradient.data))
+            taken.add(id(gradient.array))
             leaf.grad = gradient
     finally:
         mode.recording = before
@@ -160,6 +160,8 @@ def grad(
 
 def _starts(tensors: Any, gradients: Any) -> list[tuple[Edge, Any]]:
     """Where to start, and with which gradient there."""
+    if isinstance(tensors, Taped) and (gradients is None or isinstance(gradients, Taped)):
+        return [_start(tensors, gradients)]
     if isinstance(gradients, Taped):
         gradients = (gradients,)
     if isinstance(tensors, Taped):
@@ -179,7 +181,7 @@ def _start(tensor: Any, gradient: Any) -> tuple[Edge, Any]:
             f"backward: a tensor of shape {tensor.shape} that does not require a gradient was "
             "not made from any that does; set requires_grad=True on a leaf, and mind no_grad"
         )
-    array = tensor.data
+    array = tensor.array
     if gradient is None:
         if array.size != 1:
             raise TapeError(
@@ -187,7 +189,7 @@ def _start(tensor: Any, gradient: Any) -> tuple[Edge, Any]:
                 "reduce it to one element, or pass gradient= of its shape"
             )
         gradient = tensor.ones_like()
-    elif gradient.data.shape != array.shape:
+    elif gradient.array.shape != array.shape:
         raise TapeError(
             f"backward: the gradient's shape {gradient.shape} is not the tensor's {array.shape}"
         )

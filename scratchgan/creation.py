@@ -34,7 +34,7 @@ def tensor(
     Raises:
         TypeError: ``data`` is ragged, or its elements are not numbers.
     """
-    data = data.data if isinstance(data, Taped) else data
+    data = data.array if isinstance(data, Taped) else data
     on_card = devices.shared(data)
     if on_card is not None:
         target = devices.device_of(on_card) if device is None else devices.full_name(device)
@@ -169,8 +169,8 @@ def ones_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
 
 def full_like(x: Tensor, value: float, dtype: DTypeLike | None = None) -> Tensor:
     """A tensor of the shape and type of ``x`` with every element ``value``."""
-    kernels = kernels_for[type(x.data)]
-    out = kernels.empty(x.shape, dtype or x.dtype, like=x.data)
+    kernels = kernels_for[type(x.array)]
+    out = kernels.empty(x.shape, dtype or x.dtype, like=x.array)
     kernels.fill(value, out=out)
     return Tensor(out)
 
@@ -242,8 +242,8 @@ def _drawn(
     device: str | None,
 ) -> Tensor:
     out = empty(*shape, dtype=dtype, device=device)
-    draw = getattr(kernels_for[type(out.data)], kernel)
-    draw((generator or default_generator).state, out=out.data)
+    draw = getattr(kernels_for[type(out.array)], kernel)
+    draw((generator or default_generator).state, out=out.array)
     return out.requires_grad_(requires_grad)
 
 

@@ -28,10 +28,10 @@ def _count(shape: tuple[int, ...], axis: Axis) -> int:
 
 def mean(x: "Tensor", axis: Axis = None, keepdims: bool = False) -> "Tensor":
     """Arithmetic mean over ``axis``; nan where there are no elements."""
-    if x.data.dtype.kind not in "fc":
+    if x.array.dtype.kind not in "fc":
         raise TypeError(f"mean: takes floating point elements, not {x.dtype}")
     total = ops.sum(x, axis=axis, keepdims=keepdims)
-    count = _count(x.data.shape, axis)
+    count = _count(x.array.shape, axis)
     return ops.mul(total, 1.0 / count if count else math.nan)
 
 
@@ -67,9 +67,9 @@ def argmax(x: "Tensor", axis: int | None = None) -> "Tensor":
     if axis is None:
         x, axis = flatten(x), 0
     axis = ops.axes_of("argmax", axis, x.ndim)[0]
-    kernels = kernels_for[type(x.data)]
-    out = kernels.empty(x.shape[:axis] + x.shape[axis + 1 :], dtypes.int64, like=x.data)
-    kernels.argmax(x.data, axis=axis, out=out)
+    kernels = kernels_for[type(x.array)]
+    out = kernels.empty(x.shape[:axis] + x.shape[axis + 1 :], dtypes.int64, like=x.array)
+    kernels.argmax(x.array, axis=axis, out=out)
     index: Tensor = constant(out)
     return index
 
@@ -250,14 +250,14 @@ def parse_index(x: "Tensor", index: Any) -> tuple[tuple[Any, ...], list["Tensor"
 
 
 def _index_arrays(x: "Tensor", part: Any) -> list["Tensor"]:
-    kernels = kernels_for[type(x.data)]
-    array = part.data if isinstance(part, Taped) else part
+    kernels = kernels_for[type(x.array)]
+    array = part.array if isinstance(part, Taped) else part
     if not hasattr(array, "dtype"):
-        array = kernels.from_host(array, like=x.data)
+        array = kernels.from_host(array, like=x.array)
         if array.size == 0:
-            array = kernels.from_host([], dtypes.int64, like=x.data)
-    elif type(array) is not type(x.data):
-        array = devices.moved(array, devices.device_of(x.data))
+            array = kernels.from_host([], dtypes.int64, like=x.array)
+    elif type(array) is not type(x.array):
+        array = devices.moved(array, devices.device_of(x.array))
     if array.dtype.kind == "b":
         if not array.ndim:
             raise IndexError("getitem: a boolean without dimensions is an index only by itself")
@@ -269,7 +269,7 @@ def _index_arrays(x: "Tensor", part: Any) -> list["Tensor"]:
 
 def truth_of_index(index: Any) -> bool | None:
     """The value of an index that is a single boolean: it adds an axis of one element or none."""
-    array = index.data if isinstance(index, Taped) else index
+    array = index.array if isinstance(index, Taped) else index
     if isinstance(array, bool):
         return array
     if getattr(array, "dtype", None) != dtypes.bool_ or array.ndim:
@@ -324,10 +324,10 @@ def to(
         BackendError: There is no such device; the message says why and what to do.
     """
     device, wanted = destination(targets, device, dtype)
-    if wanted is not None and x.data.dtype != wanted:
+    if wanted is not None and x.array.dtype != wanted:
         x = ops.cast(x, dtype=wanted)
     if device is not None:
-        source = devices.device_of(x.data)
+        source = devices.device_of(x.array)
         if source != device:
             x = ops.to_device(x, device=device, source=source)
     return x
@@ -339,7 +339,7 @@ def destination(
     """The device, by its full name, and the type that the arguments of :func:`to` name."""
     for target in targets:
         if isinstance(target, Taped):
-            device, dtype = devices.device_of(target.data), target.dtype
+            device, dtype = devices.device_of(target.array), target.dtype
         elif devices.is_device(target):
             device = target
         else:

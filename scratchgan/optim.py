@@ -105,9 +105,9 @@ class Optimizer:
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                kept = [tensor.data for tensor in self.state[parameter].values()]
-                update = getattr(kernels_for[type(parameter.data)], self.kernel)
-                update(parameter.grad.data, out=(parameter.data, *kept), **hyperparameters)
+                kept = [tensor.array for tensor in self.state[parameter].values()]
+                update = getattr(kernels_for[type(parameter.array)], self.kernel)
+                update(parameter.grad.array, out=(parameter.array, *kept), **hyperparameters)
                 parameter.mark_changed()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -194,8 +194,8 @@ def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 def _count(parameter: Tensor) -> Tensor:
     """A step count where the parameter lies, at 0."""
-    kernels = kernels_for[type(parameter.data)]
-    return Tensor(kernels.from_host(0, dtypes.int64, like=parameter.data))
+    kernels = kernels_for[type(parameter.array)]
+    return Tensor(kernels.from_host(0, dtypes.int64, like=parameter.array))
 
 
 class SGD(Optimizer):

@@ -92,7 +92,7 @@ class Primitive:
         needs: list[bool | None] = []  # a gradient; None stands for a number
         for x in inputs:
             if isinstance(x, Taped):
-                arrays.append(x.data)
+                arrays.append(x.array)
                 needs.append(x.requires_grad)
             elif type(x) in NUMBERS:
                 arrays.append(x)
@@ -183,14 +183,14 @@ class Primitive:
         rule = self._rules.get(needs) or self._rule(needs)
         if not rule.steps:
             return
-        kept: list[Any] = []
+        node = Node(rule, result)
         for position in rule.positions:
             x = inputs[position]
-            kept.append(x.node or x)
-        kept += rule.saved(inputs)
+            node.append(x.node or x)
+        node += rule.saved(inputs)
         for constant_of in rule.constants:
-            kept.append(constant_of(inputs, keywords))
-        result.node = Node(rule, tuple(kept), result)
+            node.append(constant_of(inputs, keywords))
+        result.node = node
         result.requires_grad = True
 
     def _rule(self, needs: tuple[bool | None, ...]) -> Rule:
@@ -237,14 +237,14 @@ class Primitive:
                 found[name] = lambda inputs, keywords, i=i: inputs[i]
                 found[name + "_shape"] = lambda inputs, keywords: ()
             else:
-                found[name + "_shape"] = lambda inputs, keywords, i=i: inputs[i].data.shape
+                found[name + "_shape"] = lambda inputs, keywords, i=i: inputs[i].array.shape
         for name in self.keywords:
             found[name] = lambda inputs, keywords, name=name: keywords[name]
         if self.variadic is not None:
             first = len(self.inputs)
             found[self.variadic] = lambda inputs, keywords: inputs[first:]
             found[self.variadic + "_shapes"] = lambda inputs, keywords: [
-                x.data.shape for x in inputs[first:]
+                x.array.shape for x in inputs[first:]
             ]
         return found
 

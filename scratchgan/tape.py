@@ -8,13 +8,14 @@ Nothing here does arithmetic: the tape knows only that gradients can be summed t
 (``sum_to_size``) and converted to a type (``to``).
 """
 
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from scratchgan.backend import Array
+from scratchgan.backend import Array, kernels_for
 
 Hook = Callable[[Any], Any]
 
@@ -31,16 +32,47 @@ class _Mode(threading.local):
 mode = _Mode()
 
 
+class Kind(NamedTuple):
+    """What an array is like. Arrays that are alike share one, so that a glance tells them alike.
+
+    Attributes:
+        array_type: Of which library.
+        dtype: Of the elements.
+        shape: Sizes of the dimensions.
+        is_plain: Whether it is contiguous and has floating elements.
+    """
+
+    array_type: type
+    dtype: Any
+    shape: tuple[int, ...]
+    is_plain: bool
+
+
+_kind = functools.lru_cache(maxsize=4096)(Kind)
+
+
+def kind_of(tensor: "Taped") -> Kind:
+    """The kind of its array, which the tensor remembers."""
+    array = tensor.array
+    array_type: Any = type(array)
+    dtype = array.dtype
+    is_plain = dtype.kind == "f" and kernels_for[array_type].is_contiguous(array)
+    kind = tensor.kind = _kind(array_type, dtype, array.shape, is_plain)
+    return kind
+
+
 class Taped:
     """An array and its place on the tape; :class:`scratchgan.Tensor` adds the arithmetic.
 
     A *leaf* was made by the user (``node`` is None); its gradient is accumulated in ``grad``.
     """
 
-    __slots__ = ("_version", "data", "grad", "hooks", "is_view", "node", "requires_grad")
+    __slots__ = ("_version", "array", "grad", "hooks", "is_view", "kind", "node", "requires_grad")
 
     def __init__(self, data: Array, requires_grad: bool = False) -> None:
-        self.data = data
+        self.array = data
+        #: What :func:`kind_of` says of the array; None while nobody has asked.
+        self.kind: Kind | None = None
         self.requires_grad = False
         self.grad: Any = None
         self.node: Node | None = None
@@ -54,14 +86,24 @@ class Taped:
             self.requires_grad_()
 
     @property
+    def data(self) -> Array:
+        """The backing array. Changing it directly is not seen by the tape."""
+        return self.array
+
+    @data.setter
+    def data(self, array: Array) -> None:
+        self.array = array
+        self.kind = None
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the dimensions."""
-        return self.data.shape  # type: ignore[no-any-return]
+        return self.array.shape  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> Any:
         """NumPy data type of the elements."""
-        return self.data.dtype
+        return self.array.dtype
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Record operations on this leaf from now on, or no more.
@@ -154,33 +196,36 @@ class Rule:
 numbers = itertools.count(1)
 
 
-class Node:
+class Node(list[Any]):
     """One primitive that ran: from what, and what its VJPs asked to keep.
+
+    It is the list of what it keeps: first the edges, then the tensors that the VJPs take, then
+    constants. One object and not two, because the garbage collector looks at each again and again
+    as a tape grows.
 
     Nodes are numbered as they are made, so falling numbers are a topological order of any graph.
     """
 
-    __slots__ = (
-        *("__weakref__", "dtype", "hooks", "is_freed", "kept", "number", "out", "rule", "shape"),
-        *("version",),
-    )
+    __slots__ = (*("__weakref__", "hooks", "is_freed", "kind", "number", "out", "rule", "version"),)
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
-    def __init__(self, rule: Rule, kept: tuple[Any, ...], result: Taped) -> None:
-        array = result.data
+    def __init__(self, rule: Rule, result: Taped) -> None:
         self.rule = rule
-        #: The edges, then the tensors that the VJPs take, then constants. One tuple, because the
-        #: garbage collector looks at each again and again as a tape grows.
-        self.kept = kept
         self.is_freed = False
         self.out: Array = None
         self.version: list[int] | None = None
         if rule.saves_out:  # as an array, for a tensor would form a cycle
-            self.out = array
+            self.out = result.array
             self.version = result.version
-        self.shape = array.shape
-        self.dtype = array.dtype
+        self.kind = result.kind or kind_of(result)
         self.number = next(numbers)
         self.hooks: dict[int, Hook] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of what the primitive made."""
+        return self.kind.shape
 
     @property
     def name(self) -> str:
@@ -188,9 +233,9 @@ class Node:
         return self.rule.name
 
     @property
-    def edges(self) -> tuple["Edge", ...]:
+    def edges(self) -> list["Edge"]:
         """Where the gradients of the inputs go that get one."""
-        return self.kept[: len(self.rule.steps)]
+        return self[: len(self.rule.steps)]
 
     def __repr__(self) -> str:
         return f"<{self.name} node {self.number}, shape {self.shape}>"
@@ -205,8 +250,8 @@ class Node:
                 f"backward came a second time to {self.name!r}, whose saved values were freed the "
                 "first time; call the first backward with retain_graph=True"
             )
-        kept, rule = self.kept, self.rule
-        values = [g, *kept]
+        rule = self.rule
+        values = [g, *self]
         for place, name in rule.tensors:
             version = values[place]._version
             if version is not None and version[0] > self.number:
@@ -217,22 +262,23 @@ class Node:
             values.append(step.function(*step.arguments(values)))
         gradients = []
         for position, step in enumerate(rule.steps):
-            edge = kept[position]
+            edge = self[position]
             if leading is not None and edge not in leading:
                 continue
             gradient = step.function(*step.arguments(values))
-            array = gradient.data
-            target = edge if type(edge) is Node else edge.data
-            if array.shape != target.shape:
-                gradient = self._summed(gradient, target.shape, step.name)
-            if array.dtype is not target.dtype:
-                gradient = gradient.to(target.dtype)
+            kind = edge.kind or kind_of(edge)
+            if gradient.kind is not kind:
+                if gradient.array.shape != kind.shape:
+                    gradient = self._summed(gradient, kind.shape, step.name)
+                if gradient.array.dtype is not kind.dtype:
+                    gradient = gradient.to(kind.dtype)
             gradients.append((edge, gradient))
         return gradients
 
     def free(self) -> None:
         """Let go of what was kept for the VJPs; a second backward is an error from now on."""
-        self.kept, self.out = self.edges, None
+        del self[len(self.rule.steps) :]
+        self.out = None
         self.is_freed = True
 
     def _restored(self) -> Taped:
@@ -241,6 +287,7 @@ class Node:
         if self.version[0] > self.number:
             raise self._changed("out")
         out: Taped = tensor_type(self.out)
+        out.kind = self.kind
         out._version = self.version
         out.node = self
         out.requires_grad = True

@@ -20,7 +20,8 @@ class Tensor(Taped):
     Made by :func:`tensor`, :func:`zeros` and their like; results of operations are Tensors too.
 
     Attributes:
-        data: The backing array. Changing it directly is not seen by the tape.
+        data: The backing array. Changing it directly is not seen by the tape. (This package itself
+            reads ``array``, the same without a call.)
         grad: The gradient, a Tensor of this shape, or None.
         requires_grad: Whether operations on this tensor are recorded.
         node: The tape's node that made this tensor; None for a leaf.
@@ -34,17 +35,17 @@ class Tensor(Taped):
     @property
     def ndim(self) -> int:
         """Number of dimensions."""
-        return int(self.data.ndim)
+        return int(self.array.ndim)
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(self.data.size)
+        return int(self.array.size)
 
     @property
     def device(self) -> str:
         """Where the elements lie: ``"cpu"``, ``"cuda:0"``, ``"cuda:1"``, ..."""
-        return devices.device_of(self.data)
+        return devices.device_of(self.array)
 
     @property
     def is_leaf(self) -> bool:
@@ -91,7 +92,7 @@ class Tensor(Taped):
         """
         if self.size != 1:
             raise ValueError(f"item: a tensor of shape {self.shape} has {self.size} elements")
-        return kernels_for[type(self.data)].to_host(self.data).item()  # type: ignore[no-any-return]
+        return kernels_for[type(self.array)].to_host(self.array).item()  # type: ignore[no-any-return]
 
     def __float__(self) -> float:
         return float(self.item())
@@ -120,7 +121,7 @@ class Tensor(Taped):
                 "numpy: NumPy does not know gradients, and this tensor requires one; use "
                 "tensor.detach().numpy()"
             )
-        host: np.ndarray[Any, Any] = kernels_for[type(self.data)].to_host(self.data)
+        host: np.ndarray[Any, Any] = kernels_for[type(self.array)].to_host(self.array)
         return host
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
@@ -129,17 +130,17 @@ class Tensor(Taped):
     def __dlpack__(self, **options: Any) -> Any:
         if self.requires_grad:
             raise BufferError("dlpack: a tensor that requires a gradient; pass its detach()")
-        return self.data.__dlpack__(**options)
+        return self.array.__dlpack__(**options)
 
     @property
     def __cuda_array_interface__(self) -> Any:
         """How other libraries see a tensor on a card; one on the CPU does not have it."""
         if self.requires_grad:
             raise AttributeError("a tensor that requires a gradient; pass its detach()")
-        return self.data.__cuda_array_interface__
+        return self.array.__cuda_array_interface__
 
     def __dlpack_device__(self) -> Any:
-        return self.data.__dlpack_device__()
+        return self.array.__dlpack_device__()
 
     # --- The tape ----------------------------------------------------------------------
 
@@ -154,7 +155,7 @@ class Tensor(Taped):
 
     def detach(self) -> "Tensor":
         """The same memory without its place on the tape."""
-        detached = Tensor(self.data)
+        detached = Tensor(self.array)
         detached._version = self.version
         detached.is_view = True
         return detached
@@ -169,8 +170,8 @@ class Tensor(Taped):
 
     def ones_like(self) -> "Tensor":
         """Ones of this shape and type."""
-        kernels = kernels_for[type(self.data)]
-        out = kernels.empty(self.data.shape, self.data.dtype, like=self.data)
+        kernels = kernels_for[type(self.array)]
+        out = kernels.empty(self.array.shape, self.array.dtype, like=self.array)
         kernels.fill(1, out=out)
         return Tensor(out)
 
@@ -309,7 +310,7 @@ class Tensor(Taped):
                 "change it within no_grad()"
             )
         self.mark_changed()
-        return self.data
+        return self.array
 
     def _is_recorded(self, *others: Any) -> bool:
         return mode.recording and builtins.any(
@@ -323,14 +324,14 @@ class Tensor(Taped):
         except ValueError as error:
             given = " and ".join(map(str, shapes))
             raise ValueError(f"{name}_: the shapes {given} do not broadcast together") from error
-        dtype = dtypes.promote([x.data if isinstance(x, Taped) else x for x in (self, *others)])
+        dtype = dtypes.promote([x.array if isinstance(x, Taped) else x for x in (self, *others)])
         if shape != self.shape or (dtype.kind == "f" and self.dtype.kind != "f"):
             raise ValueError(
                 f"{name}_: a result of shape {shape} and type {dtype} does not fit into a tensor "
                 f"of shape {self.shape} and type {self.dtype}"
             )
         out = self._changed(name + "_", *others)
-        arrays = [x.data if isinstance(x, Taped) else x for x in others]
+        arrays = [x.array if isinstance(x, Taped) else x for x in others]
         getattr(kernels_for[type(out)], name)(out, *arrays, out=out)
         return self
 
@@ -396,17 +397,17 @@ class Tensor(Taped):
                 return
             index = (None, ...)
         template, indices = functions.parse_index(self, index)
-        kernels = kernels_for[type(self.data)]
+        kernels = kernels_for[type(self.array)]
         if not isinstance(value, Taped):
-            source = kernels.from_host(value, self.dtype, like=self.data)
-        elif devices.device_of(value.data) == self.device:
-            source = value.data
+            source = kernels.from_host(value, self.dtype, like=self.array)
+        elif devices.device_of(value.array) == self.device:
+            source = value.array
         else:
-            source = devices.moved(value.data, self.device)
+            source = devices.moved(value.array, self.device)
         out = self._changed("setitem", value)
         try:
             if indices:
-                kernels.put(source, *[i.data for i in indices], template=template, out=out)
+                kernels.put(source, *[i.array for i in indices], template=template, out=out)
             else:
                 kernels.copy(source, out=kernels.view(out, index=template))
         except (IndexError, ValueError) as error:

@@ -157,6 +157,41 @@ def test_dlpack():
         np.from_dlpack(sg.ones(2, requires_grad=True))
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        np.arange(6.0, dtype=np.float32),
+        np.arange(3.0),
+        np.arange(3),
+        np.arange(6.0, dtype=np.float32)[::2],
+        np.array(2.0, np.float32),
+        np.arange(6.0, dtype=np.float32).reshape(2, 3).T,
+    ],
+    ids=["longer", "of another type", "of integers", "with gaps", "of no dimension", "of columns"],
+)
+def test_other_data(other):
+    x, y = sg.ones(3), sg.full((3,), 2.0)
+    assert (x * y).tolist() == (x * 2.0).tolist() == [2, 2, 2]
+    x.data = other
+    assert x.data is other
+    for result in (x * x, -x, x * 2.0, x.square().sqrt()):
+        assert type(result.data) is np.ndarray
+        assert (result.shape, result.data.flags.c_contiguous) == (other.shape, True)
+    np.testing.assert_array_equal((x * x).numpy(), other * other)
+    np.testing.assert_array_equal((x * 1.0 + y[0]).numpy(), other + 2)
+
+
+def test_gradients_have_the_kind_of_their_tensor():
+    x = sg.ones(2, 3, requires_grad=True)
+    (x.T * x.T).sum().backward()
+    assert (x.grad.shape, x.grad.dtype) == (x.shape, x.dtype)
+    x = sg.tensor(0.5, requires_grad=True)
+    y = x.tanh() * x
+    y.backward()
+    assert type(y.data) is type(x.grad.data) is np.ndarray
+    assert x.grad.item() == pytest.approx(np.tanh(0.5) + 0.5 * (1 - np.tanh(0.5) ** 2))
+
+
 def test_tensors_hash_by_identity():
     x, y = sg.ones(1), sg.ones(1)
     assert len({x, y, x}) == 2

@@ -86,8 +86,11 @@ def compile_elementwise(definition: Definition) -> Kernel:
     """A kernel for a scalar definition."""
     loop = CompiledLoop(cuda_source.loop_of(definition), definition.is_real)
 
-    def kernel(*inputs: Any, out: Array, **scalars: float) -> None:
+    def kernel(*inputs: Any, out: Array | None = None, **scalars: float) -> Array:
+        if out is None:
+            out = empty(inputs[0].shape, inputs[0].dtype, like=inputs[0])
         loop.elementwise(inputs, out, [scalars[name] for name in definition.scalars])
+        return out
 
     kernel.__name__ = definition.name
     return on_one_card(kernel)

@@ -71,7 +71,7 @@ def loop_source(definition: Definition, dtype: str, are_arrays: tuple[bool, ...]
     )
 
 
-def compile_elementwise(definition: Definition) -> Callable[..., None]:
+def compile_elementwise(definition: Definition) -> Callable[..., Array]:
     """A kernel for ``definition``: a compiled loop for each floating type that it meets."""
     loops: dict[Any, Loop] = {}
     for_arrays: dict[Any, Loop] = {}  # for inputs that are all contiguous arrays of one type
@@ -88,7 +88,9 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
             for_arrays[dtype] = loop
         return loop
 
-    def kernel(*inputs: Any, out: Array, **scalars: float) -> None:
+    def kernel(*inputs: Any, out: Array | None = None, **scalars: float) -> Array:
+        if out is None:
+            out = np.empty(inputs[0].shape, inputs[0].dtype)
         dtype = out.dtype
         shape = out.shape
         loop = for_arrays.get(dtype)
@@ -104,15 +106,12 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
                     loop(*inputs, out)
                 else:
                     loop(*[x.ravel() for x in inputs], out.ravel())
-                return
+                return out
         if dtype not in _FLOATS:
-            simple(*inputs, out=out, **scalars)
-            return
+            return simple(*inputs, out=out, **scalars)
         if not out.flags.c_contiguous:
-            whole = np.empty(out.shape, dtype)
-            kernel(*inputs, out=whole, **scalars)
-            np.copyto(out, whole)
-            return
+            np.copyto(out, kernel(*inputs, out=np.empty(shape, dtype), **scalars))
+            return out
         flat: list[Any] = []
         are_arrays = []
         for x in inputs:
@@ -126,9 +125,33 @@ def compile_elementwise(definition: Definition) -> Callable[..., None]:
         key = tuple(are_arrays)
         loop = loops.get((dtype, key)) or loop_for(dtype, key)
         loop(*flat, out.ravel(), *[float(scalars[name]) for name in definition.scalars])
+        return out
 
-    kernel.__name__ = definition.name
-    return kernel
+    # Python calls these in two thirds of the time, which small arrays notice.
+    def of_one(x: Any, *, out: Array | None = None) -> Array:
+        if out is None and (loop := for_arrays.get(x.dtype)):
+            out = np.empty(x.shape, x.dtype)
+            if x.ndim == 1:
+                loop(x, out)
+            else:
+                loop(x.ravel(), out.ravel())
+            return out
+        return kernel(x, out=out)
+
+    def of_two(x: Any, y: Any, *, out: Array | None = None) -> Array:
+        if out is None and type(y) is np.ndarray and (loop := for_arrays.get(x.dtype)):
+            out = np.empty(x.shape, x.dtype)
+            if x.ndim == 1:
+                loop(x, y, out)
+            else:
+                loop(x.ravel(), y.ravel(), out.ravel())
+            return out
+        return kernel(x, y, out=out)
+
+    by_count: dict[int, Callable[..., Array]] = {1: of_one, 2: of_two}
+    chosen = by_count.get(0 if definition.scalars else len(definition.inputs), kernel)
+    chosen.__name__ = definition.name
+    return chosen
 
 
 # --- Copies, sums, products, layers, optimizers -----------------------------------------
@@ -176,7 +199,8 @@ def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     dtype = x.dtype
     loops = _sums(dtype)
     kept = x.ndim - len(axis)
-    if loops is None or not x.size or not _all_contiguous(dtype, x, out):
+    is_contiguous = x.flags.c_contiguous and out.flags.c_contiguous
+    if loops is None or not x.size or not is_contiguous or out.dtype is not dtype:
         reference.sum(x, axis=axis, keepdims=keepdims, out=out)
     elif kept == 0:
         loops.sum_all(x if x.ndim == 1 else x.ravel(), out.reshape(()) if out.ndim else out)

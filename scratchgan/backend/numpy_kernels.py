@@ -1,7 +1,9 @@
 """The ``numpy`` backend: the readable reference that says what every kernel means.
 
 A kernel takes arrays (an elementwise one also Python numbers in their place), keyword scalars,
-and ``out``, the array or tuple of arrays that it writes. It knows nothing of gradients. View
+and ``out``, the array or tuple of arrays that it writes. It knows nothing of gradients. An
+elementwise kernel makes a new array where no ``out`` is given, if the first input is contiguous and
+has a floating type and dimensions, and each other input is like it or is a Python number. View
 kernels (:func:`reshape`, :func:`permute`, :func:`expand`, :func:`view`) write nothing: they
 return another view of their input's memory.
 """
@@ -28,9 +30,8 @@ Axis = tuple[int, ...]
 np.empty((1 << 25) - (1 << 13), np.uint8)
 
 
-def empty(shape: Axis, dtype: DTypeLike, *, like: Array | None = None) -> Array:
-    """An uninitialized array; ``like=x`` puts it where ``x`` lies, which matters for cards."""
-    return np.empty(shape, dtype)
+#: ``empty(shape, dtype, like=x)`` is an uninitialized array where ``x`` lies, if that is given.
+empty = np.empty
 
 
 def fill(value: float, *, out: Array) -> None:
@@ -130,14 +131,17 @@ def where(condition: Array, x: Any, y: Any, *, out: Array) -> None:
     np.copyto(out, x, casting="unsafe", where=np.asarray(condition, bool))
 
 
-def compile_elementwise(definition: Definition) -> Callable[..., None]:
+def compile_elementwise(definition: Definition) -> Callable[..., Array]:
     """A kernel for a scalar definition that has none in this file."""
     function = as_numpy(definition)
 
-    def kernel(*inputs: Any, out: Array, **scalars: float) -> None:
+    def kernel(*inputs: Any, out: Array | None = None, **scalars: float) -> Array:
+        if out is None:
+            out = np.empty_like(inputs[0])
         # Masks compute both sides of a condition, so the side not taken may overflow.
         with np.errstate(all="ignore"):
             np.copyto(out, function(*inputs, **scalars), casting="unsafe")
+        return out
 
     kernel.__name__ = definition.name
     return kernel

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scratchgan.backend import Array, Backend, kernels_for
+from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.dtypes import DType
 from scratchgan.jit.composites import COMPOSITES
 from scratchgan.jit.tracing import JitError, LiveScalar, LiveScalars
@@ -205,6 +206,8 @@ class RecordingBackend(Backend):
         recording = self._recording
 
         def noting(*inputs: Any, out: Any = None, **scalars: Any) -> Any:
+            if out is None and name in DEFINITIONS:
+                out = self.empty(inputs[0].shape, inputs[0].dtype, like=inputs[0])
             allocates = out is None  # its result itself: gather
             if allocates:
                 out = kernel(*inputs, **scalars)

@@ -44,7 +44,7 @@ class Replay(NamedTuple):
     def __call__(self, arguments: list[Tensor]) -> Any:
         """Run on ``arguments``, tensors like those of the recording."""
         for buffer, argument in zip(self.buffers, arguments, strict=True):
-            _copy(argument.data, buffer.data)
+            _copy(argument.array, buffer.array)
         self.program()
         for version in self.versions:
             version[0] = next(tape.numbers)
@@ -117,7 +117,7 @@ class Jitted(Generic[P, R]):
             self._replays[oldest].pop(0)
             if not self._replays[oldest]:
                 del self._replays[oldest]
-        like = tensors[0].data if tensors else None
+        like = tensors[0].array if tensors else None
         array_type = np.ndarray if like is None else type(like)
         backend = kernels_for[array_type]
         if isinstance(backend, RecordingBackend):
@@ -126,7 +126,7 @@ class Jitted(Generic[P, R]):
             )
         recording = Recording(backend, run_compiled)
         buffers = [_buffer(tensor) for tensor in tensors]
-        places = [recording.argument(buffer.data) for buffer in buffers]
+        places = [recording.argument(buffer.array) for buffer in buffers]
         inputs = iter(buffers)
         args, kwargs = _map(lambda _: next(inputs), (args, kwargs))
         notes = tracing.begin()
@@ -150,14 +150,14 @@ class Jitted(Generic[P, R]):
         guards += [
             _guard(leaf, "requires_grad")
             for leaf in leaves.values()
-            if recording.is_captured(leaf.data)
+            if recording.is_captured(leaf.array)
         ]
         gradients = [(leaf, leaf.grad) for leaf in effects.graded.values()]
         versions = effects.versions
         leaves.clear()
         del effects, notes.read
         results: list[Any] = []
-        _map(lambda tensor: results.append(recording.operand(tensor.data)), result)
+        _map(lambda tensor: results.append(recording.operand(tensor.array)), result)
         recording.finish()
         # What was made inside and is gone by now cannot change.
         guards = [guard for guard in guards if guard[0]() is not None]
@@ -218,7 +218,7 @@ def _signature(value: Any, tensors: list[Tensor]) -> Any:
     """What a recording depends on in an argument; its tensors are appended to ``tensors``."""
     if isinstance(value, Tensor):
         tensors.append(value)
-        return (value.shape, value.dtype, type(value.data), value.requires_grad)
+        return (value.shape, value.dtype, type(value.array), value.requires_grad)
     if isinstance(value, tuple | list):
         return (type(value), *[_signature(x, tensors) for x in value])
     if isinstance(value, dict):
@@ -263,9 +263,9 @@ def _buffer(tensor: Tensor) -> Tensor:
             f"jit: an argument of shape {tensor.shape} is the result of a recorded operation; the "
             "gradient would end here. Pass its detach(), or do that operation inside"
         )
-    kernels = kernels_for[type(tensor.data)]
-    data = kernels.empty(tensor.shape, tensor.dtype, like=tensor.data)
-    kernels.copy(tensor.data, out=data)
+    kernels = kernels_for[type(tensor.array)]
+    data = kernels.empty(tensor.shape, tensor.dtype, like=tensor.array)
+    kernels.copy(tensor.array, out=data)
     return Tensor(data, tensor.requires_grad)
 
 
@@ -278,7 +278,7 @@ def _hand_over(buffers: list[Tensor], arguments: list[Tensor]) -> None:
             buffer.grad = None
         if buffer._version is not None and buffer._version[0]:
             buffer._version[0] = 0
-            _copy(buffer.data, argument.data)
+            _copy(buffer.array, argument.array)
             argument.mark_changed()
 
 
@@ -287,11 +287,11 @@ def _copy(source: Array, target: Array) -> None:
 
 
 def _detached(tensor: Tensor) -> Tensor:
-    return Tensor(tensor.data)
+    return Tensor(tensor.array)
 
 
 def _copied(tensor: Tensor) -> Tensor:
-    kernels = kernels_for[type(tensor.data)]
-    data = kernels.empty(tensor.shape, tensor.dtype, like=tensor.data)
-    kernels.copy(tensor.data, out=data)
+    kernels = kernels_for[type(tensor.array)]
+    data = kernels.empty(tensor.shape, tensor.dtype, like=tensor.array)
+    kernels.copy(tensor.array, out=data)
     return Tensor(data)

@@ -121,8 +121,8 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         return x
     if p == 1:
         return ops.mul(x, 0.0)
-    kernels = kernels_for[type(x.data)]
-    draws = kernels.empty(x.shape, x.dtype, like=x.data)
+    kernels = kernels_for[type(x.array)]
+    draws = kernels.empty(x.shape, x.dtype, like=x.array)
     kernels.uniform(random.default_generator.state, out=draws)
     return ops.where(ops.ge(constant(draws), p), ops.mul(x, 1 / (1 - p)), 0.0)
 
@@ -322,8 +322,8 @@ def _class_loss(name: str, log_probabilities: Tensor, target: Tensor, reduction:
         )
     if target.dtype.kind not in "iu":
         raise TypeError(f"{name}: classes are integers, not {target.dtype}")
-    kernels = kernels_for[type(log_probabilities.data)]
-    rows = kernels.empty(target.shape, dtypes.int64, like=log_probabilities.data)
+    kernels = kernels_for[type(log_probabilities.array)]
+    rows = kernels.empty(target.shape, dtypes.int64, like=log_probabilities.array)
     kernels.arange(out=rows)
     try:
         chosen = ops.gather(log_probabilities, constant(rows), target, template=("array", "array"))

@@ -47,8 +47,8 @@ def normal_(
 def _draw(
     kernel: str, tensor: Tensor, scale: float, shift: float, generator: Generator | None
 ) -> Tensor:
-    draw = getattr(kernels_for[type(tensor.data)], kernel)
-    draw((generator or default_generator).state, out=tensor.data)
+    draw = getattr(kernels_for[type(tensor.array)], kernel)
+    draw((generator or default_generator).state, out=tensor.array)
     with no_grad():
         return tensor.mul_(scale).add_(shift)
 

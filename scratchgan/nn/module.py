@@ -31,7 +31,7 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         value = as_tensor(data)
-        super().__init__(value.data, requires_grad)
+        super().__init__(value.array, requires_grad)
         self._version = value.version
 
     def __repr__(self) -> str:
@@ -232,7 +232,7 @@ class Module:
                 own = wanted if tensor.dtype.kind == "f" else None
                 moved = tensor.to(device=device, dtype=own)
                 if moved is not tensor:
-                    tensor.data = moved.data
+                    tensor.data = moved.array
                     tensor.mark_changed()
                     if tensor.grad is not None:
                         tensor.grad = tensor.grad.to(device=device, dtype=own)

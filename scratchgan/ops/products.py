@@ -18,7 +18,7 @@ from scratchgan.primitive import constant, primitive
 
 def _transposed(x: Any) -> Any:
     """The last two axes exchanged."""
-    axes = range(x.data.ndim)
+    axes = range(x.array.ndim)
     return permute(x, axes=(*axes[:-2], axes[-1], axes[-2]))
 
 
@@ -63,10 +63,10 @@ def _linear_backward(g: Any, out: Any, activation: str) -> tuple[Any, Any]:
     if is_grad_enabled():  # each on the tape by itself, so that it can be differentiated again
         before = ACTIVATION_BACKWARD[activation](g, out)
         return before, sum(before, axis=0)
-    kernels = kernels_for[type(g.data)]
-    before = kernels.empty(g.shape, g.dtype, like=g.data)
-    bias = kernels.empty(g.shape[1:], g.dtype, like=g.data)
-    kernels.linear_backward(g.data, out.data, activation=activation, out=(before, bias))
+    kernels = kernels_for[type(g.array)]
+    before = kernels.empty(g.shape, g.dtype, like=g.array)
+    bias = kernels.empty(g.shape[1:], g.dtype, like=g.array)
+    kernels.linear_backward(g.array, out.array, activation=activation, out=(before, bias))
     return constant(before), constant(bias)
 
 

@@ -60,7 +60,7 @@ def _reduced(name: str, x: Array, axis: Axis, keepdims: bool) -> Array:
 
 def _kept(g: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     """``g`` with the axes that a reduction of ``shape`` dropped put back as ones."""
-    if keepdims or not shape or g.data.ndim == len(shape):
+    if keepdims or not shape or g.array.ndim == len(shape):
         return g
     axes = axes_of("sum", axis, len(shape))
     if len(axes) == len(shape):

@@ -66,7 +66,7 @@ def reshape(x: Array, *, shape: tuple[int, ...]) -> Array:
 
 def contiguous(x: Any) -> Any:
     """``x`` itself where its elements lie in row-major order, else a copy that does."""
-    return x if kernels_for[type(x.data)].is_contiguous(x.data) else clone(x)
+    return x if kernels_for[type(x.array)].is_contiguous(x.array) else clone(x)
 
 
 @primitive(is_view=True, x=lambda g, axes: permute(g, axes=_inverse(axes)))

@@ -120,7 +120,7 @@ class Call:
         """The inputs, floating ones as leaves of these types in turn, in their memory layouts."""
         inputs = list(self.inputs)
         for i, dtype in zip(self.floats, itertools.cycle(types or (np.float64,)), strict=False):
-            inputs[i] = Tensor(inputs[i].data.astype(dtype, copy=False), requires_grad=True)
+            inputs[i] = Tensor(inputs[i].array.astype(dtype, copy=False), requires_grad=True)
         return tuple(inputs)
 
     def gradients(
@@ -148,8 +148,8 @@ class Call:
 
 def _told(x: Any) -> str:
     """A value, and how it lies in memory where that is not the usual way."""
-    if isinstance(x, Tensor) and not x.data.flags.c_contiguous:
-        return f"{x!r} (strides {x.data.strides})"
+    if isinstance(x, Tensor) and not x.array.flags.c_contiguous:
+        return f"{x!r} (strides {x.array.strides})"
     return repr(x)
 
 
@@ -173,7 +173,7 @@ def _require_close(call: Call, what: str, a: Array, b: Array, tolerance: float) 
 def _inputs_stay(call: Call) -> None:
     """Neither forward nor backward writes into the inputs, or into what lies between them."""
     inputs = call.leaves()
-    arrays = [x.data for x in inputs if isinstance(x, Tensor)]
+    arrays = [x.array for x in inputs if isinstance(x, Tensor)]
     memory = [array if array.base is None else array.base for array in arrays]
     before = [array.copy() for array in memory]
     result = call.function(*inputs)
@@ -182,7 +182,7 @@ def _inputs_stay(call: Call) -> None:
     for array, copy in zip(memory, before, strict=True):
         if not np.array_equal(array, copy, equal_nan=True):
             raise PrimitiveError(f"{call.name}: changes the memory of an input")
-    shared = any(np.shares_memory(result.data, array) for array in memory)
+    shared = any(np.shares_memory(result.array, array) for array in memory)
     if shared and not call.primitive.is_view:
         raise PrimitiveError(
             f"{call.name}: its result shares memory with an input, though it is not declared with "
@@ -203,7 +203,7 @@ def _shapes_and_types(call: Call) -> None:
         if not call.is_differentiable:
             continue
         floats = [inputs[i] for i in call.floats]
-        dtype = call.keywords.get("dtype") or dtypes.promote([x.data for x in floats])
+        dtype = call.keywords.get("dtype") or dtypes.promote([x.array for x in floats])
         if result.dtype != dtype:
             given = " and ".join(str(x.dtype) for x in floats)
             raise PrimitiveError(f"{call.name}: gives {result.dtype} for {given}, not {dtype}")

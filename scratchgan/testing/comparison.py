@@ -309,7 +309,7 @@ def _slopes_along(taped: _Taped, which: int, direction: Array, witness: Witness)
 def _complex_columns(taped: _Taped, witness: Witness) -> Iterator[Slopes]:
     def in_one(*inputs: Any) -> Tensor:
         outputs = as_tuple(taped.fn(*inputs))
-        return Tensor(np.concatenate([outputs[k].data.ravel() for k in taped.kept]))
+        return Tensor(np.concatenate([outputs[k].array.ravel() for k in taped.kept]))
 
     for jacobian in complex_step(in_one, taped.inputs):
         columns = jacobian.shape[1:]
@@ -359,13 +359,13 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def _host(x: Tensor) -> Array:
-    host: Array = kernels_for[type(x.data)].to_host(x.data)
+    host: Array = kernels_for[type(x.array)].to_host(x.array)
     return host
 
 
 def tensor_like(x: Tensor, values: Array, requires_grad: bool = False) -> Tensor:
     """A tensor of ``values``, on the backend of ``x``."""
-    return Tensor(kernels_for[type(x.data)].from_host(values, like=x.data), requires_grad)
+    return Tensor(kernels_for[type(x.array)].from_host(values, like=x.array), requires_grad)
 
 
 def _flat(tensors: Sequence[Tensor]) -> Array:

@@ -44,9 +44,9 @@ def complex_step(fn: Callable[..., Tensor], inputs: Any) -> tuple[Array, ...]:
                 continue
             jacobian = np.zeros((*fn(*inputs).shape, x.size))
             for element in range(x.size):
-                moved = np.array(x.data, np.complex128)
+                moved = np.array(x.array, np.complex128)
                 moved.flat[element] += 1j * STEP
                 y = fn(*inputs[:position], Tensor(moved), *inputs[position + 1 :])
-                jacobian[..., element] = y.data.imag / STEP
+                jacobian[..., element] = y.array.imag / STEP
             derivatives.append(jacobian.reshape((*jacobian.shape[:-1], *x.shape)))
     return tuple(derivatives)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 import scratchgan as sg
 from scratchgan import BackendError
 from scratchgan.backend import CPU_BACKENDS, kernels_for, numba_kernels
+from scratchgan.backend.scalar import DEFINITIONS
+from scratchgan.primitive import REGISTRY
 
 TYPES = st.sampled_from(["float32", "float64"])
 SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)
@@ -77,6 +79,31 @@ def assert_agree(results, dtype):
     tolerance = 1e-14 if dtype == "float64" else 2e-6
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def takes_plain_tensors_alone(primitive):
+    definition = DEFINITIONS.get(primitive.name)
+    return definition is not None and not definition.scalars and len(definition.inputs) <= 2
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+@pytest.mark.parametrize(
+    "name", [name for name in REGISTRY if takes_plain_tensors_alone(REGISTRY[name])]
+)
+@given(SIZES, TYPES, st.booleans())
+def test_elementwise_kernels_make_their_result(name, backend, shape, dtype, beside_a_number):
+    count = len(DEFINITIONS[name].inputs)
+    arrays = np.random.default_rng(0).uniform(0.1, 0.9, (count, *shape)).astype(dtype)
+    inputs = (arrays[0], 0.5) if beside_a_number and count == 2 else tuple(arrays)
+    with sg.use_backend(backend):
+        kernel = getattr(kernels_for[np.ndarray], name)
+        made = kernel(*inputs)
+        given_one = np.empty(shape, made.dtype)
+        kernel(*inputs, out=given_one)
+    assert type(made) is np.ndarray
+    assert made.flags.c_contiguous
+    assert not any(np.shares_memory(made, array) for array in arrays)
+    np.testing.assert_array_equal(made, given_one)
 
 
 @given(SIZES, TYPES, LAYOUTS, LAYOUTS, st.integers(0, 5), st.booleans())

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import numpy_kernels as reference
-from standin.arrays import ndarray
+from standin.arrays import ndarray, new
 
 #: What the backend does without a kernel, or with CuPy's own.
 _KEPT = (
@@ -42,10 +42,12 @@ def _on_hosts(kernel: Any) -> Any:
             return tuple(map(host, x))
         return x._host if isinstance(x, ndarray) else x
 
-    def on_hosts(*inputs: Any, out: Any, **keywords: Any) -> Any:
+    def on_hosts(*inputs: Any, out: Any = None, **keywords: Any) -> Any:
         given = [x for x in inputs if isinstance(x, np.ndarray)]
         if given and kernel.__name__ not in ("uniform", "normal"):  # whose state is on the host
             raise TypeError(f"{kernel.__name__}: Unsupported type {type(given[0])}")
+        if out is None:
+            return new(kernel(*map(host, inputs), **keywords))
         kernel(*map(host, inputs), out=host(out), **keywords)
         return out
 
