@@ -94,7 +94,7 @@ def _of_two(made: Primitive) -> Callable[[Any, Any], "Tensor"]:
         kind = x.kind or kind_of(x)
         if isinstance(y, Taped) and (y.kind or kind_of(y)) is kind:
             b, wants = y.array, y.requires_grad
-        elif type(y) is float:
+        elif type(y) is float or type(y) is int:
             b, wants = y, None
         else:
             return made.call((x, y), {})
