@@ -22,6 +22,9 @@ VECTORS = -(-ROWS // LANES)  # that hold a column of a tile
 DEPTH, SHALLOW = 1024, 256
 #: Bytes of panels, and of rows of A, that are used together: the second cache of a core holds both.
 PANELS, ROWS_OF_A = 1 << 19, 1 << 18
+#: A lane with no more rows than these reads a panel from where it is, if its rows do not have to be
+#: transposed: to copy it would take longer than what the tiles gain by it.
+UNCOPIED = 20 * ROWS
 #: From one tile's copied rows to the next, in numbers: no power of two, where caches collide.
 COPY = (SHALLOW + 16) * ROWS
 
@@ -163,7 +166,7 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
     begin, end = share(m, lane // parts, lanes // parts, 1)
     # Columns of A are read again for every panel; where they are long, from a copy.
     copies_rows = a_step != 1 and k > SHALLOW // 2 and panels > 2
-    copies_panels = b_column != 1 or n < COLUMNS or end - begin > 2 * ROWS
+    copies_panels = b_column != 1 or n < COLUMNS or end - begin > UNCOPIED
     blocks = max(1, -(-k // (SHALLOW if copies_rows else DEPTH)))
     for block in range(blocks):
         first = k * block // blocks
@@ -172,6 +175,8 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
         size = depth * COLUMNS * NBYTES + 128  # of a panel, and not a power of two
         group = max(1, PANELS // size)
         chunk = max(1, ROWS_OF_A // (max(1, depth) * NBYTES * ROWS)) * ROWS
+        if b_column != 1 and not copies_rows and end - begin <= chunk:
+            group = 1  # all rows use a panel as soon as it is copied: from the first cache
         for left in range(first_panel, last_panel, group):
             right = min(last_panel, left + group)
             whole = left

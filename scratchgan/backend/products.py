@@ -32,7 +32,7 @@ class Products:
 
     def multiply(self, a: Array, b: Array, out: Array) -> bool:
         """``out = a @ b`` for matrices of this type; False, and nothing done, if they don't fit."""
-        arguments = self.arguments(a, b, out)
+        arguments = self.arguments(*_wide(a, b, out))
         if arguments is None:
             return False
         _prepared(self.function(arguments)).run(*arguments, is_large=is_large(arguments))
@@ -40,7 +40,7 @@ class Products:
 
     def task(self, a: Array, b: Array, out: Array) -> Task | None:
         """What :meth:`multiply` does, as a task for later; None if the matrices don't fit."""
-        arguments = self.arguments(a, b, out)
+        arguments = self.arguments(*_wide(a, b, out))
         if arguments is None:
             return None
         values = np.array(arguments, np.intp)
@@ -74,6 +74,12 @@ class Products:
             *(address_of(out), c_row // nbytes),
             *(m, n, k, self._plain),
         )
+
+
+def _wide(a: Array, b: Array, out: Array) -> tuple[Array, Array, Array]:
+    """The same product; one column as one row, for a tile is wide."""
+    is_column = b.shape[1] == 1 and out.strides[0] == out.itemsize
+    return (b.T, a.T, out.T) if is_column else (a, b, out)
 
 
 @functools.cache
