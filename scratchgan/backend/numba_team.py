@@ -12,7 +12,18 @@ from typing import Any
 from numba import njit
 
 from scratchgan.backend.native import add, call, integers_at, read, relax, swap, task, yield_core
-from scratchgan.backend.team import ARRIVED, COUNT, END, LANES, MET, POSTED, SCRATCH, SLOT, TASKS
+from scratchgan.backend.team import (
+    COUNT,
+    END,
+    LANE,
+    LANES,
+    MEETINGS,
+    POSTED,
+    SCRATCH,
+    SEEN,
+    SLEEPS,
+    TASKS,
+)
 
 #: How often a waiting thread looks before it lets others have the core between looks, and how
 #: often before it goes to sleep: after about half a millisecond, and two. A thread that
@@ -36,14 +47,16 @@ def _wait_while(address: Any, value: Any, looks: Any) -> Any:
 
 
 @njit
-def _meet(board: Any, lanes: Any) -> None:
-    """Wait until all lanes have come here."""
-    met = read(board + MET)
-    if add(board + ARRIVED, 1) == lanes - 1:
-        swap(board + ARRIVED, 0)
-        swap(board + MET, met + 1)
-    else:
-        _wait_while(board + MET, met, -1)
+def _meet(board: Any, lane: Any, lanes: Any) -> None:
+    """Wait until all lanes have come here.
+
+    Each counts where no other writes: a line of the cache travels once, from who comes last.
+    """
+    meetings = board + LANES + MEETINGS
+    met = add(meetings + LANE * lane, 1)
+    for other in range(lanes):
+        if other != lane:
+            _wait_while(meetings + LANE * other, met, -1)
 
 
 @njit
@@ -54,7 +67,7 @@ def _run(board: Any, scratch: Any, tasks: Any, count: Any, lane: Any, lanes: Any
         own = scratch + lane * SCRATCH
         call(table[3 * i], lane, lanes, own, table[3 * i + 1], table[3 * i + 2])
         if lanes > 1:
-            _meet(board, lanes)
+            _meet(board, lane, lanes)
 
 
 @task
@@ -72,7 +85,7 @@ def lead(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> N
     add(board + POSTED, 1)
     asleep = 0
     for helper in range(1, lanes):
-        asleep += swap(board + LANES + 2 * SLOT * helper, 0)
+        asleep += swap(board + LANES + LANE * helper + SLEEPS, 0)
     arguments[3] = asleep
     if asleep == 0:
         _run(board, scratch, arguments[1], arguments[2], lane, lanes)
@@ -82,8 +95,8 @@ def lead(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> N
 def help(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """Run what is posted; return when nothing has been for a while, or for good."""
     board = arguments[0]
-    sleeps = board + LANES + 2 * SLOT * lane
-    seen = integers_at(sleeps + SLOT, 0)
+    own = board + LANES + LANE * lane
+    sleeps, seen = own + SLEEPS, integers_at(own + SEEN, 0)
     while True:
         if not _wait_while(board + POSTED, seen[0], LOOKS_AWAKE):
             swap(sleeps, 1)

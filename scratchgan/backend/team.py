@@ -25,10 +25,11 @@ WORTH_SHARING = 1 << 15
 
 #: The board is memory that all threads of a team read and write; its slots lie so far apart, in
 #: bytes, that no two share a line of a cache. They hold how many times work was posted, the tasks
-#: and their count, how many lanes have arrived where they meet, and how many times they have met;
-#: then for each lane whether its thread sleeps, and the last posting that it has seen.
+#: and their count; then for each lane whether its thread sleeps, the last posting that it has seen,
+#: and how many times it has come to where all meet.
 SLOT = 128
-POSTED, TASKS, COUNT, ARRIVED, MET, LANES = (i * SLOT for i in range(6))
+POSTED, TASKS, COUNT, LANES = (i * SLOT for i in range(4))
+SLEEPS, SEEN, MEETINGS, LANE = (i * SLOT for i in range(4))
 #: The count that says that there will be no more.
 END = -1
 
@@ -101,7 +102,7 @@ class Team:
         code = machine_code.load_for("numba_team", "float32")
         self._lead, self._run, self._help = (_CODE(code[n]) for n in ("lead", "run", "help"))
         self.lanes = lanes
-        nbytes = LANES + 2 * SLOT * lanes
+        nbytes = LANES + LANE * lanes
         self._memory = np.zeros(SLOT + nbytes + lanes * SCRATCH, np.uint8)
         board = -(-address_of(self._memory) // SLOT) * SLOT
         self._scratch = board + nbytes
