@@ -126,20 +126,21 @@ def _panel_of_c(
     c: Any,
     c_row: Any,
     rows: Any,
+    step: Any,
     width: Any,
     depth: Any,
     accumulates: Any,
     edge: Any,
 ) -> None:
-    """Some rows of a panel of C, tile after tile; ``a_tile`` bytes lie between their rows of A."""
+    """Some rows of a panel of C, ``step`` by ``step``; ``a_tile`` bytes lie between these of A."""
     is_whole = width == COLUMNS
-    for row in range(0, rows, ROWS):
-        height = min(ROWS, rows - row)
+    for row in range(0, rows, step):
+        height = min(step, rows - row)
         here = c + row * c_row * NBYTES
         target, target_row, grows = edge, COLUMNS, False
         if is_whole:
             target, target_row, grows = here, c_row, accumulates
-        tile = a + row // ROWS * a_tile
+        tile = a + row // step * a_tile
         multiply(height, depth, tile, a_row, a_step, b, b_step, target, target_row, grows)
         if not is_whole:
             _copy_edge(edge, height, width, here, c_row, accumulates)
@@ -193,10 +194,12 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
             for top in range(begin, end, chunk):
                 rows = min(end, top + chunk) - top
                 a_here = a_block + top * a_row * NBYTES
-                a_tile, a_across, a_along = ROWS * a_row * NBYTES, a_row, a_step
+                step = -(-rows // -(-rows // ROWS))  # no low tile is left over
+                a_tile, a_across, a_along = step * a_row * NBYTES, a_row, a_step
                 if copies_rows:
                     _copy_rows(a_here, a_row, a_step, depth, rows, copies)
                     a_here, a_tile, a_across, a_along = copies, COPY * NBYTES, 1, ROWS
+                    step = ROWS
                 for panel in range(left, right):
                     at = panel * COLUMNS
                     width = min(COLUMNS, n - at)
@@ -206,5 +209,5 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
                     c_here = c + (top * c_row + at) * NBYTES
                     _panel_of_c(
                         *(a_here, a_tile, a_across, a_along, b_here, b_step, c_here, c_row),
-                        *(rows, width, depth, block > 0, edge),
+                        *(rows, step, width, depth, block > 0, edge),
                     )
