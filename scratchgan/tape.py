@@ -206,7 +206,7 @@ class Node(list[Any]):
     Nodes are numbered as they are made, so falling numbers are a topological order of any graph.
     """
 
-    __slots__ = (*("__weakref__", "hooks", "is_freed", "kind", "number", "out", "rule", "version"),)
+    __slots__ = ("__weakref__", "hooks", "is_freed", "kind", "number", "out", "rule", "version")
     __eq__ = object.__eq__
     __hash__ = object.__hash__  # type: ignore[assignment]
 

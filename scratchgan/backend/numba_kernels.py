@@ -127,7 +127,7 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
         loop(*flat, out.ravel(), *[float(scalars[name]) for name in definition.scalars])
         return out
 
-    # Python calls these in two thirds of the time, which small arrays notice.
+    # The same for plain arrays and no ``out``, in two thirds of the time: small arrays notice.
     def of_one(x: Any, *, out: Array | None = None) -> Array:
         if out is None and (loop := for_arrays.get(x.dtype)):
             out = np.empty(x.shape, x.dtype)
@@ -199,8 +199,7 @@ def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     dtype = x.dtype
     loops = _sums(dtype)
     kept = x.ndim - len(axis)
-    is_contiguous = x.flags.c_contiguous and out.flags.c_contiguous
-    if loops is None or not x.size or not is_contiguous or out.dtype is not dtype:
+    if loops is None or not x.size or not _all_contiguous(dtype, x, out):
         reference.sum(x, axis=axis, keepdims=keepdims, out=out)
     elif kept == 0:
         loops.sum_all(x if x.ndim == 1 else x.ravel(), out.reshape(()) if out.ndim else out)

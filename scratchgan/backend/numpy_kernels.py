@@ -1,11 +1,13 @@
 """The ``numpy`` backend: the readable reference that says what every kernel means.
 
 A kernel takes arrays (an elementwise one also Python numbers in their place), keyword scalars,
-and ``out``, the array or tuple of arrays that it writes. It knows nothing of gradients. An
-elementwise kernel makes a new array where no ``out`` is given, if the first input is contiguous and
-has a floating type and dimensions, and each other input is like it or is a Python number. View
+and ``out``, the array or tuple of arrays that it writes. It knows nothing of gradients. View
 kernels (:func:`reshape`, :func:`permute`, :func:`expand`, :func:`view`) write nothing: they
 return another view of their input's memory.
+
+An elementwise kernel of one or two inputs that gives their type may be called without ``out``, and
+makes its result: if the first is contiguous and has a floating type and dimensions, and the second
+is like it or is a Python number.
 """
 
 from collections.abc import Callable, Sequence
