@@ -5,7 +5,6 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from scratchgan import autograd
 from scratchgan.backend import kernels_for
 from scratchgan.observe import observe
 from scratchgan.primitive import Primitive
+from scratchgan.rules import is_rule
 from scratchgan.tape import Node, Taped
 
 PACKAGE = str(Path(__file__).parent)
@@ -49,24 +49,16 @@ class _Detector:
 
     def _guard(self, node: Node, line: str) -> None:
         """Wrap the VJPs of this one node."""
-        rule = node.rule
-        node.rule = replace(
-            rule,
-            common=tuple(
-                replace(step, function=self._guarded(node.name, "its inputs", step.function, line))
-                for step in rule.common
-            ),
-            steps=tuple(
-                replace(
-                    step, function=self._guarded(node.name, repr(step.name), step.function, line)
-                )
-                for step in rule.steps
-            ),
+        node.rule = node.rule.with_functions(
+            lambda name, function: self._guarded(node.name, name, function, line)
         )
 
     def _guarded(
-        self, name: str, of: str, function: Callable[..., Any], line: str
+        self, primitive: str, name: str, function: Callable[..., Any], line: str
     ) -> Callable[..., Any]:
+        kind, _, of = name.partition("_")
+        whose = repr(of) if kind == "vjp" else "its inputs"
+
         def vjp(*arguments: Any) -> Any:
             self.depth += 1
             try:
@@ -75,7 +67,10 @@ class _Detector:
                 self.depth -= 1
             for gradient in result if isinstance(result, tuple) else (result,):
                 _require_finite(
-                    f"the backward of {name!r}, in the gradient of {of}", gradient, arguments, line
+                    f"the backward of {primitive!r}, in the gradient of {whose}",
+                    gradient,
+                    arguments,
+                    line,
                 )
             return result
 
@@ -110,11 +105,15 @@ def _trouble(x: Any) -> str | None:
     return "a nan" if np.isnan(values).any() else "an inf"
 
 
+def _is_ours(file: str) -> bool:
+    return file.startswith(PACKAGE) or is_rule(file)
+
+
 def _caller() -> tuple[str, bool]:
     """The line outside of this package that led here, and whether through a backward."""
     frame = sys._getframe(1)
     in_backward = False
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
         in_backward |= frame.f_code is autograd._run.__code__
         frame = frame.f_back
     file, number = frame.f_code.co_filename, frame.f_lineno

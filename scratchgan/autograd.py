@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Any
 
 from scratchgan import tape
-from scratchgan.tape import Edge, Hook, Node, Taped, TapeError, edge_of, mode, numbers
+from scratchgan.tape import Edge, Hook, Node, Taped, TapeError, current, edge_of, numbers
 
 __all__ = [
     "HookHandle",
@@ -44,11 +44,12 @@ class set_grad_enabled(ContextDecorator):
         self.before: list[bool] = []  # a stack: one instance may decorate a recursive function
 
     def __enter__(self) -> None:
+        mode = current.mode
         self.before.append(mode.recording)
         mode.recording = self.enabled
 
     def __exit__(self, *_: object) -> None:
-        mode.recording = self.before.pop()
+        current.mode.recording = self.before.pop()
 
 
 class no_grad(set_grad_enabled):
@@ -67,7 +68,7 @@ class enable_grad(set_grad_enabled):
 
 def is_grad_enabled() -> bool:
     """Whether primitives are recorded at this moment, in this thread."""
-    return mode.recording
+    return current.mode.recording
 
 
 # --- The way back ---------------------------------------------------------------------
@@ -91,13 +92,22 @@ def backward(
         TapeError: A start requires no gradient, has no gradient though it has many elements, or
             was freed by an earlier backward; or a saved tensor was changed in place.
     """
+    backward_from(_starts(tensors, gradients), retain_graph, create_graph)
+
+
+def backward_from(
+    starts: Sequence[tuple[Edge, Any]], retain_graph: bool | None, create_graph: bool
+) -> None:
+    """:func:`backward` from edges with the gradients that arrive there."""
+    mode = current.mode
     before, mode.recording = mode.recording, create_graph
     try:
-        starts = _starts(tensors, gradients)
+        found = _run(starts, None, retain_graph, create_graph)
         # A rule may hand the same gradient to several inputs, or a view of another's, or the one
         # that it was given; each leaf gets memory of its own.
-        taken = set() if gradients is None else {id(gradient.array) for _, gradient in starts}
-        found = _run(starts, None, create_graph if retain_graph is None else retain_graph)
+        taken = set()
+        for _, gradient in starts:
+            taken.add(id(gradient.array))
         leaf: Any  # no node is left among what was found
         for leaf, gradient in found.items():
             if tape.effects is not None:
@@ -105,9 +115,11 @@ def backward(
             if leaf.grad is not None:
                 leaf.grad = leaf.grad + gradient
                 continue
-            if gradient.is_view or id(gradient.array) in taken:
+            array = id(gradient.array)
+            if gradient.is_view or array in taken:
                 gradient = gradient.clone()
-            taken.add(id(gradient.array))
+            else:
+                taken.add(array)
             leaf.grad = gradient
     finally:
         mode.recording = before
@@ -143,10 +155,11 @@ def grad(
         if edge is None:
             raise TapeError(f"grad: input {position} does not require a gradient")
     wanted = {edge for edge in edges if edge is not None}
+    mode = current.mode
     before, mode.recording = mode.recording, create_graph
     try:
         starts = _starts(outputs, grad_outputs)
-        found = _run(starts, wanted, create_graph if retain_graph is None else retain_graph)
+        found = _run(starts, wanted, retain_graph, create_graph)
     finally:
         mode.recording = before
     for position, edge in enumerate(edges):
@@ -160,8 +173,6 @@ def grad(
 
 def _starts(tensors: Any, gradients: Any) -> list[tuple[Edge, Any]]:
     """Where to start, and with which gradient there."""
-    if isinstance(tensors, Taped) and (gradients is None or isinstance(gradients, Taped)):
-        return [_start(tensors, gradients)]
     if isinstance(gradients, Taped):
         gradients = (gradients,)
     if isinstance(tensors, Taped):
@@ -172,49 +183,59 @@ def _starts(tensors: Any, gradients: Any) -> list[tuple[Edge, Any]]:
         raise TapeError(
             f"backward: {len(gradients)} gradients were given for {len(tensors)} tensors"
         )
-    return list(map(_start, tensors, gradients))
+    return list(map(start, tensors, gradients))
 
 
-def _start(tensor: Any, gradient: Any) -> tuple[Edge, Any]:
+def start(tensor: Any, gradient: Any) -> tuple[Edge, Any]:
+    """Where to start for ``tensor``, and with which gradient; None stands for ones."""
+    shape = tensor.array.shape
     if not tensor.requires_grad:
         raise TapeError(
-            f"backward: a tensor of shape {tensor.shape} that does not require a gradient was "
-            "not made from any that does; set requires_grad=True on a leaf, and mind no_grad"
+            f"backward: a tensor of shape {shape} that does not require a gradient was not made "
+            "from any that does; set requires_grad=True on a leaf, and mind no_grad"
         )
-    array = tensor.array
     if gradient is None:
-        if array.size != 1:
+        if tensor.array.size != 1:
             raise TapeError(
-                f"backward: a tensor of shape {array.shape} has no single gradient to start from; "
+                f"backward: a tensor of shape {shape} has no single gradient to start from; "
                 "reduce it to one element, or pass gradient= of its shape"
             )
         gradient = tensor.ones_like()
-    elif gradient.array.shape != array.shape:
+    elif gradient.array.shape != shape:
         raise TapeError(
-            f"backward: the gradient's shape {gradient.shape} is not the tensor's {array.shape}"
+            f"backward: the gradient's shape {gradient.shape} is not the tensor's {shape}"
         )
     return tensor.node or tensor, gradient
 
 
 def _run(
-    arriving: list[tuple[Edge, Any]], wanted: set[Edge] | None, retain_graph: bool
+    arriving: Sequence[tuple[Edge, Any]],
+    wanted: set[Edge] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
 ) -> dict[Edge, Any]:
     """Gradients of the leaves, or with ``wanted`` of those edges and no others."""
+    if retain_graph is None:
+        retain_graph = create_graph
     leading = None if wanted is None else _leading([edge for edge, _ in arriving], wanted)
     gradients: dict[Edge, Any] = {}
     waiting: list[tuple[int, Node]] = []  # a heap: the last node that was made comes first
+    node: Any
     while True:
-        for edge, gradient in arriving:
-            if edge in gradients:
-                gradients[edge] = gradients[edge] + gradient
-                continue
-            gradients[edge] = gradient
-            if type(edge) is Node:
-                heapq.heappush(waiting, (-edge.number, edge))
-        if not waiting:
-            break
-        node = heapq.heappop(waiting)[1]
-        gradient = gradients.pop(node)
+        if len(arriving) == 1 and not waiting and type(arriving[0][0]) is Node:
+            node, gradient = arriving[0]  # nothing else will arrive there
+        else:
+            for edge, gradient in arriving:
+                if edge in gradients:
+                    gradients[edge] = gradients[edge] + gradient
+                    continue
+                gradients[edge] = gradient
+                if type(edge) is Node:
+                    heapq.heappush(waiting, (-edge.number, edge))
+            if not waiting:
+                break
+            node = heapq.heappop(waiting)[1]
+            gradient = gradients.pop(node)
         if node.hooks:
             gradient = _hooked(node.hooks, gradient)
         if wanted is not None and node in wanted:
@@ -222,7 +243,7 @@ def _run(
         if leading is not None and leading.isdisjoint(node.edges):
             arriving = []  # nothing wanted lies behind it: it stays as it is
             continue
-        arriving = node.pull_back(gradient, leading)
+        arriving = node.rule.pull_back(node, gradient, leading, create_graph)
         if not retain_graph:
             node.free()
     for edge, gradient in gradients.items():

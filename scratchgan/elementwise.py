@@ -11,8 +11,9 @@ from scratchgan.backend import Array, forget, kernels_for
 from scratchgan.backend.devices import different_devices
 from scratchgan.backend.scalar import define
 from scratchgan.dtypes import DType
-from scratchgan.primitive import NUMBERS, REGISTRY, Primitive, Vjp
-from scratchgan.tape import Taped, kind_of, mode
+from scratchgan.primitive import NUMBERS, REGISTRY, Primitive
+from scratchgan.rules import Vjp
+from scratchgan.tape import Taped, current, kind_of
 
 if TYPE_CHECKING:
     from scratchgan.tensor import Tensor
@@ -65,23 +66,21 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
 # time that it takes to call a Primitive, which does all other cases.
 
 
+_ALONE = (True,)  # the only input requires a gradient
+
+
 def _of_one(made: Primitive) -> Callable[[Any], "Tensor"]:
     name = made.name
 
     def method(x: "Tensor") -> "Tensor":
         kind = x.kind or kind_of(x)
-        if not kind.is_plain or tape.watch is not None:
+        kernel = kind.plain.get(name) or kind.plain_kernel(name)
+        if kernel is None or tape.watch is not None:
             return made.call((x,), {})
-        kernels = kernels_for[kind.array_type]
-        kernel = getattr(kernels, name)
-        if kind.shape:
-            out = kernel(x.array)
-        else:  # NumPy's would make a number
-            out = kernel(x.array, out=kernels.empty((), kind.dtype, like=x.array))
-        result: Tensor = tape.tensor_type(out)
+        result: Tensor = tape.tensor_type(kernel(x.array))
         result.kind = kind
-        if x.requires_grad and mode.recording:
-            made.record(result, (x,), (True,), {})
+        if x.requires_grad and current.mode.recording:
+            (made.rules.get(_ALONE) or made.rule(_ALONE)).record(result, x)
         return result
 
     return method
@@ -98,18 +97,14 @@ def _of_two(made: Primitive) -> Callable[[Any, Any], "Tensor"]:
             b, wants = y, None
         else:
             return made.call((x, y), {})
-        if not kind.is_plain or tape.watch is not None:
+        kernel = kind.plain.get(name) or kind.plain_kernel(name)
+        if kernel is None or tape.watch is not None:
             return made.call((x, y), {})
-        kernels = kernels_for[kind.array_type]
-        kernel = getattr(kernels, name)
-        if kind.shape:
-            out = kernel(x.array, b)
-        else:
-            out = kernel(x.array, b, out=kernels.empty((), kind.dtype, like=x.array))
-        result: Tensor = tape.tensor_type(out)
+        result: Tensor = tape.tensor_type(kernel(x.array, b))
         result.kind = kind
-        if (wants or x.requires_grad) and mode.recording:
-            made.record(result, (x, y), (x.requires_grad, wants), {})
+        if (wants or x.requires_grad) and current.mode.recording:
+            needs = x.requires_grad, wants
+            (made.rules.get(needs) or made.rule(needs)).record(result, x, y)
         return result
 
     return method

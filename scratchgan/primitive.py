@@ -14,7 +14,6 @@ An input without a VJP has the derivative zero everywhere (or none at all, as an
 
 import functools
 from collections.abc import Callable
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +21,11 @@ import numpy as np
 from scratchgan import tape
 from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.devices import different_devices
-from scratchgan.tape import Arguments, Node, Rule, Step, Taped, mode
+from scratchgan.rules import Rule, Vjp, rule_for
+from scratchgan.tape import Taped, current
 
 if TYPE_CHECKING:
     from scratchgan.tensor import Tensor
-
-Vjp = Callable[..., Any]
 
 #: Every primitive by name.
 REGISTRY: dict[str, "Primitive"] = {}
@@ -69,7 +67,8 @@ class Primitive:
         self.defaults: dict[str, Any] = declared.__kwdefaults__ or {}
         self._arity = len(self.inputs)
         self._keyword_count = len(self.keywords)
-        self._rules: dict[tuple[bool | None, ...], Rule] = {}
+        #: What :meth:`rule` has given so far.
+        self.rules: dict[tuple[bool | None, ...], Rule] = {}
         unknown = [name for name in vjps if name not in (*self.inputs, self.variadic)]
         if unknown:
             raise TypeError(f"{self.name}: a VJP is given for {unknown[0]!r}, which is no input")
@@ -110,8 +109,8 @@ class Primitive:
         if self.is_view:
             result._version = inputs[0].version
             result.is_view = True
-        if True in needs and mode.recording and out.dtype.kind == "f":
-            self.record(result, inputs, tuple(needs), keywords)
+        if True in needs and current.mode.recording and out.dtype.kind == "f":
+            self.rule(tuple(needs)).record(result, *inputs, **keywords)
         if tape.watch is not None:
             tape.watch(self, inputs, keywords, result)
         return result
@@ -172,109 +171,20 @@ class Primitive:
             "make one with scratchgan.tensor(...)"
         )
 
-    def record(
-        self,
-        result: Taped,
-        inputs: tuple[Any, ...],
-        needs: tuple[bool | None, ...],
-        keywords: dict[str, Any],
-    ) -> None:
-        """Leave a node on the tape that made ``result``; ``needs`` says who wants a gradient."""
-        rule = self._rules.get(needs) or self._rule(needs)
-        if not rule.steps:
-            return
-        node = Node(rule, result)
-        for position in rule.positions:
-            x = inputs[position]
-            node.append(x.node or x)
-        node += rule.saved(inputs)
-        for constant_of in rule.constants:
-            node.append(constant_of(inputs, keywords))
-        result.node = node
-        result.requires_grad = True
+    def rule(self, needs: tuple[bool | None, ...]) -> Rule:
+        """How gradients go back through it: ``needs`` says of each input whether it requires one.
 
-    def _rule(self, needs: tuple[bool | None, ...]) -> Rule:
-        """What to keep, and which VJPs to run, when inputs are such as ``needs`` says."""
-        rest = len(needs) - len(self.inputs)
-        names = (*self.inputs, *[self.variadic or ""] * rest)
-        positions = [i for i, name in enumerate(names) if needs[i] and name in self.vjps]
-        vjps = [self.vjps[names[i]] for i in positions]
-        named = {name for vjp in vjps for name in _parameters(vjp)}
-        common = {name: function for name, function in self.common.items() if name in named}
-        named = named.union(*map(_parameters, common.values()))
-        saved = [i for i, name in enumerate(names) if name in named and needs[i] is not None]
-        constants = {name: of for name, of in self._constants(needs).items() if name in named}
-        first = 1 + len(positions)  # after the gradient and the edges
-        # Variadic inputs stand here twice: each as what is saved, then together as the constant
-        # that VJPs mean by the name. Of two places with one name the last counts.
-        places = ["g", *[""] * len(positions), *[names[i] for i in saved], *constants]
-        if "out" in named:
-            places.append("out")
-        shared = []
-        for name, function in common.items():
-            shared.append(Step(name, function, _getter(function, places)))
-            places.append(name)
-        rule = self._rules[needs] = Rule(
-            self.name,
-            tuple(shared),
-            tuple(
-                Step(names[i], vjp, _getter(vjp, places, i))
-                for i, vjp in zip(positions, vjps, strict=True)
-            ),
-            tuple(positions),
-            _picker(saved),
-            tuple((first + i, names[position]) for i, position in enumerate(saved)),
-            tuple(constants.values()),
-            "out" in named,
-        )
+        None stands for a number in the place of a tensor.
+        """
+        rule = self.rules.get(needs)
+        if rule is None:
+            rule = self.rules[needs] = rule_for(self, needs)
         return rule
-
-    def _constants(self, needs: tuple[bool | None, ...]) -> dict[str, Callable[..., Any]]:
-        """What VJPs may name beside tensors, each as a function of the inputs and keywords."""
-        found: dict[str, Callable[..., Any]] = {}
-        for i, name in enumerate(self.inputs):
-            if needs[i] is None:
-                found[name] = lambda inputs, keywords, i=i: inputs[i]
-                found[name + "_shape"] = lambda inputs, keywords: ()
-            else:
-                found[name + "_shape"] = lambda inputs, keywords, i=i: inputs[i].array.shape
-        for name in self.keywords:
-            found[name] = lambda inputs, keywords, name=name: keywords[name]
-        if self.variadic is not None:
-            first = len(self.inputs)
-            found[self.variadic] = lambda inputs, keywords: inputs[first:]
-            found[self.variadic + "_shapes"] = lambda inputs, keywords: [
-                x.array.shape for x in inputs[first:]
-            ]
-        return found
 
 
 #: What may stand in the place of a tensor.
 NUMBERS = (float, int, bool)
 _HAS_VARARGS = 0x04  # inspect.CO_VARARGS; importing inspect takes longer than all of this module
-
-
-def _parameters(function: Vjp) -> tuple[str, ...]:
-    return function.__code__.co_varnames[: function.__code__.co_argcount]
-
-
-def _getter(function: Vjp, places: list[str], position: int | None = None) -> Arguments:
-    """From values in the order of ``places``, those that ``function`` names as its parameters.
-
-    It may also name ``position``, which input its gradient is for.
-    """
-    names = _parameters(function)
-    place_of = {name: place for place, name in enumerate((*places, "position"))}
-    pick = _picker([place_of[name] for name in names])
-    return pick if "position" not in names else lambda values: pick([*values, position])
-
-
-def _picker(places: list[int]) -> Callable[[Any], Any]:
-    """From a sequence, those at ``places`` as another; what Python does fastest."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    first = places[0] if places else 0
-    return itemgetter(slice(first, first + len(places)))
 
 
 def primitive(

@@ -2,7 +2,7 @@
 
 When a primitive computes with an input that requires a gradient, it leaves a :class:`Node` behind.
 :mod:`scratchgan.autograd` visits the nodes from last to first and asks each for the gradients of
-its inputs, :meth:`Node.pull_back`.
+its inputs; the node's rule (:mod:`scratchgan.rules`) has them computed.
 
 Nothing here does arithmetic: the tape knows only that gradients can be summed to a shape
 (``sum_to_size``) and converted to a type (``to``).
@@ -11,11 +11,13 @@ Nothing here does arithmetic: the tape knows only that gradients can be summed t
 import functools
 import itertools
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
 
-from scratchgan.backend import Array, kernels_for
+from scratchgan.backend import Array, Kernel, kernels_for, plain_kernel
+
+if TYPE_CHECKING:
+    from scratchgan.rules import Rule
 
 Hook = Callable[[Any], Any]
 
@@ -24,28 +26,55 @@ class TapeError(RuntimeError):
     """The tape cannot do what is asked; the message names the primitive and what to do."""
 
 
-class _Mode(threading.local):
-    recording = True
+class Mode:
+    """How primitives run in a thread.
+
+    Attributes:
+        recording: Whether they leave nodes behind.
+    """
+
+    __slots__ = ("recording",)
+
+    def __init__(self) -> None:
+        self.recording = True
 
 
-#: Whether primitives leave nodes behind, in this thread.
-mode = _Mode()
+class _Current(threading.local):
+    def __init__(self) -> None:
+        self.mode = Mode()
 
 
-class Kind(NamedTuple):
+#: ``current.mode`` is that of this thread. It takes Python four times as long to find as what any
+#: other object holds, so who needs it twice keeps it.
+current = _Current()
+
+
+class Kind:
     """What an array is like. Arrays that are alike share one, so that a glance tells them alike.
 
     Attributes:
-        array_type: Of which library.
         dtype: Of the elements.
         shape: Sizes of the dimensions.
-        is_plain: Whether it is contiguous and has floating elements.
+        is_plain: Whether it is contiguous, and its elements are floating.
+        plain: The elementwise kernels that make their result of such arrays, by name: of those
+            that :meth:`plain_kernel` was asked for. Empty where an array is not plain.
     """
 
-    array_type: type
-    dtype: Any
-    shape: tuple[int, ...]
-    is_plain: bool
+    __slots__ = ("_array_type", "dtype", "is_plain", "plain", "shape")
+
+    def __init__(self, array_type: type, dtype: Any, shape: tuple[int, ...], is_plain: bool):
+        self._array_type = array_type
+        self.dtype = dtype
+        self.shape = shape
+        self.is_plain = is_plain
+        self.plain = kernels_for.plain(array_type, bool(shape)) if is_plain else {}
+
+    def plain_kernel(self, name: str) -> Kernel | None:
+        """The elementwise kernel ``name`` for such arrays, if there is one that makes its result.
+
+        It is in :attr:`plain` from then on.
+        """
+        return plain_kernel(name, self._array_type, bool(self.shape)) if self.is_plain else None
 
 
 _kind = functools.lru_cache(maxsize=4096)(Kind)
@@ -154,44 +183,6 @@ effects: Effects | None = None
 #: (:func:`scratchgan.observe.observe` sets it).
 watch: Callable[[Any, tuple[Any, ...], dict[str, Any], Any], None] | None = None
 
-#: From the values that functions may name, those that one of them names as its parameters.
-Arguments = Callable[[list[Any]], Sequence[Any]]
-
-
-@dataclass(slots=True)
-class Step:
-    """One function of a rule: what its value is named or for, and how it gets its arguments."""
-
-    name: str
-    function: Callable[..., Any]
-    arguments: Arguments
-
-
-@dataclass(slots=True)
-class Rule:
-    """How a primitive's gradient goes back to those of its inputs that require one.
-
-    Attributes:
-        name: Of the primitive.
-        common: What is computed once for all inputs.
-        steps: A VJP for each input that gets a gradient.
-        positions: Of these inputs.
-        saved: From all inputs, the tensors that are kept.
-        tensors: The places of these among the values that VJPs may name, and their names.
-        constants: From the inputs and keywords, whatever else is kept: numbers and shapes.
-        saves_out: Whether the output is kept.
-    """
-
-    name: str
-    common: tuple[Step, ...]
-    steps: tuple[Step, ...]
-    positions: tuple[int, ...]
-    saved: Callable[[tuple[Any, ...]], tuple[Any, ...]]
-    tensors: tuple[tuple[int, str], ...]
-    constants: tuple[Callable[[tuple[Any, ...], dict[str, Any]], Any], ...]
-    saves_out: bool
-
-
 #: In the order of time: nodes that are made, changes in place.
 numbers = itertools.count(1)
 
@@ -199,28 +190,27 @@ numbers = itertools.count(1)
 class Node(list[Any]):
     """One primitive that ran: from what, and what its VJPs asked to keep.
 
-    It is the list of what it keeps: first the edges, then the tensors that the VJPs take, then
-    constants. One object and not two, because the garbage collector looks at each again and again
-    as a tape grows.
+    It is the list of what it keeps: first the edges, then whatever its rule wants. One object and
+    not two, because the garbage collector looks at each again and again as a tape grows.
 
-    Nodes are numbered as they are made, so falling numbers are a topological order of any graph.
+    Attributes:
+        rule: Made it, and knows how to go back through it.
+        kind: That of what the primitive made.
+        number: Nodes are numbered as they are made, so falling numbers are a topological order of
+            any graph.
+        hooks: Called with the gradient when it arrives.
+        is_freed: Whether a backward let go of what it kept.
     """
 
-    __slots__ = ("__weakref__", "hooks", "is_freed", "kind", "number", "out", "rule", "version")
+    __slots__ = ("__weakref__", "hooks", "is_freed", "kind", "number", "rule")
     __eq__ = object.__eq__
     __hash__ = object.__hash__  # type: ignore[assignment]
 
-    def __init__(self, rule: Rule, result: Taped) -> None:
-        self.rule = rule
-        self.is_freed = False
-        self.out: Array = None
-        self.version: list[int] | None = None
-        if rule.saves_out:  # as an array, for a tensor would form a cycle
-            self.out = result.array
-            self.version = result.version
-        self.kind = result.kind or kind_of(result)
-        self.number = next(numbers)
-        self.hooks: dict[int, Hook] | None = None
+    rule: "Rule"
+    kind: Kind
+    number: int
+    hooks: dict[int, Hook] | None
+    is_freed: bool
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -235,79 +225,47 @@ class Node(list[Any]):
     @property
     def edges(self) -> list["Edge"]:
         """Where the gradients of the inputs go that get one."""
-        return self[: len(self.rule.steps)]
+        return self[: self.rule.edges]
 
     def __repr__(self) -> str:
         return f"<{self.name} node {self.number}, shape {self.shape}>"
 
-    def pull_back(self, g: Taped, leading: "set[Edge] | None") -> "list[tuple[Edge, Any]]":
-        """The gradients of the inputs that require one, from the gradient ``g`` of the output.
-
-        With ``leading``, only of those inputs whose edges are in it.
-        """
-        if self.is_freed:
-            raise TapeError(
-                f"backward came a second time to {self.name!r}, whose saved values were freed the "
-                "first time; call the first backward with retain_graph=True"
-            )
-        rule = self.rule
-        values = [g, *self]
-        for place, name in rule.tensors:
-            version = values[place]._version
-            if version is not None and version[0] > self.number:
-                raise self._changed(name)
-        if rule.saves_out:
-            values.append(self._restored())
-        for step in rule.common:
-            values.append(step.function(*step.arguments(values)))
-        gradients = []
-        for position, step in enumerate(rule.steps):
-            edge = self[position]
-            if leading is not None and edge not in leading:
-                continue
-            gradient = step.function(*step.arguments(values))
-            kind = edge.kind or kind_of(edge)
-            if gradient.kind is not kind:
-                if gradient.array.shape != kind.shape:
-                    gradient = self._summed(gradient, kind.shape, step.name)
-                if gradient.array.dtype is not kind.dtype:
-                    gradient = gradient.to(kind.dtype)
-            gradients.append((edge, gradient))
-        return gradients
-
     def free(self) -> None:
         """Let go of what was kept for the VJPs; a second backward is an error from now on."""
-        del self[len(self.rule.steps) :]
-        self.out = None
+        del self[self.rule.edges :]
         self.is_freed = True
 
-    def _restored(self) -> Taped:
-        """The tensor that this node made."""
-        assert self.version is not None
-        if self.version[0] > self.number:
-            raise self._changed("out")
-        out: Taped = tensor_type(self.out)
-        out.kind = self.kind
-        out._version = self.version
-        out.node = self
-        out.requires_grad = True
-        return out
+    # What a rule calls where something is not as it should be.
 
-    def _changed(self, name: str) -> TapeError:
+    def freed(self) -> TapeError:
+        """The error that nothing is kept any more."""
+        return TapeError(
+            f"backward came a second time to {self.name!r}, whose saved values were freed the "
+            "first time; call the first backward with retain_graph=True"
+        )
+
+    def changed(self, name: str) -> TapeError:
+        """The error that what was kept as ``name`` is not what it was."""
         return TapeError(
             f"the backward of {self.name!r} needs {name!r} as it was in the forward, but it was "
             "changed in place since then; change a clone() of it instead"
         )
 
-    def _summed(self, gradient: Any, shape: tuple[int, ...], name: str) -> Any:
-        """Undo broadcasting: for every primitive, here and nowhere else."""
-        try:
-            return gradient.sum_to_size(shape)
-        except ValueError as error:
-            raise TapeError(
-                f"the VJP of {self.name!r} for {name!r} gave a gradient of shape {gradient.shape} "
-                f"for an input of shape {shape}"
-            ) from error
+    def fitted(self, gradient: Any, edge: "Edge", name: str) -> Any:
+        """``gradient`` with the shape and type that ``edge`` takes; ``name`` is the input's.
+
+        Broadcasting is undone here, for every primitive, and nowhere else.
+        """
+        kind = edge.kind or kind_of(edge)  # type: ignore[arg-type]
+        if gradient.array.shape != kind.shape:
+            try:
+                gradient = gradient.sum_to_size(kind.shape)
+            except ValueError as error:
+                raise TapeError(
+                    f"the VJP of {self.name!r} for {name!r} gave a gradient of shape "
+                    f"{gradient.shape} for an input of shape {kind.shape}"
+                ) from error
+        return gradient if gradient.array.dtype is kind.dtype else gradient.to(kind.dtype)
 
 
 Edge = Node | Taped  #: A node, or a leaf.

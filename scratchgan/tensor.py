@@ -11,7 +11,7 @@ from scratchgan import autograd, dtypes, functions, ops, tape
 from scratchgan.autograd import HookHandle
 from scratchgan.backend import Array, devices, kernels_for
 from scratchgan.ops import Axis
-from scratchgan.tape import Taped, mode
+from scratchgan.tape import Taped, current
 
 
 class Tensor(Taped):
@@ -151,7 +151,7 @@ class Tensor(Taped):
         create_graph: bool = False,
     ) -> None:
         """Add to ``grad`` of every leaf this tensor was made from (:func:`autograd.backward`)."""
-        autograd.backward(self, gradient, retain_graph, create_graph)
+        autograd.backward_from([autograd.start(self, gradient)], retain_graph, create_graph)
 
     def detach(self) -> "Tensor":
         """The same memory without its place on the tape."""
@@ -313,7 +313,7 @@ class Tensor(Taped):
         return self.array
 
     def _is_recorded(self, *others: Any) -> bool:
-        return mode.recording and builtins.any(
+        return current.mode.recording and builtins.any(
             isinstance(x, Taped) and x.requires_grad for x in (self, *others)
         )
 

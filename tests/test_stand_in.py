@@ -13,7 +13,7 @@ import pytest
 from standin import arrays, cupy
 
 import scratchgan as sg
-from scratchgan import Tensor, autograd, functions, ops, optim, tape
+from scratchgan import Tensor, autograd, functions, ops, optim
 from scratchgan.backend import kernels_for
 from scratchgan.gan import GAN
 
@@ -59,26 +59,28 @@ def test_the_whole_step(jit: bool) -> None:
 
 
 def asarray_in_the_tape(patch: pytest.MonkeyPatch) -> None:
-    pull_back = tape.Node.pull_back
+    start = autograd.start
 
-    def planted(self: Any, g: Tensor, *rest: Any) -> Any:
-        return pull_back(self, Tensor(np.asarray(g.data)), *rest)
+    def planted(root: Tensor, g: Any) -> Any:
+        edge, seed = start(root, g)
+        return edge, Tensor(np.asarray(seed.data))
 
-    patch.setattr(tape.Node, "pull_back", planted)
+    patch.setattr(autograd, "start", planted)
 
 
 def float_in_the_tape(patch: pytest.MonkeyPatch) -> None:
-    starts = autograd._starts
+    start = autograd.start
 
     def planted(root: Tensor, g: Any) -> Any:
-        return [(edge, seed * float(root.data)) for edge, seed in starts(root, g)]
+        edge, seed = start(root, g)
+        return edge, seed * float(root.data)
 
-    patch.setattr(autograd, "_starts", planted)
+    patch.setattr(autograd, "start", planted)
 
 
 def truth_in_the_tape(patch: pytest.MonkeyPatch) -> None:
-    starts = autograd._starts
-    patch.setattr(autograd, "_starts", lambda root, g: starts(root, g) if root.data else [])
+    start = autograd.start
+    patch.setattr(autograd, "start", lambda root, g: start(root, g) if root.data else None)
 
 
 def item_in_an_optimizer(patch: pytest.MonkeyPatch) -> None:
@@ -95,7 +97,7 @@ def item_in_an_optimizer(patch: pytest.MonkeyPatch) -> None:
 def numpy_function(patch: pytest.MonkeyPatch) -> None:
     loss = ops.binary_cross_entropy
     patch.setitem(loss.vjps, "p", lambda g, p: g * Tensor(np.square(p.data)))
-    patch.setattr(loss, "_rules", {})
+    patch.setattr(loss, "rules", {})
 
 
 def numpy_index(patch: pytest.MonkeyPatch) -> None:

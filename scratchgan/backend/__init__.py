@@ -20,6 +20,8 @@ from scratchgan.backend.scalar import DEFINITIONS
 #: `dtype`, `ndim`, `size` and `strides` of it may be read.
 Array = Any
 
+Kernel = Callable[..., Any]
+
 CPU_BACKENDS = ("numpy", "numba")
 
 
@@ -60,6 +62,7 @@ def forget(name: str) -> None:
     """Drop the kernels compiled from a definition that another of the same name replaces."""
     for backend in _backends:
         vars(backend).pop(name, None)
+    kernels_for.forget_plain()
 
 
 @functools.cache
@@ -73,6 +76,26 @@ def _load(name: str) -> Backend:
 
 class _KernelsFor(dict[type, Backend]):
     """From an array's type to its backend; filled as types are first met."""
+
+    def __init__(self) -> None:
+        self._plain: dict[tuple[type, bool], dict[str, Kernel]] = {}
+
+    def plain(self, array_type: type, has_dimensions: bool) -> dict[str, Kernel]:
+        """Elementwise kernels that make their result, for contiguous arrays of floating numbers.
+
+        Who holds this dictionary finds in it those that were asked for of :func:`plain_kernel`,
+        and that are in force.
+        """
+        return self._plain.setdefault((array_type, has_dimensions), {})
+
+    def forget_plain(self) -> None:
+        """Have the kernels asked for again."""
+        for kernels in self._plain.values():
+            kernels.clear()
+
+    def __setitem__(self, array_type: type, backend: Backend) -> None:
+        super().__setitem__(array_type, backend)
+        self.forget_plain()
 
     def __missing__(self, array_type: type) -> Backend:
         if (array_type.__module__, array_type.__qualname__) == ("cupy", "ndarray"):
@@ -88,6 +111,20 @@ class _KernelsFor(dict[type, Backend]):
 
 
 kernels_for = _KernelsFor()
+
+
+def plain_kernel(name: str, array_type: type, has_dimensions: bool) -> Kernel:
+    """The elementwise kernel ``name`` for arrays and numbers, called without ``out``."""
+    backend = kernels_for[array_type]
+    kernel = getattr(backend, name)
+    found: Kernel = getattr(kernel, "plain", kernel)
+    if not has_dimensions:  # NumPy's would make a number of such arrays
+
+        def found(x: Array, *others: Any) -> Array:
+            return kernel(x, *others, out=backend.empty((), x.dtype, like=x))
+
+    kernels_for.plain(array_type, has_dimensions)[name] = found
+    return found
 
 
 def set_backend(name: str) -> None:
@@ -130,8 +167,6 @@ def use_backend(name: str) -> Iterator[None]:
     finally:
         kernels_for[np.ndarray] = before
 
-
-Kernel = Callable[..., Any]
 
 __all__ = [
     "CPU_BACKENDS",

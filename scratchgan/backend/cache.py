@@ -11,10 +11,8 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import platformdirs
 
@@ -70,13 +68,3 @@ def write(path: Path, content: bytes) -> None:
 def source_for(name: str, dtype: str) -> str:
     """The source of the module ``name`` of this folder, which is for float32, for another type."""
     return (_HERE / f"{name}.py").read_text().replace("float32", dtype)
-
-
-def entry_point(function: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
-    """The machine code of a compiled function for such arguments; it does not check their types."""
-    import numba
-
-    signature = tuple(map(numba.typeof, arguments))
-    function.compile(signature)
-    point: Callable[..., Any] = function.overloads[signature].entry_point
-    return point

@@ -1,8 +1,8 @@
-"""Machine code of tasks, kept in files: where it is there already, a start needs no compiler.
+"""Machine code of tasks and loops, kept in files: where it is there, a start needs no compiler.
 
-Numba turns the source of a task into LLVM's language, and LLVM that into an object file in the
-cache folder, under a name with a hash of all that it was made from. To load one takes LLVM alone,
-which is quicker than to import Numba, and takes a third of its memory.
+Numba turns the source of such a function into LLVM's language, and LLVM that into an object file in
+the cache folder, under a name with a hash of all that it was made from. To load one takes LLVM
+alone, which is quicker than to import Numba, and takes a third of its memory.
 """
 
 import ctypes
@@ -19,11 +19,11 @@ from scratchgan.backend import cache
 
 @functools.cache
 def load(name: str, source: str) -> dict[str, int]:
-    """The addresses of the tasks in ``source``, by name; ``name`` is that of the file."""
-    tasks = re.findall(r"^@task\ndef (\w+)", source, re.MULTILINE)
+    """The addresses of the tasks and loops in ``source``, by name; ``name`` is that of the file."""
+    functions = re.findall(r"^@(?:task|loop)\ndef (\w+)", source, re.MULTILINE)
     digest = hashlib.sha256(f"{_compiler()}\n{source}".encode()).hexdigest()[:16]
     path = cache.folder() / f"{name}_{digest}.o"
-    symbols = {task: f"{task}_{digest}" for task in tasks}
+    symbols = {function: f"{function}_{digest}" for function in functions}
     if not path.exists():
         cache.write(path, _compiled(name, source, symbols))
     return _linked(path.read_bytes(), symbols)
@@ -31,7 +31,7 @@ def load(name: str, source: str) -> dict[str, int]:
 
 @functools.cache
 def load_for(name: str, dtype: str) -> dict[str, int]:
-    """The tasks in the module ``name`` of this folder, whose source is for float32, for a type."""
+    """Those of the module ``name`` of this folder, whose source is for float32, for a type."""
     return load(name, cache.source_for(name, dtype))
 
 
@@ -68,7 +68,7 @@ def _compiler() -> str:
 
 
 def _compiled(name: str, source: str, symbols: dict[str, str]) -> bytes:
-    """An object file with the tasks of ``source`` under the names ``symbols``."""
+    """An object file with the functions of ``source`` under the names ``symbols``."""
     import llvmlite.binding as llvm
     from numba.core.registry import cpu_target
 
@@ -78,8 +78,8 @@ def _compiled(name: str, source: str, symbols: dict[str, str]) -> bytes:
         cpu=cpu, features=features, opt=3, codemodel="jitdefault", jit=True
     )
     whole: Any = None
-    for task, symbol in symbols.items():
-        part = llvm.parse_assembly(_without_python(getattr(module, task), symbol))
+    for function, symbol in symbols.items():
+        part = llvm.parse_assembly(_without_python(getattr(module, function), symbol))
         if whole is None:
             whole = part
         else:
@@ -89,16 +89,17 @@ def _compiled(name: str, source: str, symbols: dict[str, str]) -> bytes:
 
 
 def _without_python(function: Any, symbol: str) -> str:
-    """LLVM's text of a task, as a function without Numba's errors, which need Python and Numba."""
+    """LLVM's text of a function, without Numba's errors, which need Python and Numba."""
     wrapper: str = function.native_name
     text: str = function.inspect_llvm()
     begin = text.index(f"define ptr @{wrapper}(")
+    given = re.findall(r"(i64|ptr) [^,{]*?(%[.\w]+)", text[begin : text.index("{", begin)])
+    parameters = ", ".join(f"{kind} {parameter}" for kind, parameter in given)
     text = text[:begin] + text[text.index("\n}\n", begin) + 3 :]
     for name in re.findall(r"^declare .*@((?:numba|NRT|Py)\w+)\(", text, re.MULTILINE):
         if text.count(f"@{name}(") > 1:  # it is not only declared
-            raise RuntimeError(f"the task {symbol} calls {name}, which only Numba has")
+            raise RuntimeError(f"{symbol} calls {name}, which only Numba has")
     inner = wrapper.removeprefix("cfunc.")
-    parameters = "i64 %lane, i64 %lanes, i64 %scratch, ptr %arguments, ptr %numbers"
     return f"""{text}
 define void @{symbol}({parameters}) {{
   %result = alloca ptr
@@ -126,4 +127,4 @@ def _linked(code: bytes, symbols: dict[str, str]) -> dict[str, int]:
     engine = _engine()
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return {task: engine.get_function_address(symbol) for task, symbol in symbols.items()}
+    return {name: engine.get_function_address(symbol) for name, symbol in symbols.items()}

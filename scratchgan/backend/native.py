@@ -1,8 +1,11 @@
-"""Tasks, and what they need that Numba has no words for: addresses, and numbers changed by many.
+"""Tasks and loops, and what Numba has no words for: addresses, and numbers changed by many.
 
 A *task* is compiled code, ``task(lane, lanes, scratch, arguments, numbers)``. It does the part of
 ``lane``, one of ``lanes`` threads, with integers (sizes, strides, addresses) and numbers that it
 reads from memory, and may use the memory at ``scratch``. :mod:`scratchgan.backend.team` runs it.
+
+A *loop*, ``loop(addresses, sizes, steps)``, is the inside of a NumPy ufunc, which
+:mod:`scratchgan.backend.ufuncs` makes of it.
 """
 
 import operator
@@ -20,6 +23,7 @@ from numba.extending import models, register_model
 from scratchgan.backend.team import MEMORIES
 
 _INT = ir.IntType(64)
+_IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 #: Numba's: its types take what is called from Numba for what is called from Python.
 intrinsic: Callable[..., Any] = _intrinsic
 lowers: Callable[..., Callable[[Any], Any]] = lower_builtin
@@ -31,6 +35,8 @@ _TASK = types.void(types.intp, types.intp, types.intp, _integers, _numbers)
 
 #: Decorator: compiled, with an address that :func:`call` takes.
 task = cfunc(_TASK, error_model="numpy")
+#: Decorator: compiled, as NumPy calls a ufunc's loop.
+loop = cfunc(types.void(_integers, _integers, _integers), error_model="numpy")
 
 
 @njit
@@ -126,15 +132,55 @@ booleans_at = _numbers_at(types.uint8)
 float32_at, float64_at = _numbers_at(types.float32), _numbers_at(types.float64)
 
 
+@with_literals
+def stack(context: Any, nbytes: Any) -> Any:
+    """The address of as much memory, until the function that asks for it returns."""
+    size = ir.ArrayType(ir.IntType(8), nbytes.literal_value)
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        with builder.goto_entry_block():
+            place = builder.alloca(size)
+            place.align = 64
+        return builder.ptrtoint(place, _INT)
+
+    return types.intp(nbytes), generate
+
+
+@intrinsic
+def forget_exceptions(context: Any) -> Any:
+    """Forget what overflowed or had no result: NumPy would warn of it, PyTorch and CuPy do not."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        if _IS_X86:
+            flags = builder.alloca(ir.IntType(32))
+            _call_intrinsic(builder, "llvm.x86.sse.stmxcsr", flags)
+            builder.store(
+                builder.and_(builder.load(flags), ir.Constant(ir.IntType(32), -64)), flags
+            )
+            _call_intrinsic(builder, "llvm.x86.sse.ldmxcsr", flags)
+        elif platform.machine().lower() in ("aarch64", "arm64"):
+            nothing = ir.FunctionType(ir.VoidType(), [])
+            builder.asm(nothing, "msr fpsr, xzr", "~{memory}", [], side_effect=True)
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+def _call_intrinsic(builder: Any, name: str, *arguments: Any) -> None:
+    """Call a function of LLVM's own that gives nothing."""
+    kind = ir.FunctionType(ir.VoidType(), [x.type for x in arguments])
+    builder.call(
+        builder.module.globals.get(name) or ir.Function(builder.module, kind, name), arguments
+    )
+
+
 @intrinsic
 def relax(context: Any) -> Any:
     """Wait a moment, in which another thread on the same core gets on faster."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        if platform.machine().lower() in ("x86_64", "amd64"):
-            name, kind = "llvm.x86.sse2.pause", ir.FunctionType(ir.VoidType(), [])
-            pause = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-            builder.call(pause, [])
+        if _IS_X86:
+            _call_intrinsic(builder, "llvm.x86.sse2.pause")
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -147,11 +193,8 @@ yield_core = types.ExternalFunction(
 
 def prefetch(builder: Any, address: Any, writes: bool) -> None:
     """Instructions that ask for the line of the cache at ``address``, which may be anywhere."""
-    kinds = [ir.IntType(8).as_pointer(), *[ir.IntType(32)] * 3]
-    name, kind = "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), kinds)
-    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
-    pointer = builder.inttoptr(address, kinds[0])
-    builder.call(function, [pointer, *map(ir.IntType(32), (int(writes), 3, 1))])
+    pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+    _call_intrinsic(builder, "llvm.prefetch.p0", pointer, *map(ir.IntType(32), (int(writes), 3, 1)))
 
 
 @intrinsic

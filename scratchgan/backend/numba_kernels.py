@@ -1,8 +1,8 @@
 """The ``numba`` backend: compiled loops where they are faster than NumPy, else NumPy's kernels.
 
 Exactly rounded arithmetic stays with NumPy's ufuncs, which are as fast. Elementwise functions are
-compiled from their scalar definitions, one loop for each type, and layers and optimizers from
-:mod:`scratchgan.backend.numba_loops`.
+compiled from their scalar definitions by :mod:`scratchgan.backend.ufuncs`, and layers and
+optimizers from :mod:`scratchgan.backend.numba_loops`.
 """
 
 import functools
@@ -16,13 +16,11 @@ from scratchgan.backend import cache, machine_code
 from scratchgan.backend import numpy_kernels as reference
 from scratchgan.backend.layers import WIDEST, layer_backward, layer_forward
 from scratchgan.backend.products import Products, is_large
-from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
+from scratchgan.backend.scalar import DEFINITIONS, Definition
 from scratchgan.backend.team import WORTH_SHARING, Prepared, Task, address_of
+from scratchgan.backend.ufuncs import FLOATS, ufunc_of
 
 Array = np.ndarray[Any, Any]
-Loop = Callable[..., None]
-
-_FLOATS = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 
 #: So many numbers are copied faster by several threads, though some must come from another core.
 LARGE_COPY = 1 << 18
@@ -49,109 +47,24 @@ def __getattr__(name: str) -> Any:
 # --- Elementwise kernels from scalar definitions ----------------------------------------
 
 
-def loop_source(definition: Definition, dtype: str, are_arrays: tuple[bool, ...]) -> str:
-    """Source of a module with a function ``loop(*inputs, out, *scalars)`` over flat arrays."""
-    elements = [
-        f"{name}[i]" if is_array else f"real({name})"
-        for name, is_array in zip(definition.inputs, are_arrays, strict=True)
-    ]
-    parameters = ", ".join((*definition.inputs, "out", *definition.scalars))
-    return "\n".join(
-        (
-            "from numba import njit",
-            f"from scratchgan.backend import {dtype} as math",
-            f"from scratchgan.backend.{dtype} import real\n",
-            *(as_numba(DEFINITIONS[name]) + "\n" for name in all_called_by(definition)),
-            as_numba(definition) + "\n",
-            '@njit(cache=True, error_model="numpy", nogil=True)',
-            f"def loop({parameters}):",
-            "    for i in range(out.size):",
-            f"        out[i] = {definition.name}({', '.join((*elements, *definition.scalars))})\n",
-        )
-    )
-
-
 def compile_elementwise(definition: Definition) -> Callable[..., Array]:
-    """A kernel for ``definition``: a compiled loop for each floating type that it meets."""
-    loops: dict[Any, Loop] = {}
-    for_arrays: dict[Any, Loop] = {}  # for inputs that are all contiguous arrays of one type
+    """A kernel for ``definition``, which is a ufunc for floating numbers."""
+    ufunc = ufunc_of(definition)
     simple = reference.compile_elementwise(definition)
-
-    def loop_for(dtype: np.dtype[Any], are_arrays: tuple[bool, ...]) -> Loop:
-        source = loop_source(definition, _FLOATS[dtype], are_arrays)
-        array = np.empty(0, dtype)
-        inputs = [array if is_array else 0.0 for is_array in are_arrays]
-        arguments = (*inputs, array, *[0.0] * len(definition.scalars))
-        loop = cache.entry_point(cache.load(definition.name, source).loop, arguments)
-        loops[dtype, are_arrays] = loop
-        if all(are_arrays) and not definition.scalars:
-            for_arrays[dtype] = loop
-        return loop
 
     def kernel(*inputs: Any, out: Array | None = None, **scalars: float) -> Array:
         if out is None:
-            out = np.empty(inputs[0].shape, inputs[0].dtype)
-        dtype = out.dtype
-        shape = out.shape
-        loop = for_arrays.get(dtype)
-        if loop is not None and out.flags.c_contiguous:
-            strides = out.strides
-            for x in inputs:
-                if type(x) is not np.ndarray or x.dtype is not dtype:
-                    break
-                if x.shape != shape or x.strides != strides:
-                    break
-            else:
-                if len(shape) == 1:
-                    loop(*inputs, out)
-                else:
-                    loop(*[x.ravel() for x in inputs], out.ravel())
-                return out
-        if dtype not in _FLOATS:
+            made: Array = ufunc(*inputs)
+            return made
+        if out.dtype not in FLOATS:
             return simple(*inputs, out=out, **scalars)
-        if not out.flags.c_contiguous:
-            np.copyto(out, kernel(*inputs, out=np.empty(shape, dtype), **scalars))
-            return out
-        flat: list[Any] = []
-        are_arrays = []
-        for x in inputs:
-            is_array = isinstance(x, np.ndarray)
-            are_arrays.append(is_array)
-            if is_array:
-                if x.dtype is not dtype:
-                    x = x.astype(dtype)
-                x = (x if x.shape == shape else np.broadcast_to(x, shape)).ravel()
-            flat.append(x if is_array else float(x))
-        key = tuple(are_arrays)
-        loop = loops.get((dtype, key)) or loop_for(dtype, key)
-        loop(*flat, out.ravel(), *[float(scalars[name]) for name in definition.scalars])
+        numbers = [scalars[name] for name in definition.scalars]
+        ufunc(*inputs, *numbers, out=out, dtype=out.dtype, casting="unsafe")
         return out
 
-    # The same for plain arrays and no ``out``, in two thirds of the time: small arrays notice.
-    def of_one(x: Any, *, out: Array | None = None) -> Array:
-        if out is None and (loop := for_arrays.get(x.dtype)):
-            out = np.empty(x.shape, x.dtype)
-            if x.ndim == 1:
-                loop(x, out)
-            else:
-                loop(x.ravel(), out.ravel())
-            return out
-        return kernel(x, out=out)
-
-    def of_two(x: Any, y: Any, *, out: Array | None = None) -> Array:
-        if out is None and type(y) is np.ndarray and (loop := for_arrays.get(x.dtype)):
-            out = np.empty(x.shape, x.dtype)
-            if x.ndim == 1:
-                loop(x, y, out)
-            else:
-                loop(x.ravel(), y.ravel(), out.ravel())
-            return out
-        return kernel(x, y, out=out)
-
-    by_count: dict[int, Callable[..., Array]] = {1: of_one, 2: of_two}
-    chosen = by_count.get(0 if definition.scalars else len(definition.inputs), kernel)
-    chosen.__name__ = definition.name
-    return chosen
+    kernel.__name__ = definition.name
+    kernel.plain = ufunc  # type: ignore[attr-defined]
+    return kernel
 
 
 # --- Copies, sums, products, layers, optimizers -----------------------------------------
@@ -160,7 +73,7 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
 def copy(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.copy`."""
     dtype = out.dtype
-    is_large = out.size >= LARGE_COPY and x.shape == out.shape and dtype in _FLOATS
+    is_large = out.size >= LARGE_COPY and x.shape == out.shape and dtype in FLOATS
     if is_large and _all_contiguous(dtype, x, out) and not np.may_share_memory(x, out):
         _prepared("copy", dtype).run(address_of(x), address_of(out), out.size, is_large=True)
     else:
@@ -182,7 +95,7 @@ def concatenate(*arrays: Array, axis: int, out: Array) -> None:
 @functools.cache
 def _sums(dtype: np.dtype[Any]) -> ModuleType | None:
     """The loops that add up for ``dtype``; None for a type that has none."""
-    if dtype not in _FLOATS:
+    if dtype not in FLOATS:
         return None
     return cache.load("sums", cache.source_for("numba_sums", dtype.name))
 
@@ -225,7 +138,7 @@ def matmul(a: Array, b: Array, *, out: Array) -> None:
 def _are_matrices(a: Array, b: Array, out: Array) -> bool:
     """Whether these are matrices of one floating type."""
     dtype = out.dtype
-    return a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is dtype and dtype in _FLOATS
+    return a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is dtype and dtype in FLOATS
 
 
 def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
@@ -245,7 +158,7 @@ def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Ar
     """See :func:`scratchgan.backend.numpy_kernels.linear_backward`."""
     dtype = y.dtype
     arrays = (g, y, *out)
-    if dtype not in _FLOATS or y.shape[1] > WIDEST or not _all_contiguous(dtype, *arrays):
+    if dtype not in FLOATS or y.shape[1] > WIDEST or not _all_contiguous(dtype, *arrays):
         reference.linear_backward(g, y, activation=activation, out=out)
         return
     backward = layer_backward(dtype, activation)
@@ -277,7 +190,7 @@ def normal(state: Array, *, out: Array) -> None:
 
 
 def _draw(name: str, state: Array, out: Array) -> None:
-    if out.dtype not in _FLOATS or not out.flags.c_contiguous:
+    if out.dtype not in FLOATS or not out.flags.c_contiguous:
         getattr(reference, name)(state, out=out)
         return
     size = out.size
@@ -287,7 +200,7 @@ def _draw(name: str, state: Array, out: Array) -> None:
 
 def _fits_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> bool:
     dtype = out[0].dtype
-    fits = dtype in _FLOATS and _all_contiguous(dtype, gradient, *out[:3])
+    fits = dtype in FLOATS and _all_contiguous(dtype, gradient, *out[:3])
     return fits and out[3].dtype == np.intp
 
 
@@ -339,7 +252,7 @@ def _adam(calls: Calls) -> list[Task] | None:
 
 def _drawn(name: str, calls: Calls) -> list[Task] | None:
     (((state,), out),) = calls
-    if out.dtype not in _FLOATS or not out.flags.c_contiguous:
+    if out.dtype not in FLOATS or not out.flags.c_contiguous:
         return None
     return _tasks(name, out.dtype, [address_of(state), address_of(out), out.size], calls)
 

@@ -255,5 +255,5 @@ def recording_on(array_type: type, recording: Recording) -> Iterator[None]:
     try:
         yield
     finally:
-        kernels_for.clear()
-        kernels_for.update(before)
+        for other, backend in before.items():
+            kernels_for[other] = backend

@@ -73,9 +73,7 @@ def split(lane, lanes, scratch, arguments, numbers):
 
 
 def test_what_would_need_numba_at_every_start_is_refused() -> None:
-    with pytest.raises(
-        RuntimeError, match=r"the task split_.* calls numba_frexp, which only Numba"
-    ):
+    with pytest.raises(RuntimeError, match=r"split_.* calls numba_frexp, which only Numba"):
         machine_code.load("refused", SOURCE)
 
 

@@ -159,12 +159,12 @@ def planted(primitive, name: str, vjp: Callable) -> Iterator[None]:
     table = primitive.vjps if name in primitive.vjps else primitive.common
     right = table[name]
     table[name] = vjp
-    primitive._rules.clear()
+    primitive.rules.clear()
     try:
         yield
     finally:
         table[name] = right
-        primitive._rules.clear()
+        primitive.rules.clear()
 
 
 def is_caught(primitive) -> bool:

@@ -1,0 +1,227 @@
+"""What VJPs become: functions that leave a node on the tape, and that go back through it.
+
+A primitive has one line for each derivative (:mod:`scratchgan.primitive`). Which of its inputs
+require a gradient decides which of these lines run, and what must be kept for them. For each such
+case that occurs, a :class:`Rule` is written out as Python that does what this case needs and
+nothing else, as a careful hand would write it. To find that out again for each node would take
+longer than small arrays take to compute. ``print(y.node.rule.source)`` shows the rule of ``y``.
+"""
+
+import linecache
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from scratchgan import tape
+from scratchgan.tape import Edge, Node, kind_of, numbers
+
+if TYPE_CHECKING:
+    from scratchgan.primitive import Primitive
+
+Vjp = Callable[..., Any]
+
+
+@dataclass(slots=True)
+class Rule:
+    """How a gradient goes back through a primitive of which certain inputs require one.
+
+    Attributes:
+        name: The primitive's.
+        edges: How many inputs get a gradient. The list that a node is begins with their edges.
+        source: The two functions that follow, as text.
+        functions: What they call, by name: ``vjp_<input>``, and ``make_<name>`` for what is
+            computed once for several VJPs.
+        record: ``record(result, *inputs, **keywords)`` leaves the node that made ``result``.
+        pull_back: ``pull_back(node, g, leading, create_graph)`` takes the gradient ``g`` of what
+            the node made, and gives the edges and the gradients that go there; with ``leading``,
+            of the edges in it alone. ``create_graph`` says whether the tape records.
+    """
+
+    name: str
+    edges: int
+    source: str
+    functions: dict[str, Vjp]
+    record: Callable[..., None] = field(init=False)
+    pull_back: Callable[..., Sequence[tuple[Edge, Any]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        file = f"{_FILE}{self.name}, {id(self)}>"
+        # So that a traceback shows the lines, and a debugger can go through them.
+        linecache.cache[file] = len(self.source), None, self.source.splitlines(True), file
+        scope = {**_SCOPE, **self.functions, "rule": self, "Tensor": tape.tensor_type}
+        exec(compile(self.source, file, "exec"), scope)
+        self.record, self.pull_back = scope["record"], scope["pull_back"]
+
+    def with_functions(self, changed: Callable[[str, Vjp], Vjp]) -> Self:
+        """A rule that calls ``changed(name, function)`` for each function of this one."""
+        functions = {name: changed(name, function) for name, function in self.functions.items()}
+        return replace(self, functions=functions)
+
+
+#: How the files begin that the code of rules seems to come from.
+_FILE = "<rule of "
+_SCOPE: dict[str, Any] = {"Node": Node, "kind_of": kind_of, "numbers": numbers}
+
+
+def is_rule(file: str) -> bool:
+    """Whether code from ``file`` is that of a rule."""
+    return file.startswith(_FILE)
+
+
+_NODE = """\
+    node = Node(({kept},))
+    node.rule = rule
+    node.kind = result.kind or kind_of(result)
+    node.number = next(numbers)
+    node.hooks = None
+    node.is_freed = False
+    result.node = node
+    result.requires_grad = True
+"""
+_BEGINNING = """\
+    if node.is_freed:
+        raise node.freed()
+    [{kept}] = node
+"""
+_CHECK = """\
+    if {x}._version is not None and {x}._version[0] > node.number:
+        raise node.changed({name!r})
+"""
+_OUT = """\
+    if out_version[0] > node.number:
+        raise node.changed("out")
+    out = Tensor(out_array)
+    out.kind = node.kind
+    out._version = out_version
+    if create_graph:
+        out.node = node
+        out.requires_grad = True
+"""
+_GRADIENT = """\
+    of_{x} = {call}
+    if of_{x}.kind is None or of_{x}.kind is not to_{x}.kind:
+        of_{x} = node.fitted(of_{x}, to_{x}, {name!r})
+"""
+
+
+def rule_for(primitive: "Primitive", needs: tuple[bool | None, ...]) -> Rule:
+    """The rule for inputs of which ``needs`` says whether they require a gradient.
+
+    None stands for a number in the place of a tensor.
+
+    Raises:
+        TypeError: A VJP names what there is not.
+    """
+    return _Writer(primitive, needs).rule()
+
+
+class _Writer:
+    """Writes a rule."""
+
+    def __init__(self, primitive: "Primitive", needs: tuple[bool | None, ...]) -> None:
+        self.primitive = primitive
+        #: Where there are ``*tensors``, say, each gets a name of its own.
+        self.rest = [f"{primitive.variadic}_{i}" for i in range(len(needs) - len(primitive.inputs))]
+        self.needs = dict(zip((*primitive.inputs, *self.rest), needs, strict=True))
+        #: What a node keeps beside its edges: as pull_back calls it, and as record makes it.
+        self.kept: dict[str, str] = {}
+        #: What is computed once for several VJPs: its name, and how.
+        self.common: dict[str, str] = {}
+
+    def rule(self) -> Rule:
+        """The rule."""
+        primitive = self.primitive
+        calls = {
+            x: self.call(f"vjp_{self.owner(x)}", primitive.vjps[self.owner(x)], position)
+            for position, x in enumerate(self.needs)
+            if self.needs[x] and self.owner(x) in primitive.vjps
+        }
+        keywords = [f"{_safe(name)}" for name in primitive.keywords]
+        parameters = ["result", *map(_safe, self.needs), *(["*", *keywords] if keywords else [])]
+        record = f"def record({', '.join(parameters)}):\n"
+        edges = [_safe(x) for x in calls]
+        if edges:
+            made = [*[f"{x}.node or {x}" for x in edges], *self.kept.values()]
+            record += _NODE.format(kept=", ".join(made))
+        else:
+            record += "    pass\n"
+        functions = {f"vjp_{self.owner(x)}": primitive.vjps[self.owner(x)] for x in calls}
+        functions |= {f"make_{name}": primitive.common[name] for name in self.common}
+        source = f"{record}\n\ndef pull_back(node, g, leading, create_graph):\n"
+        source += _BEGINNING.format(kept=", ".join((*[f"to_{x}" for x in edges], *self.kept)))
+        for x, needs in self.needs.items():
+            if needs is not None and _safe(x) in self.kept:
+                source += _CHECK.format(x=_safe(x), name=self.owner(x))
+        if "out_array" in self.kept:
+            source += _OUT
+        for name, call in self.common.items():
+            source += f"    {_safe(name)} = {call}\n"
+        gradients = [
+            _GRADIENT.format(x=_safe(x), call=call, name=self.owner(x)) for x, call in calls.items()
+        ]
+        if len(edges) == 1:  # which is wanted, if the node is visited
+            source += f"{gradients[0]}    return [(to_{edges[0]}, of_{edges[0]})]\n"
+        else:
+            source += "    gradients = []\n"
+            for x, gradient in zip(edges, gradients, strict=True):
+                source += f"    if leading is None or to_{x} in leading:\n"
+                source += textwrap.indent(gradient, "    ")
+                source += f"        gradients.append((to_{x}, of_{x}))\n"
+            source += "    return gradients\n"
+        return Rule(primitive.name, len(edges), source, functions)
+
+    def owner(self, x: str) -> str:
+        """The input's name in the forward: ``tensors`` for ``tensors_1``."""
+        return self.primitive.variadic or x if x in self.rest else x
+
+    def call(self, function: str, vjp: Vjp, position: int | None = None) -> str:
+        """A call of ``function`` with what the parameters of ``vjp`` ask for."""
+        arguments = [self.word(p, position) for p in parameters_of(vjp)]
+        return f"{function}({', '.join(arguments)})"
+
+    def word(self, parameter: str, position: int | None) -> str:
+        """What a VJP's parameter stands for; a node will keep what that takes."""
+        primitive = self.primitive
+        owner = parameter.removesuffix("s").removesuffix("_shape")
+        if parameter == "g":
+            return "g"
+        if parameter == "position":  # of the input that the gradient is for
+            return str(position)
+        if parameter == "out":  # as an array, for a tensor would form a cycle
+            self.kept |= {"out_array": "result.array", "out_version": "result.version"}
+            return "out"
+        if parameter in primitive.common:
+            self.common[parameter] = self.call(f"make_{parameter}", primitive.common[parameter])
+            return _safe(parameter)
+        if primitive.variadic in (parameter, owner):
+            suffix = "" if parameter == primitive.variadic else "_shape"
+            words = [self.word(x + suffix, position) for x in self.rest]
+            return f"({''.join(f'{word}, ' for word in words)})"
+        if parameter in self.needs or parameter in primitive.keywords:
+            self.kept[_safe(parameter)] = _safe(parameter)
+            return _safe(parameter)
+        x = parameter.removesuffix("_shape")
+        if x not in self.needs:
+            raise TypeError(f"{primitive.name}: a VJP names {parameter!r}, which there is not")
+        if self.needs[x] is None:  # a number
+            return "()"
+        self.kept[f"{_safe(x)}_shape"] = f"{_safe(x)}.array.shape"
+        return f"{_safe(x)}_shape"
+
+
+def _safe(name: str) -> str:
+    """The name of an input or a keyword in the source, where some names are taken."""
+    return f"{name}_" if _TAKEN.fullmatch(name) else name
+
+
+_TAKEN = re.compile(
+    "next|Node|Tensor|kind_of|numbers|rule|record|result|pull_back|node|g|leading|create_graph"
+    "|gradients|out|position|(vjp|make|to|of|out)_.*|.*_(shape)?"
+)
+
+
+def parameters_of(function: Vjp) -> tuple[str, ...]:
+    """The names of its parameters, but for those with ``*``."""
+    return function.__code__.co_varnames[: function.__code__.co_argcount]
