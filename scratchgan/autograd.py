@@ -188,22 +188,23 @@ def _starts(tensors: Any, gradients: Any) -> list[tuple[Edge, Any]]:
 
 def start(tensor: Any, gradient: Any) -> tuple[Edge, Any]:
     """Where to start for ``tensor``, and with which gradient; None stands for ones."""
-    shape = tensor.array.shape
     if not tensor.requires_grad:
         raise TapeError(
-            f"backward: a tensor of shape {shape} that does not require a gradient was not made "
+            f"backward: a tensor of shape {tensor.shape} that does not require a gradient was not made "
             "from any that does; set requires_grad=True on a leaf, and mind no_grad"
         )
     if gradient is None:
         if tensor.array.size != 1:
             raise TapeError(
-                f"backward: a tensor of shape {shape} has no single gradient to start from; "
+                f"backward: a tensor of shape {tensor.shape} has no single gradient to start from; "
                 "reduce it to one element, or pass gradient= of its shape"
             )
         gradient = tensor.ones_like()
-    elif gradient.array.shape != shape:
+    elif (
+        gradient.kind is None or gradient.kind is not tensor.kind
+    ) and gradient.shape != tensor.shape:
         raise TapeError(
-            f"backward: the gradient's shape {gradient.shape} is not the tensor's {shape}"
+            f"backward: the gradient's shape {gradient.shape} is not the tensor's {tensor.shape}"
         )
     return tensor.node or tensor, gradient
 
@@ -243,9 +244,7 @@ def _run(
         if leading is not None and leading.isdisjoint(node.edges):
             arriving = []  # nothing wanted lies behind it: it stays as it is
             continue
-        arriving = node.rule.pull_back(node, gradient, leading, create_graph)
-        if not retain_graph:
-            node.free()
+        arriving = node.rule.pull_back(node, gradient, leading, create_graph, retain_graph)
     for edge, gradient in gradients.items():
         if edge.hooks and type(edge) is not Node:
             gradients[edge] = _hooked(edge.hooks, gradient)

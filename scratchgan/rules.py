@@ -34,9 +34,10 @@ class Rule:
         functions: What they call, by name: ``vjp_<input>``, and ``make_<name>`` for what is
             computed once for several VJPs.
         record: ``record(result, *inputs, **keywords)`` leaves the node that made ``result``.
-        pull_back: ``pull_back(node, g, leading, create_graph)`` takes the gradient ``g`` of what
-            the node made, and gives the edges and the gradients that go there; with ``leading``,
-            of the edges in it alone. ``create_graph`` says whether the tape records.
+        pull_back: ``pull_back(node, g, leading, create_graph, retain_graph)`` takes the gradient
+            ``g`` of what the node made, and gives the edges and the gradients that go there; with
+            ``leading``, of the edges in it alone. ``create_graph`` says whether the tape records.
+            Without ``retain_graph`` the node then lets go of what it kept.
     """
 
     name: str
@@ -85,6 +86,12 @@ _BEGINNING = """\
         raise node.freed()
     [{kept}] = node
 """
+_END = """\
+    if not retain_graph:
+        del node[{edges}:]
+        node.is_freed = True
+    return {gradients}
+"""
 _CHECK = """\
     if {x}._version is not None and {x}._version[0] > node.number:
         raise node.changed({name!r})
@@ -106,15 +113,20 @@ _GRADIENT = """\
 """
 
 
-def rule_for(primitive: "Primitive", needs: tuple[bool | None, ...]) -> Rule:
-    """The rule for inputs of which ``needs`` says whether they require a gradient.
+class Rules(dict[tuple[bool | None, ...], Rule]):
+    """A primitive's rules, by which inputs require a gradient; each is written when first wanted.
 
-    None stands for a number in the place of a tensor.
-
-    Raises:
-        TypeError: A VJP names what there is not.
+    None stands for a number in the place of a tensor. Where a VJP names what there is not, a
+    TypeError says so.
     """
-    return _Writer(primitive, needs).rule()
+
+    def __init__(self, primitive: "Primitive") -> None:
+        super().__init__()
+        self._primitive = primitive
+
+    def __missing__(self, needs: tuple[bool | None, ...]) -> Rule:
+        rule = self[needs] = _Writer(self._primitive, needs).rule()
+        return rule
 
 
 class _Writer:
@@ -144,12 +156,14 @@ class _Writer:
         edges = [_safe(x) for x in calls]
         if edges:
             made = [*[f"{x}.node or {x}" for x in edges], *self.kept.values()]
+            if "out_version" in self.kept:
+                record += "    result._version = result._version or [0]\n"
             record += _NODE.format(kept=", ".join(made))
         else:
             record += "    pass\n"
         functions = {f"vjp_{self.owner(x)}": primitive.vjps[self.owner(x)] for x in calls}
         functions |= {f"make_{name}": primitive.common[name] for name in self.common}
-        source = f"{record}\n\ndef pull_back(node, g, leading, create_graph):\n"
+        source = f"{record}\n\ndef pull_back(node, g, leading, create_graph, retain_graph):\n"
         source += _BEGINNING.format(kept=", ".join((*[f"to_{x}" for x in edges], *self.kept)))
         for x, needs in self.needs.items():
             if needs is not None and _safe(x) in self.kept:
@@ -162,14 +176,16 @@ class _Writer:
             _GRADIENT.format(x=_safe(x), call=call, name=self.owner(x)) for x, call in calls.items()
         ]
         if len(edges) == 1:  # which is wanted, if the node is visited
-            source += f"{gradients[0]}    return [(to_{edges[0]}, of_{edges[0]})]\n"
+            source += gradients[0]
+            found = f"[(to_{edges[0]}, of_{edges[0]})]"
         else:
+            found = "gradients"
             source += "    gradients = []\n"
             for x, gradient in zip(edges, gradients, strict=True):
                 source += f"    if leading is None or to_{x} in leading:\n"
                 source += textwrap.indent(gradient, "    ")
                 source += f"        gradients.append((to_{x}, of_{x}))\n"
-            source += "    return gradients\n"
+        source += _END.format(edges=len(edges), gradients=found)
         return Rule(primitive.name, len(edges), source, functions)
 
     def owner(self, x: str) -> str:
@@ -190,7 +206,7 @@ class _Writer:
         if parameter == "position":  # of the input that the gradient is for
             return str(position)
         if parameter == "out":  # as an array, for a tensor would form a cycle
-            self.kept |= {"out_array": "result.array", "out_version": "result.version"}
+            self.kept |= {"out_array": "result.array", "out_version": "result._version"}
             return "out"
         if parameter in primitive.common:
             self.common[parameter] = self.call(f"make_{parameter}", primitive.common[parameter])
@@ -218,7 +234,7 @@ def _safe(name: str) -> str:
 
 _TAKEN = re.compile(
     "next|Node|Tensor|kind_of|numbers|rule|record|result|pull_back|node|g|leading|create_graph"
-    "|gradients|out|position|(vjp|make|to|of|out)_.*|.*_(shape)?"
+    "|retain_graph|gradients|out|position|(vjp|make|to|of|out)_.*|.*_(shape)?"
 )
 
 

@@ -11,10 +11,11 @@ Nothing here does arithmetic: the tape knows only that gradients can be summed t
 import functools
 import itertools
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from scratchgan.backend import Array, Kernel, kernels_for, plain_kernel
+from scratchgan.backend import Array, Kernel, kernels_for
 
 if TYPE_CHECKING:
     from scratchgan.rules import Rule
@@ -56,27 +57,22 @@ class Kind:
         dtype: Of the elements.
         shape: Sizes of the dimensions.
         is_plain: Whether it is contiguous, and its elements are floating.
-        plain: The elementwise kernels that make their result of such arrays, by name: of those
-            that :meth:`plain_kernel` was asked for. Empty where an array is not plain.
+        plain: The elementwise kernels that make their result of such arrays, by name. None under
+            any name where an array is not plain.
     """
 
-    __slots__ = ("_array_type", "dtype", "is_plain", "plain", "shape")
+    __slots__ = ("dtype", "is_plain", "plain", "shape")
 
     def __init__(self, array_type: type, dtype: Any, shape: tuple[int, ...], is_plain: bool):
-        self._array_type = array_type
         self.dtype = dtype
         self.shape = shape
         self.is_plain = is_plain
-        self.plain = kernels_for.plain(array_type, bool(shape)) if is_plain else {}
-
-    def plain_kernel(self, name: str) -> Kernel | None:
-        """The elementwise kernel ``name`` for such arrays, if there is one that makes its result.
-
-        It is in :attr:`plain` from then on.
-        """
-        return plain_kernel(name, self._array_type, bool(self.shape)) if self.is_plain else None
+        self.plain: Mapping[str, Kernel | None] = _NONE
+        if is_plain:
+            self.plain = kernels_for.plain(array_type, bool(shape))
 
 
+_NONE: Mapping[str, Kernel | None] = defaultdict(lambda: None)
 _kind = functools.lru_cache(maxsize=4096)(Kind)
 
 
@@ -229,11 +225,6 @@ class Node(list[Any]):
 
     def __repr__(self) -> str:
         return f"<{self.name} node {self.number}, shape {self.shape}>"
-
-    def free(self) -> None:
-        """Let go of what was kept for the VJPs; a second backward is an error from now on."""
-        del self[self.rule.edges :]
-        self.is_freed = True
 
     # What a rule calls where something is not as it should be.
 

@@ -177,18 +177,18 @@ class Tensor(Taped):
 
     # --- Names for primitives and functions --------------------------------------------
 
-    __neg__ = ops.neg.method
-    __abs__ = abs = ops.abs.method
+    __neg__ = ops.neg
+    __abs__ = abs = ops.abs
     __matmul__ = matmul = functions.matmul
     __getitem__ = functions.getitem
-    __add__ = ops.add.method
-    __sub__ = ops.sub.method
-    __mul__ = ops.mul.method
-    __truediv__ = ops.div.method
-    __lt__ = ops.lt.method
-    __le__ = ops.le.method
-    __gt__ = ops.gt.method
-    __ge__ = ops.ge.method
+    __add__ = ops.add
+    __sub__ = ops.sub
+    __mul__ = ops.mul
+    __truediv__ = ops.div
+    __lt__ = ops.lt
+    __le__ = ops.le
+    __gt__ = ops.gt
+    __ge__ = ops.ge
 
     def __eq__(self, other: object) -> Any:
         return False if other is None else ops.eq(self, other)
@@ -230,23 +230,23 @@ class Tensor(Taped):
         return ops.maximum(self, other)
 
     pow = __pow__
-    exp = ops.exp.method
-    expm1 = ops.expm1.method
-    log = ops.log.method
-    log1p = ops.log1p.method
-    sqrt = ops.sqrt.method
-    square = ops.square.method
-    sin = ops.sin.method
-    cos = ops.cos.method
-    sign = ops.sign.method
-    relu = ops.relu.method
-    tanh = ops.tanh.method
-    sigmoid = ops.sigmoid.method
-    softplus = ops.softplus.method
-    maximum = ops.maximum.method
-    minimum = ops.minimum.method
-    clip = clamp = ops.clip.method
-    clone = ops.clone.method
+    exp = ops.exp
+    expm1 = ops.expm1
+    log = ops.log
+    log1p = ops.log1p
+    sqrt = ops.sqrt
+    square = ops.square
+    sin = ops.sin
+    cos = ops.cos
+    sign = ops.sign
+    relu = ops.relu
+    tanh = ops.tanh
+    sigmoid = ops.sigmoid
+    softplus = ops.softplus
+    maximum = ops.maximum
+    minimum = ops.minimum
+    clip = clamp = ops.clip
+    clone = ops.clone
     contiguous = ops.contiguous
     mean = functions.mean
     var = functions.var
@@ -273,15 +273,15 @@ class Tensor(Taped):
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
         """See :func:`scratchgan.sum`."""
-        return ops.sum.call((self,), {"axis": axis, "keepdims": keepdims})
+        return ops.sum(self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
         """See :func:`scratchgan.max`."""
-        return ops.max.call((self,), {"axis": axis, "keepdims": keepdims})
+        return ops.max(self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
         """See :func:`scratchgan.min`."""
-        return ops.min.call((self,), {"axis": axis, "keepdims": keepdims})
+        return ops.min(self, axis=axis, keepdims=keepdims)
 
     def log_softmax(self, axis: int = -1) -> "Tensor":
         """See :func:`scratchgan.log_softmax`."""

@@ -74,22 +74,45 @@ def _load(name: str) -> Backend:
     return Backend(name, module)
 
 
+class PlainKernels(dict[str, Kernel]):
+    """Elementwise kernels that make their result, by name; found as they are first asked for.
+
+    They take contiguous arrays of floating numbers, and numbers, and are called without ``out``.
+    """
+
+    def __init__(self, array_type: type, has_dimensions: bool) -> None:
+        super().__init__()
+        self._array_type = array_type
+        self._has_dimensions = has_dimensions
+
+    def __missing__(self, name: str) -> Kernel:
+        backend = kernels_for[self._array_type]
+        kernel = getattr(backend, name)
+        found: Kernel = getattr(kernel, "plain", kernel)
+        if not self._has_dimensions:  # NumPy's would make a number of such arrays
+
+            def found(x: Array, *others: Any) -> Array:
+                return kernel(x, *others, out=backend.empty((), x.dtype, like=x))
+
+        self[name] = found
+        return found
+
+
 class _KernelsFor(dict[type, Backend]):
     """From an array's type to its backend; filled as types are first met."""
 
     def __init__(self) -> None:
-        self._plain: dict[tuple[type, bool], dict[str, Kernel]] = {}
+        self._plain: dict[tuple[type, bool], PlainKernels] = {}
 
-    def plain(self, array_type: type, has_dimensions: bool) -> dict[str, Kernel]:
-        """Elementwise kernels that make their result, for contiguous arrays of floating numbers.
-
-        Who holds this dictionary finds in it those that were asked for of :func:`plain_kernel`,
-        and that are in force.
-        """
-        return self._plain.setdefault((array_type, has_dimensions), {})
+    def plain(self, array_type: type, has_dimensions: bool) -> PlainKernels:
+        """The ones in force, which whoever holds them will find in there later too."""
+        both = array_type, has_dimensions
+        if both not in self._plain:
+            self._plain[both] = PlainKernels(*both)
+        return self._plain[both]
 
     def forget_plain(self) -> None:
-        """Have the kernels asked for again."""
+        """Have the plain kernels looked for again."""
         for kernels in self._plain.values():
             kernels.clear()
 
@@ -111,20 +134,6 @@ class _KernelsFor(dict[type, Backend]):
 
 
 kernels_for = _KernelsFor()
-
-
-def plain_kernel(name: str, array_type: type, has_dimensions: bool) -> Kernel:
-    """The elementwise kernel ``name`` for arrays and numbers, called without ``out``."""
-    backend = kernels_for[array_type]
-    kernel = getattr(backend, name)
-    found: Kernel = getattr(kernel, "plain", kernel)
-    if not has_dimensions:  # NumPy's would make a number of such arrays
-
-        def found(x: Array, *others: Any) -> Array:
-            return kernel(x, *others, out=backend.empty((), x.dtype, like=x))
-
-    kernels_for.plain(array_type, has_dimensions)[name] = found
-    return found
 
 
 def set_backend(name: str) -> None:
