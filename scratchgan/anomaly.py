@@ -14,7 +14,7 @@ from scratchgan import autograd
 from scratchgan.backend import kernels_for
 from scratchgan.observe import observe
 from scratchgan.primitive import Primitive
-from scratchgan.rules import is_rule
+from scratchgan.rules import is_written_out
 from scratchgan.tape import Node, Taped
 
 PACKAGE = str(Path(__file__).parent)
@@ -106,7 +106,7 @@ def _trouble(x: Any) -> str | None:
 
 
 def _is_ours(file: str) -> bool:
-    return file.startswith(PACKAGE) or is_rule(file)
+    return file.startswith(PACKAGE) or is_written_out(file)
 
 
 def _caller() -> tuple[str, bool]:

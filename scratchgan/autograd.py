@@ -190,8 +190,8 @@ def start(tensor: Any, gradient: Any) -> tuple[Edge, Any]:
     """Where to start for ``tensor``, and with which gradient; None stands for ones."""
     if not tensor.requires_grad:
         raise TapeError(
-            f"backward: a tensor of shape {tensor.shape} that does not require a gradient was not made "
-            "from any that does; set requires_grad=True on a leaf, and mind no_grad"
+            f"backward: a tensor of shape {tensor.shape} that does not require a gradient was not "
+            "made from any that does; set requires_grad=True on a leaf, and mind no_grad"
         )
     if gradient is None:
         if tensor.array.size != 1:

@@ -54,8 +54,10 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
         functools.update_wrapper(forward, function)
         made = Primitive(forward, function, vjps, {}, False)
         made.is_elementwise = True
-        count = 0 if fixed or definition.scalars else len(definition.inputs)
-        return made.operation({1: _of_one, 2: _of_two}.get(count, of_any)(made))
+        call: Callable[..., Tensor] = of_any(made)
+        if fixed is None and not definition.scalars and len(definition.inputs) <= 2:
+            call = _of_one(made) if len(definition.inputs) == 1 else _of_two(made)
+        return made.operation(call)
 
     return decorate
 
@@ -65,7 +67,7 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
 
 
 def _of_one(made: Primitive) -> Callable[[Any], "Tensor"]:
-    name, rules = made.name, made.rules
+    name = made.name
 
     def function(x: Any) -> "Tensor":
         tensor_type = tape.tensor_type
@@ -78,14 +80,14 @@ def _of_one(made: Primitive) -> Callable[[Any], "Tensor"]:
         result: Tensor = tensor_type(kernel(x.array))
         result.kind = kind
         if x.requires_grad and current.mode.recording:
-            rules[ALONE].record(result, x)
+            made.rules[ALONE].record(result, x)
         return result
 
     return function
 
 
 def _of_two(made: Primitive) -> Callable[[Any, Any], "Tensor"]:
-    name, rules = made.name, made.rules
+    name = made.name
 
     def function(x: Any, y: Any) -> "Tensor":
         tensor_type = tape.tensor_type
@@ -104,7 +106,7 @@ def _of_two(made: Primitive) -> Callable[[Any, Any], "Tensor"]:
         result: Tensor = tensor_type(kernel(x.array, b))
         result.kind = kind
         if (wants or x.requires_grad) and current.mode.recording:
-            rules[x.requires_grad, wants].record(result, x, y)
+            made.rules[x.requires_grad, wants].record(result, x, y)
         return result
 
     return function
@@ -118,8 +120,8 @@ def _require_free_name(function: Callable[..., Any]) -> None:
     from scratchgan.backend import numpy_kernels
 
     name = function.__name__
-    taken = REGISTRY.get(name)
-    if hasattr(numpy_kernels, name) or (taken and taken.__module__.startswith(package + ".")):
+    taken = name in REGISTRY and REGISTRY[name].forward.__module__.startswith(package + ".")
+    if taken or hasattr(numpy_kernels, name):
         raise TypeError(f"{name}: {package} has a kernel of this name; give yours another")
 
 

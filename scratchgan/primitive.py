@@ -21,7 +21,7 @@ import numpy as np
 from scratchgan import tape
 from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.devices import different_devices
-from scratchgan.rules import Rules, Vjp
+from scratchgan.rules import Rules, Vjp, write_out
 from scratchgan.tape import Taped, current
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class Primitive:
         """
         operation: Any = functools.update_wrapper(function, self.declared)
         code = operation.__code__
-        names = *self.inputs[: code.co_argcount], *code.co_varnames[code.co_argcount :]
+        inputs = self.inputs[: code.co_argcount]
+        names = *inputs, *code.co_varnames[len(inputs) :]
         operation.__code__ = code.replace(co_varnames=names)
         operation.primitive = self
         self.function = operation
@@ -115,7 +116,9 @@ class Primitive:
             result._version = inputs[0].version
             result.is_view = True
         if True in needs and current.mode.recording and out.dtype.kind == "f":
-            self.rules[tuple(needs)].record(result, *inputs, **keywords)
+            self.rules[tuple(needs)].record(
+                result, *inputs, *[keywords[name] for name in self.keywords]
+            )
         if tape.watch is not None:
             tape.watch(self, inputs, keywords, result)
         return result
@@ -185,7 +188,8 @@ class Operation(Protocol):
 
     primitive: Primitive
 
-    def __call__(self, *inputs: Any, **keywords: Any) -> "Tensor": ...
+    def __call__(self, *inputs: Any, **keywords: Any) -> "Tensor":
+        """As :meth:`Primitive.__call__`."""
 
 
 def primitive(
@@ -201,8 +205,7 @@ def primitive(
 
     def decorate(forward: Callable[..., Array]) -> Operation:
         made = Primitive(forward, forward, vjps, common or {}, is_view)
-        takes_one = len(made.inputs) == 1 and made.variadic is None
-        return made.operation(_of_one(made) if takes_one else of_any(made))
+        return made.operation((_of_one if _can_be_written_out(made) else of_any)(made))
 
     return decorate
 
@@ -216,30 +219,52 @@ def of_any(made: Primitive) -> Callable[..., "Tensor"]:
 ALONE = (True,)
 
 
+def _can_be_written_out(made: Primitive) -> bool:
+    """Whether :func:`_of_one` can."""
+    last = made.keywords[len(made.keywords) - len(made.defaults) :]
+    are_last = all(name in made.defaults for name in last)
+    takes_one = len(made.inputs) == 1 and made.variadic is None
+    return takes_one and are_last and not any(name.startswith("_") for name in made.keywords)
+
+
 def _of_one(made: Primitive) -> Callable[..., "Tensor"]:
-    """A function that calls a primitive of one input, in half of the time."""
-    forward, is_view, rules, keyword_count = (
-        made.forward,
-        made.is_view,
-        made.rules,
-        len(made.keywords),
+    """A function that calls a primitive of one input, in half of the time.
+
+    It is written out, because Python takes long to gather keywords in a dictionary and to spread
+    them again.
+    """
+    names = made.keywords
+    source = _CALL_OF_ONE.format(
+        parameters="".join(f", {name}" for name in names),
+        given="".join(f", {name}" for name in names),
+        passed="".join(f", {name}={name}" for name in names),
+        keywords="{" + ", ".join(f"{name!r}: {name}" for name in names) + "}",
+        view=_AS_VIEW if made.is_view else "",
     )
-
-    def function(x: Any, **keywords: Any) -> "Tensor":
-        tensor_type = tape.tensor_type
-        if type(x) is not tensor_type or len(keywords) != keyword_count or tape.watch is not None:
-            return made.call((x,), keywords)
-        array = x.array
-        try:
-            out = forward(array, **keywords)
-        except Exception as error:
-            made.fail(error, [array], keywords)
-        result: Tensor = tensor_type(out)
-        if is_view:
-            result._version = x.version
-            result.is_view = True
-        if x.requires_grad and current.mode.recording and out.dtype.kind == "f":
-            rules[ALONE].record(result, x, **keywords)
-        return result
-
+    scope: dict[str, Any] = {"_made": made, "_forward": made.forward, "_ALONE": ALONE}
+    scope |= {"_tape": tape, "_current": current}
+    write_out(f"call of {made.name}", source, scope)
+    function: Callable[..., Tensor] = scope["function"]
+    function.__defaults__ = tuple(made.defaults.values())
     return function
+
+
+_CALL_OF_ONE = """\
+def function(_x{parameters}):
+    _tensor_type = _tape.tensor_type
+    if type(_x) is not _tensor_type or _tape.watch is not None:
+        return _made.call((_x,), {keywords})
+    _array = _x.array
+    try:
+        _out = _forward(_array{passed})
+    except Exception as _error:
+        _made.fail(_error, [_array], {keywords})
+    _result = _tensor_type(_out)
+{view}    if _x.requires_grad and _current.mode.recording and _out.dtype.kind == "f":
+        _made.rules[_ALONE].record(_result, _x{given})
+    return _result
+"""
+_AS_VIEW = """\
+    _result._version = _x.version
+    _result.is_view = True
+"""

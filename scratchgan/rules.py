@@ -33,7 +33,7 @@ class Rule:
         source: The two functions that follow, as text.
         functions: What they call, by name: ``vjp_<input>``, and ``make_<name>`` for what is
             computed once for several VJPs.
-        record: ``record(result, *inputs, **keywords)`` leaves the node that made ``result``.
+        record: ``record(result, *inputs, *keywords)`` leaves the node that made ``result``.
         pull_back: ``pull_back(node, g, leading, create_graph, retain_graph)`` takes the gradient
             ``g`` of what the node made, and gives the edges and the gradients that go there; with
             ``leading``, of the edges in it alone. ``create_graph`` says whether the tape records.
@@ -48,11 +48,8 @@ class Rule:
     pull_back: Callable[..., Sequence[tuple[Edge, Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
-        file = f"{_FILE}{self.name}, {id(self)}>"
-        # So that a traceback shows the lines, and a debugger can go through them.
-        linecache.cache[file] = len(self.source), None, self.source.splitlines(True), file
         scope = {**_SCOPE, **self.functions, "rule": self, "Tensor": tape.tensor_type}
-        exec(compile(self.source, file, "exec"), scope)
+        write_out(f"rule {id(self)} of {self.name}", self.source, scope)
         self.record, self.pull_back = scope["record"], scope["pull_back"]
 
     def with_functions(self, changed: Callable[[str, Vjp], Vjp]) -> Self:
@@ -61,14 +58,20 @@ class Rule:
         return replace(self, functions=functions)
 
 
-#: How the files begin that the code of rules seems to come from.
-_FILE = "<rule of "
-_SCOPE: dict[str, Any] = {"Node": Node, "kind_of": kind_of, "numbers": numbers}
+def write_out(name: str, source: str, scope: dict[str, Any]) -> None:
+    """Run ``source``, which was written out, in ``scope``; tracebacks and debuggers show it."""
+    file = f"{_FILE}{name}>"
+    linecache.cache[file] = len(source), None, source.splitlines(True), file
+    exec(compile(source, file, "exec"), scope)
 
 
-def is_rule(file: str) -> bool:
-    """Whether code from ``file`` is that of a rule."""
+def is_written_out(file: str) -> bool:
+    """Whether code from ``file`` was written out by this package."""
     return file.startswith(_FILE)
+
+
+_FILE = "<scratchgan: "
+_SCOPE: dict[str, Any] = {"Node": Node, "kind_of": kind_of, "numbers": numbers}
 
 
 _NODE = """\
@@ -150,8 +153,7 @@ class _Writer:
             for position, x in enumerate(self.needs)
             if self.needs[x] and self.owner(x) in primitive.vjps
         }
-        keywords = [f"{_safe(name)}" for name in primitive.keywords]
-        parameters = ["result", *map(_safe, self.needs), *(["*", *keywords] if keywords else [])]
+        parameters = ["result", *map(_safe, (*self.needs, *primitive.keywords))]
         record = f"def record({', '.join(parameters)}):\n"
         edges = [_safe(x) for x in calls]
         if edges:
@@ -223,18 +225,18 @@ class _Writer:
             raise TypeError(f"{primitive.name}: a VJP names {parameter!r}, which there is not")
         if self.needs[x] is None:  # a number
             return "()"
-        self.kept[f"{_safe(x)}_shape"] = f"{_safe(x)}.array.shape"
-        return f"{_safe(x)}_shape"
+        self.kept[f"shape_of_{_safe(x)}"] = f"{_safe(x)}.array.shape"
+        return f"shape_of_{_safe(x)}"
 
 
 def _safe(name: str) -> str:
     """The name of an input or a keyword in the source, where some names are taken."""
-    return f"{name}_" if _TAKEN.fullmatch(name) else name
+    return f"given_{name}" if _TAKEN.fullmatch(name) else name
 
 
 _TAKEN = re.compile(
     "next|Node|Tensor|kind_of|numbers|rule|record|result|pull_back|node|g|leading|create_graph"
-    "|retain_graph|gradients|out|position|(vjp|make|to|of|out)_.*|.*_(shape)?"
+    "|retain_graph|gradients|out|position|(vjp|make|to|of|out|shape_of|given)_.*"
 )
 
 

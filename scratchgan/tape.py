@@ -63,16 +63,30 @@ class Kind:
 
     __slots__ = ("dtype", "is_plain", "plain", "shape")
 
-    def __init__(self, array_type: type, dtype: Any, shape: tuple[int, ...], is_plain: bool):
+    def __init__(
+        self, array_type: type, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...]
+    ) -> None:
         self.dtype = dtype
         self.shape = shape
-        self.is_plain = is_plain
+        self.is_plain = dtype.kind == "f" and _are_contiguous(shape, strides, dtype.itemsize)
         self.plain: Mapping[str, Kernel | None] = _NONE
-        if is_plain:
+        if self.is_plain:
             self.plain = kernels_for.plain(array_type, bool(shape))
 
 
 _NONE: Mapping[str, Kernel | None] = defaultdict(lambda: None)
+
+
+def _are_contiguous(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
+    """Whether elements of ``itemsize`` bytes with these strides lie in row-major order."""
+    step = itemsize
+    for n, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if n != 1 and stride != step:
+            return 0 in shape
+        step *= n
+    return True
+
+
 _kind = functools.lru_cache(maxsize=4096)(Kind)
 
 
@@ -80,9 +94,7 @@ def kind_of(tensor: "Taped") -> Kind:
     """The kind of its array, which the tensor remembers."""
     array = tensor.array
     array_type: Any = type(array)
-    dtype = array.dtype
-    is_plain = dtype.kind == "f" and kernels_for[array_type].is_contiguous(array)
-    kind = tensor.kind = _kind(array_type, dtype, array.shape, is_plain)
+    kind = tensor.kind = _kind(array_type, array.dtype, array.shape, array.strides)
     return kind
 
 

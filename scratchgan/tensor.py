@@ -10,7 +10,6 @@ from numpy.typing import DTypeLike
 from scratchgan import autograd, dtypes, functions, ops, tape
 from scratchgan.autograd import HookHandle
 from scratchgan.backend import Array, devices, kernels_for
-from scratchgan.ops import Axis
 from scratchgan.tape import Taped, current
 
 
@@ -271,22 +270,10 @@ class Tensor(Taped):
     cpu = functions.cpu
     cuda = functions.cuda
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        """See :func:`scratchgan.sum`."""
-        return ops.sum(self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        """See :func:`scratchgan.max`."""
-        return ops.max(self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
-        """See :func:`scratchgan.min`."""
-        return ops.min(self, axis=axis, keepdims=keepdims)
-
-    def log_softmax(self, axis: int = -1) -> "Tensor":
-        """See :func:`scratchgan.log_softmax`."""
-        return ops.log_softmax(self, axis=axis)
-
+    sum = ops.sum
+    max = ops.max
+    min = ops.min
+    log_softmax = ops.log_softmax
     amax = max
     amin = min
 

@@ -174,7 +174,7 @@ def assert_close(found, expected, dtype):
 
 @both_types
 @both_backends
-@pytest.mark.parametrize("function", OF_ONE_INPUT, ids=lambda f: f.name)
+@pytest.mark.parametrize("function", OF_ONE_INPUT, ids=lambda f: f.__name__)
 def test_of_one_input(function, backend, dtype):
     points, values, slopes = zip(*OF_ONE_INPUT[function], strict=True)
     with sg.use_backend(backend):
@@ -185,7 +185,7 @@ def test_of_one_input(function, backend, dtype):
 
 @both_types
 @both_backends
-@pytest.mark.parametrize("function", OF_TWO_INPUTS, ids=lambda f: f.name)
+@pytest.mark.parametrize("function", OF_TWO_INPUTS, ids=lambda f: f.__name__)
 def test_of_two_inputs(function, backend, dtype):
     for inputs, value, slopes in OF_TWO_INPUTS[function]:
         with sg.use_backend(backend):

@@ -96,6 +96,7 @@ NUMPY = {
     "reshape": lambda x, shape: x.reshape(shape),
     "permute": lambda x, axes: x.transpose(axes),
     "expand": np.broadcast_to,
+    "expand_copy": np.broadcast_to,
     "view": lambda x, index: x[index],
     "scatter": scattered,
     "gather": gathered,

@@ -16,6 +16,7 @@ import scratchgan as sg
 from scratchgan import Tensor, autograd, functions, ops, optim
 from scratchgan.backend import kernels_for
 from scratchgan.gan import GAN
+from scratchgan.rules import Rules
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -96,8 +97,8 @@ def item_in_an_optimizer(patch: pytest.MonkeyPatch) -> None:
 
 def numpy_function(patch: pytest.MonkeyPatch) -> None:
     loss = ops.binary_cross_entropy
-    patch.setitem(loss.vjps, "p", lambda g, p: g * Tensor(np.square(p.data)))
-    patch.setattr(loss, "rules", {})
+    patch.setitem(loss.primitive.vjps, "p", lambda g, p: g * Tensor(np.square(p.data)))
+    patch.setattr(loss.primitive, "rules", Rules(loss.primitive))
 
 
 def numpy_index(patch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,12 @@ def sum(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
 
 
 @on_one_card
+def sum_all(x: Array, *, out: Array) -> None:
+    """Sum of all elements, which are added in float64, into ``out`` without dimensions."""
+    _reduce(launch.SUMS, x, tuple(range(x.ndim)), out)
+
+
+@on_one_card
 def max(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
     """Largest element over the axes ``axis``; nan where there is one."""
     _reduce(launch.LARGEST, x, axis, out)

@@ -72,8 +72,11 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
 
 def copy(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.copy`."""
+    if out.size < LARGE_COPY:
+        out[...] = x
+        return
     dtype = out.dtype
-    is_large = out.size >= LARGE_COPY and x.shape == out.shape and dtype in FLOATS
+    is_large = x.shape == out.shape and dtype in FLOATS
     if is_large and _all_contiguous(dtype, x, out) and not np.may_share_memory(x, out):
         _prepared("copy", dtype).run(address_of(x), address_of(out), out.size, is_large=True)
     else:
@@ -100,6 +103,22 @@ def _sums(dtype: np.dtype[Any]) -> ModuleType | None:
     return cache.load("sums", cache.source_for("numba_sums", dtype.name))
 
 
+class _Totals(dict[np.dtype[Any], Callable[[Array, Array], None] | None]):
+    """``sum_all`` of :func:`_sums` by type, called past Numba's look at the arguments' types."""
+
+    def __missing__(self, dtype: np.dtype[Any]) -> Callable[[Array, Array], None] | None:
+        loops = _sums(dtype)
+        self[dtype] = None
+        if loops is not None:
+            loops.sum_all(np.empty(1, dtype), np.empty((), dtype))
+            (compiled,) = loops.sum_all.overloads.values()
+            self[dtype] = compiled.entry_point
+        return self[dtype]
+
+
+_totals = _Totals()
+
+
 def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
     for x in arrays:  # noqa: SIM110, all() takes three times as long
         if x.dtype is not dtype or not x.flags.c_contiguous:
@@ -107,15 +126,24 @@ def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
     return True
 
 
+def sum_all(x: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.numpy_kernels.sum_all`."""
+    total = _totals[x.dtype]
+    if total is None or not x.flags.c_contiguous:
+        reference.sum_all(x, out=out)
+    else:
+        total(x.ravel(), out)
+
+
 def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.sum`."""
-    dtype = x.dtype
-    loops = _sums(dtype)
+    loops = _sums(x.dtype)
     kept = x.ndim - len(axis)
-    if loops is None or not x.size or not _all_contiguous(dtype, x, out):
+    are_contiguous = x.flags.c_contiguous and out.flags.c_contiguous
+    if loops is None or not x.size or not are_contiguous:
         reference.sum(x, axis=axis, keepdims=keepdims, out=out)
     elif kept == 0:
-        loops.sum_all(x if x.ndim == 1 else x.ravel(), out.reshape(()) if out.ndim else out)
+        loops.sum_all(x.ravel(), out.reshape(()) if out.ndim else out)
     elif axis == tuple(range(kept, x.ndim)):
         loops.sum_rows(x.reshape(out.size, -1), out.ravel())
     elif axis == tuple(range(len(axis))):

@@ -94,7 +94,7 @@ def part(owner: Array, *, offset: int, shape: Axis, strides: Axis, dtype: np.dty
 
 def copy(x: Array, *, out: Array) -> None:
     """``out[...] = x``, broadcast and converted to the type of ``out``."""
-    np.copyto(out, x, casting="unsafe")
+    out[...] = x
 
 
 # --- Elementwise ----------------------------------------------------------------------
@@ -155,6 +155,11 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
 def sum(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
     """Sum over the axes ``axis``."""
     np.add.reduce(x, axis=axis, out=out, keepdims=keepdims)
+
+
+def sum_all(x: Array, *, out: Array) -> None:
+    """Sum of all elements, into ``out`` without dimensions."""
+    np.add.reduce(x, axis=None, out=out)
 
 
 def max(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:

@@ -38,8 +38,14 @@ def scatter(kernels: Any, x: Array, *, index: Any, out: Array) -> None:
     kernels.copy(x, out=kernels.view(out, index=index))
 
 
+def sum_all(kernels: Any, x: Array, *, out: Array) -> None:
+    """The sum of all elements."""
+    kernels.sum(x, axis=tuple(range(x.ndim)), keepdims=False, out=out)
+
+
 COMPOSITES: dict[str, Callable[..., None]] = {
     "linear": linear,
     "linear_backward": linear_backward,
     "scatter": scatter,
+    "sum_all": sum_all,
 }

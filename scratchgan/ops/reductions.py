@@ -2,21 +2,40 @@
 # mypy: disable-error-code="has-type"
 """Primitives that reduce axes."""
 
+from math import prod
 from typing import Any
 
 from scratchgan import dtypes
 from scratchgan.backend import Array, kernels_for
 from scratchgan.ops.elementwise import eq, exp
-from scratchgan.ops.shape import Axis, axes_of, cast, contiguous, expand, reshape
+from scratchgan.ops.shape import Axis, axes_of, cast, contiguous, expand, expand_copy, reshape
 from scratchgan.primitive import primitive
 
+#: To repeat a number in so many places takes less time than to make a view that does.
+SMALL = 4096
 
-@primitive(
-    x=lambda g, x_shape, axis, keepdims: expand(_kept(g, x_shape, axis, keepdims), shape=x_shape)
-)
+
+def _sum_vjp(g: Any, x_shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
+    """Each element has a part in the sum as it is."""
+    spread = expand_copy if prod(x_shape) <= SMALL else expand
+    return spread(_kept(g, x_shape, axis, keepdims), shape=x_shape)
+
+
+@primitive(x=_sum_vjp)
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Sum of the elements over ``axis``: all, one or several."""
-    return _reduced("sum", x, axis, keepdims)
+    dtype = x.dtype
+    if dtype.kind in "bu":
+        dtype = dtypes.int64
+    kernels = kernels_for[type(x)]
+    if axis is None and not keepdims:
+        out = kernels.empty((), dtype, like=x)
+        kernels.sum_all(x, out=out)
+        return out
+    axes = axes_of("sum", axis, x.ndim)
+    out = kernels.empty(_shrunk(x.shape, axes, keepdims), dtype, like=x)
+    kernels.sum(x, axis=axes, keepdims=keepdims, out=out)
+    return out
 
 
 def _largest_vjp(g: Any, x: Any, out: Any, axis: Axis, keepdims: bool) -> Any:
@@ -29,13 +48,13 @@ def _largest_vjp(g: Any, x: Any, out: Any, axis: Axis, keepdims: bool) -> Any:
 @primitive(x=_largest_vjp)
 def max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Largest element over ``axis``; equal ones share the gradient, as in ``torch.amax``."""
-    return _reduced("max", x, axis, keepdims)
+    return _extreme("max", x, axis, keepdims)
 
 
 @primitive(x=_largest_vjp)
 def min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Smallest element over ``axis``; equal ones share the gradient, as in ``torch.amin``."""
-    return _reduced("min", x, axis, keepdims)
+    return _extreme("min", x, axis, keepdims)
 
 
 def _shrunk(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
@@ -46,25 +65,21 @@ def _shrunk(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tu
     return tuple([n for i, n in enumerate(shape) if i not in axes])
 
 
-def _reduced(name: str, x: Array, axis: Axis, keepdims: bool) -> Array:
+def _extreme(name: str, x: Array, axis: Axis, keepdims: bool) -> Array:
     axes = axes_of(name, axis, x.ndim)
-    if name != "sum" and not all(x.shape[one] for one in axes):
+    if not all(x.shape[one] for one in axes):
         raise ValueError(f"{name}: no elements to reduce over axis {axis} of shape {x.shape}")
-    counts = name == "sum" and x.dtype.kind in "bu"
     kernels = kernels_for[type(x)]
-    dtype = dtypes.int64 if counts else x.dtype
-    out = kernels.empty(_shrunk(x.shape, axes, keepdims), dtype, like=x)
+    out = kernels.empty(_shrunk(x.shape, axes, keepdims), x.dtype, like=x)
     getattr(kernels, name)(x, axis=axes, keepdims=keepdims, out=out)
     return out
 
 
 def _kept(g: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     """``g`` with the axes that a reduction of ``shape`` dropped put back as ones."""
-    if keepdims or not shape or g.array.ndim == len(shape):
-        return g
+    if keepdims or axis is None:
+        return g  # a number broadcasts as it is
     axes = axes_of("sum", axis, len(shape))
-    if len(axes) == len(shape):
-        return g  # a scalar broadcasts as it is
     return reshape(contiguous(g), shape=_shrunk(shape, axes, True))
 
 

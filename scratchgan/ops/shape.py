@@ -85,6 +85,15 @@ def expand(x: Array, *, shape: tuple[int, ...]) -> Array:
     return kernels_for[type(x)].expand(x, shape=shape)
 
 
+@primitive(x=lambda g: g)
+def expand_copy(x: Array, *, shape: tuple[int, ...]) -> Array:
+    """``x`` broadcast to ``shape``, in memory of its own."""
+    kernels = kernels_for[type(x)]
+    out = kernels.empty(shape, x.dtype, like=x)
+    kernels.copy(x, out=out)
+    return out
+
+
 @primitive(is_view=True, x=lambda g, x_shape, index: scatter(g, shape=x_shape, index=index))
 def view(x: Array, *, index: Index) -> Array:
     """``x[index]`` for integers, slices, ``None`` and ``...``."""

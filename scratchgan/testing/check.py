@@ -9,7 +9,7 @@ import numpy as np
 from scratchgan import autograd, dtypes
 from scratchgan.backend import CPU_BACKENDS, use_backend
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.primitive import Primitive
+from scratchgan.primitive import Operation, Primitive
 from scratchgan.tensor import Tensor
 from scratchgan.testing.choices import Choices, Domain
 from scratchgan.testing.comparison import Array, call_of
@@ -26,7 +26,7 @@ class PrimitiveError(AssertionError):
 
 
 def check_primitive(
-    primitive: Primitive,
+    operation: Operation,
     sampler: Sampler | None = None,
     domains: dict[str, Domain] | None = None,
     is_analytic: bool = False,
@@ -56,7 +56,7 @@ def check_primitive(
         'cube' was called with x = tensor(-0.8, dtype=float64)
 
     Args:
-        primitive: The user's own, or one of the registry.
+        operation: The function that calls it: the user's own, or one of :mod:`scratchgan.ops`.
         sampler: Draws inputs and keywords. Where it is left out, an elementwise primitive takes
             tensors that broadcast together, from ``domains``.
         domains: By the name of an input, the intervals to draw it from, away from kinks and poles:
@@ -70,6 +70,7 @@ def check_primitive(
         PrimitiveError: Another rule is broken.
         TypeError: The primitive is not elementwise, and no sampler was given.
     """
+    primitive = operation.primitive
     if sampler is not None or domains is not None or primitive.name not in SAMPLERS:
         sampler = sampler or default_sampler(primitive, domains or {})
         row = Row(sampler, is_analytic=is_analytic)

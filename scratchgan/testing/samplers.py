@@ -356,6 +356,7 @@ SAMPLERS: dict[str, Row] = {
     "reshape": Row(_reshaped, room=1.0),
     "permute": Row(_permuted, room=1.0),
     "expand": Row(_expanded, room=1.0),
+    "expand_copy": Row(_expanded, room=1.0),
     "view": Row(_viewed, room=1.0),
     "scatter": Row(_scattered, room=1.0),
     "gather": Row(_gathered, room=1.0),

@@ -1,0 +1,109 @@
+"""Rules: what VJPs are written out as."""
+
+import traceback
+
+import numpy as np
+import pytest
+
+import scratchgan as sg
+from scratchgan import Tensor, ops, primitive
+from scratchgan.backend import Array
+from scratchgan.rules import is_written_out
+
+
+def test_a_rule_keeps_what_its_vjps_name_and_nothing_else() -> None:
+    x, y, z = sg.ones(3, requires_grad=True), sg.ones(3, requires_grad=True), sg.ones(3)
+    for out, kept in ((x * y, [x, y, y, x]), (x * z, [x, z]), (x * 2.0, [x, 2.0]), (x + z, [x])):
+        assert [id(one) for one in out.node] == [id(one) for one in kept]
+    assert "vjp_x(g, y)" in (x * y).node.rule.source
+    assert "vjp_y" not in (x * 2.0).node.rule.source
+
+
+def test_a_rule_is_written_once_for_a_case() -> None:
+    x, y = sg.ones(3, requires_grad=True), sg.ones(3)
+    assert (x * y).node.rule is (x * x.detach()).node.rule
+    assert (x * y).node.rule is not (x * 2.0).node.rule
+    assert (x * y).node.rule is not (y * x).node.rule
+
+
+@pytest.mark.usefixtures("own_primitives")
+def test_names_of_inputs_and_keywords_may_be_any() -> None:
+    @primitive(
+        node=lambda g, rule, out_x: g * rule * out_x,
+        rule=lambda g, node, out_x: g * node * out_x,
+        gradients=lambda g, to_node: g * to_node,
+        common={"to_node": lambda node, leading: node * leading},
+    )
+    def colliding(
+        node: Array, rule: Array, gradients: Array, *, leading: float, out_x: float = 2.0
+    ) -> Array:
+        return np.asarray(node * rule * out_x + node * leading * gradients)
+
+    inputs = [sg.tensor([v], "float64", requires_grad=True) for v in (2.0, 3.0, 5.0)]
+    colliding(*inputs, leading=7.0).backward()
+    assert [x.grad.item() for x in inputs] == [6.0, 4.0, 14.0]
+
+
+@pytest.mark.usefixtures("own_primitives")
+def test_a_vjp_that_names_what_there_is_not_is_an_error() -> None:
+    @primitive(x=lambda g, z: g)
+    def own_mistaken(x: Array) -> Array:
+        return x + 0
+
+    with pytest.raises(TypeError, match="own_mistaken: a VJP names 'z', which there is not"):
+        own_mistaken(sg.ones(2, requires_grad=True))
+    assert own_mistaken(sg.ones(2)).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.usefixtures("own_primitives")
+def test_a_traceback_shows_the_lines_of_a_rule() -> None:
+    def vjp(g: Tensor) -> Tensor:
+        raise ZeroDivisionError
+
+    @primitive(x=vjp)
+    def own_failing(x: Array) -> Array:
+        return x + 0
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        own_failing(sg.ones(1, requires_grad=True)).backward()
+    lines = [f.line for f in traceback.extract_tb(caught.tb) if is_written_out(f.filename)]
+    assert lines == ["of_x = vjp_x(g)"]
+
+
+# --- The functions that call primitives --------------------------------------------------
+
+
+def test_arguments_go_by_position_and_by_name() -> None:
+    x = sg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    expected = [[3.0], [7.0]]
+    assert ops.sum(x, 1, True).tolist() == expected
+    assert ops.sum(x=x, keepdims=True, axis=1).tolist() == expected
+    assert x.sum(1, keepdims=True).tolist() == expected
+    assert ops.sum(x.numpy(), 1, True).tolist() == expected
+    assert ops.sub(y=x, x=x + 1).tolist() == ops.sub(x + 1, x).tolist()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: ops.mul(x), r"mul\(\) missing 1 required positional argument: 'y'"),
+        (lambda x: ops.tanh(x, x), r"tanh\(\) takes 1 positional argument but 2 were given"),
+        (lambda x: ops.sum(x, axes=0), r"sum\(\) got an unexpected keyword argument 'axes'"),
+        (lambda x: ops.expand(x), r"expand\(\) missing 1 required positional argument: 'shape'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named(call: object, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call(sg.ones(2))
+
+
+@pytest.mark.usefixtures("own_primitives")
+def test_keywords_with_defaults_in_any_order() -> None:
+    @primitive(x=lambda g, factor: g * factor)
+    def own_scaled(x: Array, *, shift: float = 1.0, factor: float) -> Array:
+        return np.asarray(x * factor + shift)
+
+    x = sg.tensor([2.0], requires_grad=True)
+    assert own_scaled(x, factor=3.0).item() == 7.0
+    with pytest.raises(TypeError, match="own_scaled: lacks the argument 'factor'"):
+        own_scaled(x)
