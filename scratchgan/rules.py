@@ -179,7 +179,7 @@ class _Writer:
         ]
         if len(edges) == 1:  # which is wanted, if the node is visited
             source += gradients[0]
-            found = f"[(to_{edges[0]}, of_{edges[0]})]"
+            found = f"((to_{edges[0]}, of_{edges[0]}),)"
         else:
             found = "gradients"
             source += "    gradients = []\n"

@@ -150,7 +150,7 @@ class Tensor(Taped):
         create_graph: bool = False,
     ) -> None:
         """Add to ``grad`` of every leaf this tensor was made from (:func:`autograd.backward`)."""
-        autograd.backward_from([autograd.start(self, gradient)], retain_graph, create_graph)
+        autograd.backward_from((autograd.start(self, gradient),), retain_graph, create_graph)
 
     def detach(self) -> "Tensor":
         """The same memory without its place on the tape."""
