@@ -103,11 +103,6 @@ def backward_from(
     before, mode.recording = mode.recording, create_graph
     try:
         found = _run(starts, None, retain_graph, create_graph)
-        # A rule may hand the same gradient to several inputs, or a view of another's, or the one
-        # that it was given; each leaf gets memory of its own.
-        taken = set()
-        for _, gradient in starts:
-            taken.add(id(gradient.array))
         leaf: Any  # no node is left among what was found
         for leaf, gradient in found.items():
             if tape.effects is not None:
@@ -115,11 +110,11 @@ def backward_from(
             if leaf.grad is not None:
                 leaf.grad = leaf.grad + gradient
                 continue
-            array = id(gradient.array)
-            if gradient.is_view or array in taken:
+            # A rule may hand the same gradient to several inputs, or a view of another's, or the
+            # one that it was given; each leaf gets memory of its own.
+            if gradient.is_shared:
                 gradient = gradient.clone()
-            else:
-                taken.add(array)
+            gradient.is_shared = True
             leaf.grad = gradient
     finally:
         mode.recording = before
@@ -206,6 +201,8 @@ def start(tensor: Any, gradient: Any) -> tuple[Edge, Any]:
         raise TapeError(
             f"backward: the gradient's shape {gradient.shape} is not the tensor's {tensor.shape}"
         )
+    else:
+        gradient.is_shared = True
     return tensor.node or tensor, gradient
 
 

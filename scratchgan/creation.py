@@ -67,7 +67,7 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     """
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise TypeError(f"from_numpy: expected a NumPy array of real numbers, got {array!r:.80}")
-    return Tensor(np.asarray(array))
+    return _sharing(np.asarray(array))
 
 
 def as_tensor(data: Any, dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
@@ -79,7 +79,7 @@ def as_tensor(data: Any, dtype: DTypeLike | None = None, *, device: str | None =
     if isinstance(data, Tensor):
         result = data
     elif on_card is not None:
-        result = Tensor(on_card)
+        result = _sharing(on_card)
     elif isinstance(data, np.ndarray):
         result = from_numpy(data)
     else:
@@ -89,7 +89,14 @@ def as_tensor(data: Any, dtype: DTypeLike | None = None, *, device: str | None =
 
 def from_dlpack(source: Any) -> Tensor:
     """A tensor that shares the memory of another library's array, through DLPack."""
-    return Tensor(devices.from_dlpack(source))
+    return _sharing(devices.from_dlpack(source))
+
+
+def _sharing(array: Array) -> Tensor:
+    """A tensor in the memory of an array that someone else has."""
+    tensor = Tensor(array)
+    tensor.is_shared = True
+    return tensor
 
 
 def _shape(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:

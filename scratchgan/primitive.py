@@ -114,7 +114,7 @@ class Primitive:
         result: Tensor = tape.tensor_type(out)
         if self.is_view:
             result._version = inputs[0].version
-            result.is_view = True
+            result.is_shared = True
         if True in needs and current.mode.recording and out.dtype.kind == "f":
             self.rules[tuple(needs)].record(
                 result, *inputs, *[keywords[name] for name in self.keywords]
@@ -266,5 +266,5 @@ def function(_x{parameters}):
 """
 _AS_VIEW = """\
     _result._version = _x.version
-    _result.is_view = True
+    _result.is_shared = True
 """

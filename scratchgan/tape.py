@@ -104,7 +104,7 @@ class Taped:
     A *leaf* was made by the user (``node`` is None); its gradient is accumulated in ``grad``.
     """
 
-    __slots__ = ("_version", "array", "grad", "hooks", "is_view", "kind", "node", "requires_grad")
+    __slots__ = ("_version", "array", "grad", "hooks", "is_shared", "kind", "node", "requires_grad")
 
     def __init__(self, data: Array, requires_grad: bool = False) -> None:
         self.array = data
@@ -117,8 +117,8 @@ class Taped:
         # first needed.
         self._version: list[int] | None = None
         self.hooks: dict[int, Hook] | None = None
-        #: Whether it was made as a view of another tensor's memory.
-        self.is_view = False
+        #: Whether the memory may be someone else's too: it is a view, say, or a leaf's gradient.
+        self.is_shared = False
         if requires_grad:
             self.requires_grad_()
 

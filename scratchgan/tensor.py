@@ -156,7 +156,7 @@ class Tensor(Taped):
         """The same memory without its place on the tape."""
         detached = Tensor(self.array)
         detached._version = self.version
-        detached.is_view = True
+        detached.is_shared = True
         return detached
 
     def retain_grad(self) -> None:

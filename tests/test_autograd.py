@@ -1,6 +1,7 @@
 """The tape: what travels back, what is refused, and what is freed when."""
 
 import gc
+import itertools
 import threading
 import weakref
 from contextlib import contextmanager
@@ -70,6 +71,23 @@ def test_a_leaf_as_the_start():
     y.backward(seed)
     seed.zero_()
     assert y.grad.tolist() == [7.0]  # the leaf has memory of its own
+
+
+def test_each_leaf_has_memory_of_its_own():
+    given = sg.tensor([1.0, 2.0])
+    outside = np.array([3.0, 4.0], np.float32)
+    x, y, z, w = (sg.zeros(2, requires_grad=True) for _ in range(4))
+    z.register_hook(lambda g: sg.from_numpy(outside))
+    w.register_hook(lambda g: given.detach())
+    (x + y + z + w).backward(given)
+    arrays = [given.data, outside, *[leaf.grad.data for leaf in (x, y, z, w)]]
+    for one, other in itertools.combinations(arrays, 2):
+        assert not np.shares_memory(one, other)
+    assert [leaf.grad.tolist() for leaf in (x, y, z, w)] == [[1, 2], [1, 2], [3, 4], [1, 2]]
+    x.sum().backward()
+    x.grad.zero_()
+    (x * 2.0).backward(x.grad)  # a gradient that is itself where to start
+    assert x.grad.tolist() == [0.0, 0.0]
 
 
 def test_leaves_do_not_share_the_memory_of_their_gradients():
