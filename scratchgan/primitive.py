@@ -235,7 +235,6 @@ def _of_one(made: Primitive) -> Callable[..., "Tensor"]:
     """
     names = made.keywords
     source = _CALL_OF_ONE.format(
-        parameters="".join(f", {name}" for name in names),
         given="".join(f", {name}" for name in names),
         passed="".join(f", {name}={name}" for name in names),
         keywords="{" + ", ".join(f"{name!r}: {name}" for name in names) + "}",
@@ -250,7 +249,7 @@ def _of_one(made: Primitive) -> Callable[..., "Tensor"]:
 
 
 _CALL_OF_ONE = """\
-def function(_x{parameters}):
+def function(_x{given}):
     _tensor_type = _tape.tensor_type
     if type(_x) is not _tensor_type or _tape.watch is not None:
         return _made.call((_x,), {keywords})

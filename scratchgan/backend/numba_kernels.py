@@ -108,12 +108,13 @@ class _Totals(dict[np.dtype[Any], Callable[[Array, Array], None] | None]):
 
     def __missing__(self, dtype: np.dtype[Any]) -> Callable[[Array, Array], None] | None:
         loops = _sums(dtype)
-        self[dtype] = None
+        total = None
         if loops is not None:
             loops.sum_all(np.empty(1, dtype), np.empty((), dtype))
             (compiled,) = loops.sum_all.overloads.values()
-            self[dtype] = compiled.entry_point
-        return self[dtype]
+            total = compiled.entry_point
+        self[dtype] = total
+        return total
 
 
 _totals = _Totals()
@@ -129,7 +130,7 @@ def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
 def sum_all(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.sum_all`."""
     total = _totals[x.dtype]
-    if total is None or not x.flags.c_contiguous:
+    if total is None or out.dtype is not x.dtype or not x.flags.c_contiguous:
         reference.sum_all(x, out=out)
     else:
         total(x.ravel(), out)
@@ -139,11 +140,10 @@ def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.sum`."""
     loops = _sums(x.dtype)
     kept = x.ndim - len(axis)
-    are_contiguous = x.flags.c_contiguous and out.flags.c_contiguous
-    if loops is None or not x.size or not are_contiguous:
+    if loops is None or not x.size or not _all_contiguous(x.dtype, x, out):
         reference.sum(x, axis=axis, keepdims=keepdims, out=out)
     elif kept == 0:
-        loops.sum_all(x.ravel(), out.reshape(()) if out.ndim else out)
+        sum_all(x, out=out.reshape(()))
     elif axis == tuple(range(kept, x.ndim)):
         loops.sum_rows(x.reshape(out.size, -1), out.ravel())
     elif axis == tuple(range(len(axis))):
