@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchgan as sg
+from scratchgan.ops.reductions import SMALL
 from scratchgan import autograd, ops, tape
 from scratchgan.autograd import TapeError, enable_grad, grad, no_grad, set_grad_enabled
 
@@ -578,3 +579,15 @@ def test_backward_frees_saved_values_as_it_goes():
         assert alive == [True]
         assert saved() is None
         assert z.node is not None
+
+
+@pytest.mark.parametrize("size", [SMALL, SMALL + 1])
+def test_the_gradient_of_a_sum_is_the_same_for_few_and_many(size):
+    x, y = (sg.ones(size, requires_grad=True) for _ in range(2))
+    seed = sg.tensor(2.0)
+    (x.sum() + (y * 3.0).sum(axis=0, keepdims=True)).sum().backward(seed)
+    assert set(x.grad.tolist()) == {2.0}
+    assert set(y.grad.tolist()) == {6.0}
+    x.grad += 1.0  # it is no view of one number
+    assert x.grad.data.sum() == 3.0 * size
+    assert seed.item() == 2.0

@@ -214,3 +214,22 @@ def test_argmax_takes_the_first(shape, dtype):
         a, b = on_each("argmax", [x], out, axis=axis)
         np.testing.assert_array_equal(a, x.argmax(axis))
         np.testing.assert_array_equal(b, a)
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+@pytest.mark.parametrize(
+    ("dtype", "of"),
+    [("float32", "float32"), ("float32", "float64"), ("float64", "float64"), ("bool", "int64")],
+)
+def test_the_sum_of_everything(backend, dtype, of):
+    with sg.use_backend(backend):
+        kernels = kernels_for[np.ndarray]
+        for shape in ((), (0,), (5,), (3, 4), (2, 3, 700)):
+            x = (np.arange(np.prod(shape, dtype=int)).reshape(shape) % 5).astype(dtype)
+            frozen = x.copy()
+            frozen.flags.writeable = False
+            for array in (x, frozen, x.T, np.repeat(x[None], 2, 0)[1:], x[::-1] if x.ndim else x):
+                out, kept = np.empty((), of), np.empty((1,) * array.ndim, of)
+                kernels.sum_all(array, out=out)
+                kernels.sum(array, axis=tuple(range(array.ndim)), keepdims=True, out=kept)
+                assert out == kept.item() == np.sum(x, dtype=of)

@@ -34,6 +34,7 @@ for dtype in (sg.float32, sg.float64):
     model.to(dtype)
     optimizer = optim.Adam(model.parameters())
     print([step(x).item() for _ in range(3)], model(x).tolist())
+    print(sg.softplus(sg.exp(x + 0.5)).tolist())
 print((sg.ones(128, 128) @ sg.ones(128, 128)).data.max())
 print("numba" in sys.modules)
 """
