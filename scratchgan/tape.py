@@ -71,7 +71,7 @@ class Kind:
         self.is_plain = dtype.kind == "f" and _are_contiguous(shape, strides, dtype.itemsize)
         self.plain: Mapping[str, Kernel | None] = _NONE
         if self.is_plain:
-            self.plain = kernels_for.plain(array_type, bool(shape))
+            self.plain = kernels_for.plain(array_type, dtype, bool(shape))
 
 
 _NONE: Mapping[str, Kernel | None] = defaultdict(lambda: None)

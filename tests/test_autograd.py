@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchgan as sg
-from scratchgan.ops.reductions import SMALL
 from scratchgan import autograd, ops, tape
 from scratchgan.autograd import TapeError, enable_grad, grad, no_grad, set_grad_enabled
+from scratchgan.ops.reductions import SMALL
 
 
 def leaf(*values):

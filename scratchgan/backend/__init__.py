@@ -77,18 +77,19 @@ def _load(name: str) -> Backend:
 class PlainKernels(dict[str, Kernel]):
     """Elementwise kernels that make their result, by name; found as they are first asked for.
 
-    They take contiguous arrays of floating numbers, and numbers, and are called without ``out``.
+    They take contiguous arrays of one floating type, and numbers, and are called without ``out``.
     """
 
-    def __init__(self, array_type: type, has_dimensions: bool) -> None:
+    def __init__(self, array_type: type, dtype: Any, has_dimensions: bool) -> None:
         super().__init__()
         self._array_type = array_type
+        self._dtype = dtype
         self._has_dimensions = has_dimensions
 
     def __missing__(self, name: str) -> Kernel:
         backend = kernels_for[self._array_type]
         kernel = getattr(backend, name)
-        found: Kernel = getattr(kernel, "plain", kernel)
+        found: Kernel = kernel.plain(self._dtype) if hasattr(kernel, "plain") else kernel
         if not self._has_dimensions:  # NumPy's would make a number of such arrays
 
             def found(x: Array, *others: Any) -> Array:
@@ -102,14 +103,14 @@ class _KernelsFor(dict[type, Backend]):
     """From an array's type to its backend; filled as types are first met."""
 
     def __init__(self) -> None:
-        self._plain: dict[tuple[type, bool], PlainKernels] = {}
+        self._plain: dict[tuple[type, Any, bool], PlainKernels] = {}
 
-    def plain(self, array_type: type, has_dimensions: bool) -> PlainKernels:
+    def plain(self, array_type: type, dtype: Any, has_dimensions: bool) -> PlainKernels:
         """The ones in force, which whoever holds them will find in there later too."""
-        both = array_type, has_dimensions
-        if both not in self._plain:
-            self._plain[both] = PlainKernels(*both)
-        return self._plain[both]
+        key = array_type, dtype, has_dimensions
+        if key not in self._plain:
+            self._plain[key] = PlainKernels(*key)
+        return self._plain[key]
 
     def forget_plain(self) -> None:
         """Have the plain kernels looked for again."""

@@ -48,22 +48,24 @@ def __getattr__(name: str) -> Any:
 
 
 def compile_elementwise(definition: Definition) -> Callable[..., Array]:
-    """A kernel for ``definition``, which is a ufunc for floating numbers."""
-    ufunc = ufunc_of(definition)
+    """A kernel for ``definition``, which is a ufunc for each floating type."""
     simple = reference.compile_elementwise(definition)
+
+    @functools.cache
+    def plain(dtype: np.dtype[Any]) -> Callable[..., Array]:
+        return ufunc_of(definition, dtype) if dtype in FLOATS else simple
 
     def kernel(*inputs: Any, out: Array | None = None, **scalars: float) -> Array:
         if out is None:
-            made: Array = ufunc(*inputs)
-            return made
+            return plain(inputs[0].dtype)(*inputs)
         if out.dtype not in FLOATS:
             return simple(*inputs, out=out, **scalars)
         numbers = [scalars[name] for name in definition.scalars]
-        ufunc(*inputs, *numbers, out=out, dtype=out.dtype, casting="unsafe")
+        plain(out.dtype)(*inputs, *numbers, out=out, casting="unsafe")
         return out
 
     kernel.__name__ = definition.name
-    kernel.plain = ufunc  # type: ignore[attr-defined]
+    kernel.plain = plain  # type: ignore[attr-defined]
     return kernel
 
 

@@ -23,25 +23,22 @@ FLOATS: dict[np.dtype[Any], str] = {
 BLOCK = 256
 
 
-def ufunc_of(definition: Definition) -> np.ufunc:
-    """A ufunc of the definition's inputs, then its scalars, for each of :data:`FLOATS`."""
+def ufunc_of(definition: Definition, dtype: np.dtype[Any]) -> np.ufunc:
+    """A ufunc of the definition's inputs, then its scalars, for one of :data:`FLOATS`."""
     name = definition.name
-    loops = [
-        machine_code.load(name, loop_source(definition, dtype))["loop"] for dtype in FLOATS.values()
-    ]
+    loop = machine_code.load(name, loop_source(definition, FLOATS[dtype]))["loop"]
     count = len(definition.inputs) + len(definition.scalars)
-    types = b"".join(dtype.num.to_bytes() * (count + 1) for dtype in FLOATS)
     # NumPy does not copy what it is given here, and a ufunc is never freed.
     memory = (
-        (ctypes.c_void_p * len(loops))(*loops),
-        (ctypes.c_void_p * len(loops))(),
-        ctypes.create_string_buffer(types),
+        (ctypes.c_void_p * 1)(loop),
+        (ctypes.c_void_p * 1)(),
+        ctypes.create_string_buffer(dtype.num.to_bytes() * (count + 1)),
         ctypes.create_string_buffer(name.encode()),
     )
     _kept.append(memory)
-    functions, data, types_of, name_of = [ctypes.addressof(part) for part in memory]
+    functions, data, types, name_of = [ctypes.addressof(part) for part in memory]
     ufunc: np.ufunc = _from_functions()(
-        functions, data, types_of, len(loops), count, 1, _NO_IDENTITY, name_of, None, 0
+        functions, data, types, 1, count, 1, _NO_IDENTITY, name_of, None, 0
     )
     return ufunc
 

@@ -225,7 +225,7 @@ def test_the_sum_of_everything(backend, dtype, of):
     with sg.use_backend(backend):
         kernels = kernels_for[np.ndarray]
         for shape in ((), (0,), (5,), (3, 4), (2, 3, 700)):
-            x = (np.arange(np.prod(shape, dtype=int)).reshape(shape) % 5).astype(dtype)
+            x = np.asarray(np.arange(np.prod(shape, dtype=int)).reshape(shape) % 5, dtype)
             frozen = x.copy()
             frozen.flags.writeable = False
             for array in (x, frozen, x.T, np.repeat(x[None], 2, 0)[1:], x[::-1] if x.ndim else x):
