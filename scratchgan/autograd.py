@@ -234,14 +234,15 @@ def _run(
                 break
             node = heapq.heappop(waiting)[1]
             gradient = gradients.pop(node)
-        if node.hooks:
-            gradient = _hooked(node.hooks, gradient)
+        rule = node.rule
+        if rule.hooks:
+            gradient = _hooked(rule.hooks, gradient)
         if wanted is not None and node in wanted:
             gradients[node] = gradient
         if leading is not None and leading.isdisjoint(node.edges):
             arriving = []  # nothing wanted lies behind it: it stays as it is
             continue
-        arriving = node.rule.pull_back(node, gradient, leading, create_graph, retain_graph)
+        arriving = rule.pull_back(node, gradient, leading, create_graph, retain_graph)
     for edge, gradient in gradients.items():
         if edge.hooks and type(edge) is not Node:
             gradients[edge] = _hooked(edge.hooks, gradient)

@@ -7,15 +7,16 @@ nothing else, as a careful hand would write it. To find that out again for each 
 longer than small arrays take to compute. ``print(y.node.rule.source)`` shows the rule of ``y``.
 """
 
+import copy
 import linecache
 import re
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from scratchgan import tape
-from scratchgan.tape import Edge, Node, kind_of, numbers
+from scratchgan.tape import Edge, Hook, Node, kind_of, numbers
 
 if TYPE_CHECKING:
     from scratchgan.primitive import Primitive
@@ -38,24 +39,42 @@ class Rule:
             ``g`` of what the node made, and gives the edges and the gradients that go there; with
             ``leading``, of the edges in it alone. ``create_graph`` says whether the tape records.
             Without ``retain_graph`` the node then lets go of what it kept.
+        hooks: Called with the gradient when it arrives. Few nodes have any, and those have a rule
+            of their own, so that all others need no room for them.
+        freed: The rule of a node that let go of what it kept; None if this is one.
     """
 
     name: str
     edges: int
     source: str
     functions: dict[str, Vjp]
+    hooks: dict[int, Hook] | None = None
     record: Callable[..., None] = field(init=False)
     pull_back: Callable[..., Sequence[tuple[Edge, Any]]] = field(init=False)
+    freed: "Rule | None" = field(init=False)
 
     def __post_init__(self) -> None:
-        scope = {**_SCOPE, **self.functions, "rule": self, "Tensor": tape.tensor_type}
+        self.pull_back, self.freed = _pull_back_again, None
+        self.freed = copy.copy(self)
+        scope = {**_SCOPE, **self.functions, "rule": self, "freed": self.freed}
+        scope["Tensor"] = tape.tensor_type
         write_out(f"rule {id(self)} of {self.name}", self.source, scope)
         self.record, self.pull_back = scope["record"], scope["pull_back"]
+
+    def with_hooks(self, hooks: dict[int, Hook]) -> Self:
+        """The same with other hooks."""
+        rule = copy.copy(self)
+        rule.hooks = hooks
+        return rule
 
     def with_functions(self, changed: Callable[[str, Vjp], Vjp]) -> Self:
         """A rule that calls ``changed(name, function)`` for each function of this one."""
         functions = {name: changed(name, function) for name, function in self.functions.items()}
         return replace(self, functions=functions)
+
+
+def _pull_back_again(node: Node, *_: Any) -> NoReturn:
+    raise node.freed()
 
 
 def write_out(name: str, source: str, scope: dict[str, Any]) -> None:
@@ -79,20 +98,16 @@ _NODE = """\
     node.rule = rule
     node.kind = result.kind or kind_of(result)
     node.number = next(numbers)
-    node.hooks = None
-    node.is_freed = False
     result.node = node
     result.requires_grad = True
 """
 _BEGINNING = """\
-    if node.is_freed:
-        raise node.freed()
     [{kept}] = node
 """
 _END = """\
     if not retain_graph:
         del node[{edges}:]
-        node.is_freed = True
+        node.rule = freed
     return {gradients}
 """
 _CHECK = """\
@@ -235,7 +250,7 @@ def _safe(name: str) -> str:
 
 
 _TAKEN = re.compile(
-    "next|Node|Tensor|kind_of|numbers|rule|record|result|pull_back|node|g|leading|create_graph"
+    "next|Node|Tensor|kind_of|numbers|rule|freed|record|result|pull_back|node|g|leading|create_graph"
     "|retain_graph|gradients|out|position|(vjp|make|to|of|out|shape_of|given)_.*"
 )
 

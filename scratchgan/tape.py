@@ -206,19 +206,29 @@ class Node(list[Any]):
         kind: That of what the primitive made.
         number: Nodes are numbered as they are made, so falling numbers are a topological order of
             any graph.
-        hooks: Called with the gradient when it arrives.
-        is_freed: Whether a backward let go of what it kept.
     """
 
-    __slots__ = ("__weakref__", "hooks", "is_freed", "kind", "number", "rule")
+    __slots__ = ("kind", "number", "rule")
     __eq__ = object.__eq__
     __hash__ = object.__hash__  # type: ignore[assignment]
 
     rule: "Rule"
     kind: Kind
     number: int
-    hooks: dict[int, Hook] | None
-    is_freed: bool
+
+    @property
+    def hooks(self) -> dict[int, Hook] | None:
+        """Called with the gradient when it arrives."""
+        return self.rule.hooks
+
+    @hooks.setter
+    def hooks(self, hooks: dict[int, Hook]) -> None:
+        self.rule = self.rule.with_hooks(hooks)
+
+    @property
+    def is_freed(self) -> bool:
+        """Whether a backward let go of what it kept."""
+        return self.rule.freed is None
 
     @property
     def shape(self) -> tuple[int, ...]:
