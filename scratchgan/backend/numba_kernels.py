@@ -61,7 +61,7 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
         if out.dtype not in FLOATS:
             return simple(*inputs, out=out, **scalars)
         numbers = [scalars[name] for name in definition.scalars]
-        plain(out.dtype)(*inputs, *numbers, out=out, casting="unsafe")
+        plain(out.dtype)(*inputs, *numbers, out=out, dtype=out.dtype, casting="unsafe")
         return out
 
     kernel.__name__ = definition.name
