@@ -244,7 +244,7 @@ def _of_one(made: Primitive) -> Callable[..., "Tensor"]:
     scope |= {"_tape": tape, "_current": current}
     write_out(f"call of {made.name}", source, scope)
     function: Callable[..., Tensor] = scope["function"]
-    function.__defaults__ = tuple(made.defaults.values())
+    function.__defaults__ = tuple([made.defaults[name] for name in names if name in made.defaults])
     return function
 
 

@@ -74,15 +74,15 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
 
 def copy(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.copy`."""
-    if out.size < LARGE_COPY:
-        out[...] = x
-        return
     dtype = out.dtype
-    is_large = x.shape == out.shape and dtype in FLOATS
-    if is_large and _all_contiguous(dtype, x, out) and not np.may_share_memory(x, out):
+    if (
+        out.size >= LARGE_COPY
+        and (x.shape == out.shape and dtype in FLOATS and _all_contiguous(dtype, x, out))
+        and not np.may_share_memory(x, out)
+    ):
         _prepared("copy", dtype).run(address_of(x), address_of(out), out.size, is_large=True)
     else:
-        reference.copy(x, out=out)
+        out[...] = x
 
 
 def concatenate(*arrays: Array, axis: int, out: Array) -> None:

@@ -68,9 +68,14 @@ def check_primitive(
         GradcheckError: A derivative is wrong.
         KinkError: The inputs drawn lie on a kink.
         PrimitiveError: Another rule is broken.
-        TypeError: The primitive is not elementwise, and no sampler was given.
+        TypeError: The primitive is not elementwise, and no sampler was given; or it is none.
     """
-    primitive = operation.primitive
+    primitive = getattr(operation, "primitive", None)
+    if not isinstance(primitive, Primitive):
+        raise TypeError(
+            f"check_primitive: takes a function that was declared with @primitive or @elementwise, "
+            f"not {operation!r}"
+        )
     if sampler is not None or domains is not None or primitive.name not in SAMPLERS:
         sampler = sampler or default_sampler(primitive, domains or {})
         row = Row(sampler, is_analytic=is_analytic)

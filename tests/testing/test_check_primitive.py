@@ -192,3 +192,9 @@ def test_the_primitives_of_the_registry_bring_their_samplers():
     with pytest.raises(KinkError):  # but a sampler that is given goes first
         check_primitive(ops.relu, lambda choices: Sample((sg.tensor([0.0], "float64"),), {}))
     assert SAMPLERS["softplus"].is_analytic
+
+
+def test_what_is_no_primitive_is_named():
+    for other in (np.tanh, lambda x: x, ops.tanh.primitive):
+        with pytest.raises(TypeError, match="check_primitive: takes a function that was declared"):
+            check_primitive(other)
