@@ -14,7 +14,7 @@ from scratchgan import autograd
 from scratchgan.backend import kernels_for
 from scratchgan.observe import observe
 from scratchgan.primitive import Primitive
-from scratchgan.rules import is_written_out
+from scratchgan.rules import is_written_out, with_functions
 from scratchgan.tape import Node, Taped
 
 PACKAGE = str(Path(__file__).parent)
@@ -49,8 +49,8 @@ class _Detector:
 
     def _guard(self, node: Node, line: str) -> None:
         """Wrap the VJPs of this one node."""
-        node.rule = node.rule.with_functions(
-            lambda name, function: self._guarded(node.name, name, function, line)
+        node.__class__ = with_functions(
+            type(node), lambda name, function: self._guarded(node.name, name, function, line)
         )
 
     def _guarded(

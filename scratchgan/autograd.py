@@ -13,7 +13,6 @@ import heapq
 import weakref
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ContextDecorator
-from operator import attrgetter
 from typing import Any
 
 from scratchgan import tape
@@ -217,10 +216,10 @@ def _run(
         retain_graph = create_graph
     leading = None if wanted is None else _leading([edge for edge, _ in arriving], wanted)
     gradients: dict[Edge, Any] = {}
-    waiting: list[tuple[int, Node]] = []  # a heap: the last node that was made comes first
+    waiting: list[tuple[float, Node]] = []  # a heap: the last node that was made comes first
     node: Any
     while True:
-        if len(arriving) == 1 and not waiting and type(arriving[0][0]) is Node:
+        if len(arriving) == 1 and not waiting and isinstance(arriving[0][0], Node):
             node, gradient = arriving[0]  # nothing else will arrive there
         else:
             for edge, gradient in arriving:
@@ -228,38 +227,37 @@ def _run(
                     gradients[edge] = gradients[edge] + gradient
                     continue
                 gradients[edge] = gradient
-                if type(edge) is Node:
-                    heapq.heappush(waiting, (-edge.number, edge))
+                if isinstance(edge, Node):
+                    heapq.heappush(waiting, (-edge, edge))
             if not waiting:
                 break
             node = heapq.heappop(waiting)[1]
             gradient = gradients.pop(node)
-        rule = node.rule
-        if rule.hooks:
-            gradient = _hooked(rule.hooks, gradient)
+        if node.kind.hooks:
+            gradient = _hooked(node.kind.hooks, gradient)
         if wanted is not None and node in wanted:
             gradients[node] = gradient
         if leading is not None and leading.isdisjoint(node.edges):
             arriving = []  # nothing wanted lies behind it: it stays as it is
             continue
-        arriving = rule.pull_back(node, gradient, leading, create_graph, retain_graph)
+        arriving = node.pull_back(gradient, leading, create_graph, retain_graph)
     for edge, gradient in gradients.items():
-        if edge.hooks and type(edge) is not Node:
+        if edge.hooks and not isinstance(edge, Node):
             gradients[edge] = _hooked(edge.hooks, gradient)
     return gradients
 
 
 def _leading(starts: list[Edge], wanted: set[Edge]) -> set[Edge]:
     """The edges behind ``starts`` from which one of ``wanted`` can be reached, and those."""
-    stack = [edge for edge in starts if type(edge) is Node]
+    stack = [edge for edge in starts if isinstance(edge, Node)]
     seen = set(stack)
     while stack:
         for edge in stack.pop().edges:
-            if type(edge) is Node and edge not in seen:
+            if isinstance(edge, Node) and edge not in seen:
                 seen.add(edge)
                 stack.append(edge)
     leading = set(wanted)
-    for node in sorted(seen, key=attrgetter("number")):
+    for node in sorted(seen):
         if not leading.isdisjoint(node.edges):
             leading.add(node)
     return leading

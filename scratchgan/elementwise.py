@@ -80,7 +80,7 @@ def _of_one(made: Primitive) -> Callable[[Any], "Tensor"]:
         result: Tensor = tensor_type(kernel(x.array))
         result.kind = kind
         if x.requires_grad and current.mode.recording:
-            made.rules[ALONE].record(result, x)
+            made.rules[ALONE](result, x)
         return result
 
     return function
@@ -106,7 +106,7 @@ def _of_two(made: Primitive) -> Callable[[Any, Any], "Tensor"]:
         result: Tensor = tensor_type(kernel(x.array, b))
         result.kind = kind
         if (wants or x.requires_grad) and current.mode.recording:
-            made.rules[x.requires_grad, wants].record(result, x, y)
+            made.rules[x.requires_grad, wants](result, x, y)
         return result
 
     return function

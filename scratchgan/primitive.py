@@ -116,9 +116,7 @@ class Primitive:
             result._version = inputs[0].version
             result.is_shared = True
         if True in needs and current.mode.recording and out.dtype.kind == "f":
-            self.rules[tuple(needs)].record(
-                result, *inputs, *[keywords[name] for name in self.keywords]
-            )
+            self.rules[tuple(needs)](result, *inputs, *[keywords[name] for name in self.keywords])
         if tape.watch is not None:
             tape.watch(self, inputs, keywords, result)
         return result
@@ -260,7 +258,7 @@ def function(_x{given}):
         _made.fail(_error, [_array], {keywords})
     _result = _tensor_type(_out)
 {view}    if _x.requires_grad and _current.mode.recording and _out.dtype.kind == "f":
-        _made.rules[_ALONE].record(_result, _x{given})
+        _made.rules[_ALONE](_result, _x{given})
     return _result
 """
 _AS_VIEW = """\

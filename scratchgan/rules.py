@@ -1,80 +1,66 @@
-"""What VJPs become: functions that leave a node on the tape, and that go back through it.
+"""What VJPs become: classes of nodes that keep what they need, and go back through it.
 
 A primitive has one line for each derivative (:mod:`scratchgan.primitive`). Which of its inputs
 require a gradient decides which of these lines run, and what must be kept for them. For each such
-case that occurs, a :class:`Rule` is written out as Python that does what this case needs and
-nothing else, as a careful hand would write it. To find that out again for each node would take
-longer than small arrays take to compute. ``print(y.node.rule.source)`` shows the rule of ``y``.
+case that occurs, a *rule* is written out as Python that does what this case needs and nothing
+else, as a careful hand would write it: a class of nodes, and the function that makes them. To find
+that out again for each node would take longer than small arrays take to compute.
+``print(y.node.source)`` shows the rule of ``y``.
 """
 
-import copy
 import linecache
 import re
 import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from scratchgan import tape
-from scratchgan.tape import Edge, Hook, Node, kind_of, numbers
+from scratchgan.tape import Freed, Node, kind_of, numbers
 
 if TYPE_CHECKING:
     from scratchgan.primitive import Primitive
 
 Vjp = Callable[..., Any]
+Record = Callable[..., None]
 
 
-@dataclass(slots=True)
-class Rule:
-    """How a gradient goes back through a primitive of which certain inputs require one.
+class Rules(dict[tuple[bool | None, ...], Record]):
+    """For each case, by which inputs require a gradient, how a primitive's node is made.
 
-    Attributes:
-        name: The primitive's.
-        edges: How many inputs get a gradient. The list that a node is begins with their edges.
-        source: The two functions that follow, as text.
-        functions: What they call, by name: ``vjp_<input>``, and ``make_<name>`` for what is
-            computed once for several VJPs.
-        record: ``record(result, *inputs, *keywords)`` leaves the node that made ``result``.
-        pull_back: ``pull_back(node, g, leading, create_graph, retain_graph)`` takes the gradient
-            ``g`` of what the node made, and gives the edges and the gradients that go there; with
-            ``leading``, of the edges in it alone. ``create_graph`` says whether the tape records.
-            Without ``retain_graph`` the node then lets go of what it kept.
-        hooks: Called with the gradient when it arrives. Few nodes have any, and those have a rule
-            of their own, so that all others need no room for them.
-        freed: The rule of a node that let go of what it kept; None if this is one.
+    ``record(result, *inputs, *keywords)`` leaves the node that made ``result``. None stands for a
+    number in the place of a tensor. A rule is written when first wanted; where a VJP names what
+    there is not, a TypeError says so.
     """
 
-    name: str
-    edges: int
-    source: str
-    functions: dict[str, Vjp]
-    hooks: dict[int, Hook] | None = None
-    record: Callable[..., None] = field(init=False)
-    pull_back: Callable[..., Sequence[tuple[Edge, Any]]] = field(init=False)
-    freed: "Rule | None" = field(init=False)
+    def __init__(self, primitive: "Primitive") -> None:
+        super().__init__()
+        self._primitive = primitive
 
-    def __post_init__(self) -> None:
-        self.pull_back, self.freed = _pull_back_again, None
-        self.freed = copy.copy(self)
-        scope = {**_SCOPE, **self.functions, "rule": self, "freed": self.freed}
-        scope["Tensor"] = tape.tensor_type
-        write_out(f"rule {id(self)} of {self.name}", self.source, scope)
-        self.record, self.pull_back = scope["record"], scope["pull_back"]
-
-    def with_hooks(self, hooks: dict[int, Hook]) -> Self:
-        """The same with other hooks."""
-        rule = copy.copy(self)
-        rule.hooks = hooks
-        return rule
-
-    def with_functions(self, changed: Callable[[str, Vjp], Vjp]) -> Self:
-        """A rule that calls ``changed(name, function)`` for each function of this one."""
-        functions = {name: changed(name, function) for name, function in self.functions.items()}
-        return replace(self, functions=functions)
+    def __missing__(self, needs: tuple[bool | None, ...]) -> Record:
+        record = self[needs] = _Writer(self._primitive, needs).record()
+        return record
 
 
-def _pull_back_again(node: Node, *_: Any) -> NoReturn:
-    raise node.freed()
+def with_functions(rule: type[Node], changed: Callable[[str, Vjp], Vjp]) -> type[Node]:
+    """A rule that calls ``changed(name, function)`` for each function of ``rule``.
+
+    A node of the one can become one of the other.
+    """
+    functions = {name: changed(name, function) for name, function in rule.functions.items()}
+    return _run(rule.__name__, rule.source, functions)[0]
+
+
+def _run(name: str, source: str, functions: dict[str, Vjp]) -> tuple[type[Node], Record]:
+    """The class of this name and the function ``record`` from the source of a rule."""
+    scope = {**_SCOPE, "Tensor": tape.tensor_type, **functions}
+    write_out(f"{name} {id(scope)}", source, scope)
+    rule: type[Node] = scope[name]
+    rule.source, rule.functions = source, functions
+    return rule, scope["record"]
+
+
+_SCOPE: dict[str, Any] = {"__name__": __name__, "Node": Node, "Freed": Freed}
+_SCOPE |= {"kind_of": kind_of, "numbers": numbers}
 
 
 def write_out(name: str, source: str, scope: dict[str, Any]) -> None:
@@ -90,61 +76,53 @@ def is_written_out(file: str) -> bool:
 
 
 _FILE = "<scratchgan: "
-_SCOPE: dict[str, Any] = {"Node": Node, "kind_of": kind_of, "numbers": numbers}
 
 
-_NODE = """\
-    node = Node(({kept},))
-    node.rule = rule
-    node.kind = result.kind or kind_of(result)
-    node.number = next(numbers)
-    result.node = node
-    result.requires_grad = True
-"""
-_BEGINNING = """\
-    [{kept}] = node
-"""
-_END = """\
-    if not retain_graph:
-        del node[{edges}:]
-        node.rule = freed
-    return {gradients}
-"""
+_RULE = """\
+class {rule}(Node):
+    __slots__ = {slots}
+    name = {name!r}
+
+    @property
+    def edges(self):
+        return [{edges}]
+
+    def pull_back(self, g, leading, create_graph, retain_graph):
+{pull_back}
+
+class Freed{rule}(Freed, {rule}):
+    __slots__ = ()
+
+
+def record(result, {parameters}):
+{record}"""
 _CHECK = """\
-    if {x}._version is not None and {x}._version[0] > node.number:
-        raise node.changed({name!r})
+if {x}._version is not None and {x}._version[0] > self:
+    raise self.changed({name!r})
 """
 _OUT = """\
-    if out_version[0] > node.number:
-        raise node.changed("out")
-    out = Tensor(out_array)
-    out.kind = node.kind
-    out._version = out_version
-    if create_graph:
-        out.node = node
-        out.requires_grad = True
+if out_version[0] > self:
+    raise self.changed("out")
+out = Tensor(out_array)
+out.kind = self.kind.unhooked
+out._version = out_version
+if create_graph:
+    out.node = self
+    out.requires_grad = True
 """
 _GRADIENT = """\
-    of_{x} = {call}
-    if of_{x}.kind is None or of_{x}.kind is not to_{x}.kind:
-        of_{x} = node.fitted(of_{x}, to_{x}, {name!r})
+of_{x} = {call}
+if of_{x}.kind is None or of_{x}.kind is not to_{x}.kind:
+    of_{x} = self.fitted(of_{x}, to_{x}, {name!r})
 """
-
-
-class Rules(dict[tuple[bool | None, ...], Rule]):
-    """A primitive's rules, by which inputs require a gradient; each is written when first wanted.
-
-    None stands for a number in the place of a tensor. Where a VJP names what there is not, a
-    TypeError says so.
-    """
-
-    def __init__(self, primitive: "Primitive") -> None:
-        super().__init__()
-        self._primitive = primitive
-
-    def __missing__(self, needs: tuple[bool | None, ...]) -> Rule:
-        rule = self[needs] = _Writer(self._primitive, needs).rule()
-        return rule
+_GRADIENT_OF_SEVERAL = """\
+if leading is None or to_{x} in leading:
+{gradient}    gradients.append((to_{x}, of_{x}))
+"""
+_FREE = """\
+if not retain_graph:
+{drop}    self.__class__ = Freed{rule}
+"""
 
 
 class _Writer:
@@ -160,50 +138,68 @@ class _Writer:
         #: What is computed once for several VJPs: its name, and how.
         self.common: dict[str, str] = {}
 
-    def rule(self) -> Rule:
-        """The rule."""
+    def record(self) -> Record:
+        """The function that makes nodes of the rule."""
         primitive = self.primitive
         calls = {
             x: self.call(f"vjp_{self.owner(x)}", primitive.vjps[self.owner(x)], position)
             for position, x in enumerate(self.needs)
             if self.needs[x] and self.owner(x) in primitive.vjps
         }
-        parameters = ["result", *map(_safe, (*self.needs, *primitive.keywords))]
-        record = f"def record({', '.join(parameters)}):\n"
-        edges = [_safe(x) for x in calls]
-        if edges:
-            made = [*[f"{x}.node or {x}" for x in edges], *self.kept.values()]
-            if "out_version" in self.kept:
-                record += "    result._version = result._version or [0]\n"
-            record += _NODE.format(kept=", ".join(made))
-        else:
-            record += "    pass\n"
+        if not calls:
+            return _leave_nothing
+        rule = "".join(map(str.capitalize, primitive.name.split("_"))) + "Node"
+        edges = {f"to_{_safe(x)}": f"{_safe(x)}.node or {_safe(x)}" for x in calls}
+        slots = edges | self.kept
+        source = _RULE.format(
+            rule=rule,
+            slots=tuple(slots),
+            name=primitive.name,
+            edges=", ".join(f"self.{edge}" for edge in edges),
+            pull_back=textwrap.indent(self.pull_back(rule, slots, calls), " " * 8),
+            parameters=", ".join(map(_safe, (*self.needs, *primitive.keywords))),
+            record=textwrap.indent(self.record_lines(rule, slots), " " * 4),
+        )
         functions = {f"vjp_{self.owner(x)}": primitive.vjps[self.owner(x)] for x in calls}
         functions |= {f"make_{name}": primitive.common[name] for name in self.common}
-        source = f"{record}\n\ndef pull_back(node, g, leading, create_graph, retain_graph):\n"
-        source += _BEGINNING.format(kept=", ".join((*[f"to_{x}" for x in edges], *self.kept)))
+        return _run(rule, source, functions)[1]
+
+    def record_lines(self, rule: str, slots: dict[str, str]) -> str:
+        """The lines of ``record``."""
+        lines = [f"node = {rule}(next(numbers))", "node.kind = result.kind or kind_of(result)"]
+        if "out_version" in self.kept:
+            lines.insert(0, "result._version = result._version or [0]")
+        lines += [f"node.{slot} = {value}" for slot, value in slots.items()]
+        lines += ["result.node = node", "result.requires_grad = True"]
+        return "\n".join(lines) + "\n"
+
+    def pull_back(self, rule: str, slots: dict[str, str], calls: dict[str, str]) -> str:
+        """The lines of ``pull_back``."""
+        lines = "".join(f"{slot} = self.{slot}\n" for slot in slots)
         for x, needs in self.needs.items():
             if needs is not None and _safe(x) in self.kept:
-                source += _CHECK.format(x=_safe(x), name=self.owner(x))
+                lines += _CHECK.format(x=_safe(x), name=self.owner(x))
         if "out_array" in self.kept:
-            source += _OUT
+            lines += _OUT
         for name, call in self.common.items():
-            source += f"    {_safe(name)} = {call}\n"
-        gradients = [
-            _GRADIENT.format(x=_safe(x), call=call, name=self.owner(x)) for x, call in calls.items()
-        ]
-        if len(edges) == 1:  # which is wanted, if the node is visited
-            source += gradients[0]
-            found = f"((to_{edges[0]}, of_{edges[0]}),)"
+            lines += f"{_safe(name)} = {call}\n"
+        gradients = {
+            _safe(x): _GRADIENT.format(x=_safe(x), call=call, name=self.owner(x))
+            for x, call in calls.items()
+        }
+        if len(gradients) == 1:  # which is wanted, if the node is visited
+            ((x, gradient),) = gradients.items()
+            lines += gradient
+            found = f"((to_{x}, of_{x}),)"
         else:
+            lines += "gradients = []\n"
+            for x, gradient in gradients.items():
+                gradient = textwrap.indent(gradient, "    ")
+                lines += _GRADIENT_OF_SEVERAL.format(x=x, gradient=gradient)
             found = "gradients"
-            source += "    gradients = []\n"
-            for x, gradient in zip(edges, gradients, strict=True):
-                source += f"    if leading is None or to_{x} in leading:\n"
-                source += textwrap.indent(gradient, "    ")
-                source += f"        gradients.append((to_{x}, of_{x}))\n"
-        source += _END.format(edges=len(edges), gradients=found)
-        return Rule(primitive.name, len(edges), source, functions)
+        drop = "".join(f"self.{slot} = " for slot in self.kept)
+        lines += _FREE.format(rule=rule, drop=f"    {drop}None\n" if drop else "")
+        return f"{lines}return {found}\n"
 
     def owner(self, x: str) -> str:
         """The input's name in the forward: ``tensors`` for ``tensors_1``."""
@@ -244,14 +240,18 @@ class _Writer:
         return f"shape_of_{_safe(x)}"
 
 
+def _leave_nothing(*_: Any) -> None:
+    """The function ``record`` where no input gets a gradient."""
+
+
 def _safe(name: str) -> str:
     """The name of an input or a keyword in the source, where some names are taken."""
-    return f"given_{name}" if _TAKEN.fullmatch(name) else name
+    return f"given_{name}" if hasattr(Node, name) or _TAKEN.fullmatch(name) else name
 
 
 _TAKEN = re.compile(
-    "next|Node|Tensor|kind_of|numbers|rule|freed|record|result|pull_back|node|g|leading|create_graph"
-    "|retain_graph|gradients|out|position|(vjp|make|to|of|out|shape_of|given)_.*"
+    "next|Tensor|kind_of|numbers|result|node|self|g|leading|create_graph|retain_graph|gradients|out"
+    "|position|name|source|functions|(vjp|make|to|of|out|shape_of|given|_)_.*|(Freed)?.*Node|Freed"
 )
 
 

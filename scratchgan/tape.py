@@ -2,23 +2,21 @@
 
 When a primitive computes with an input that requires a gradient, it leaves a :class:`Node` behind.
 :mod:`scratchgan.autograd` visits the nodes from last to first and asks each for the gradients of
-its inputs; the node's rule (:mod:`scratchgan.rules`) has them computed.
+its inputs.
 
 Nothing here does arithmetic: the tape knows only that gradients can be summed to a shape
 (``sum_to_size``) and converted to a type (``to``).
 """
 
+import copy
 import functools
 import itertools
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NoReturn, Self
 
 from scratchgan.backend import Array, Kernel, kernels_for
-
-if TYPE_CHECKING:
-    from scratchgan.rules import Rule
 
 Hook = Callable[[Any], Any]
 
@@ -59,9 +57,12 @@ class Kind:
         is_plain: Whether it is contiguous, and its elements are floating.
         plain: The elementwise kernels that make their result of such arrays, by name. None under
             any name where an array is not plain.
+        hooks: Of a node that made such an array. Few nodes have any, and those get a kind of their
+            own, so that all others need no room for them.
+        unhooked: The same without hooks.
     """
 
-    __slots__ = ("dtype", "is_plain", "plain", "shape")
+    __slots__ = ("dtype", "hooks", "is_plain", "plain", "shape", "unhooked")
 
     def __init__(
         self, array_type: type, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...]
@@ -72,6 +73,14 @@ class Kind:
         self.plain: Mapping[str, Kernel | None] = _NONE
         if self.is_plain:
             self.plain = kernels_for.plain(array_type, dtype, bool(shape))
+        self.hooks: dict[int, Hook] | None = None
+        self.unhooked = self
+
+    def with_hooks(self, hooks: dict[int, Hook]) -> "Kind":
+        """The same with other hooks."""
+        kind = copy.copy(self)
+        kind.hooks = hooks
+        return kind
 
 
 _NONE: Mapping[str, Kernel | None] = defaultdict(lambda: None)
@@ -195,67 +204,70 @@ watch: Callable[[Any, tuple[Any, ...], dict[str, Any], Any], None] | None = None
 numbers = itertools.count(1)
 
 
-class Node(list[Any]):
+class Node(float):
     """One primitive that ran: from what, and what its VJPs asked to keep.
 
-    It is the list of what it keeps: first the edges, then whatever its rule wants. One object and
-    not two, because the garbage collector looks at each again and again as a tape grows.
+    Nodes are numbered as they are made, and a node is its number, so that falling numbers are a
+    topological order of any graph. (An int beside it would make the node half as large again, and
+    a long tape that much slower to build: what is larger than a cache is waited for.)
+
+    For each case there is a class of nodes, its *rule* (:mod:`scratchgan.rules`), with a slot for
+    each thing that is kept.
 
     Attributes:
-        rule: Made it, and knows how to go back through it.
-        kind: That of what the primitive made.
-        number: Nodes are numbered as they are made, so falling numbers are a topological order of
-            any graph.
+        kind: That of what the primitive made, with the hooks.
+        name: The primitive's.
+        source: The class and the function that makes such nodes, as text.
+        functions: What they call, by name: ``vjp_<input>``, and ``make_<name>`` for what is
+            computed once for several VJPs.
     """
 
-    __slots__ = ("kind", "number", "rule")
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__  # type: ignore[assignment]
+    __slots__ = ("kind",)
 
-    rule: "Rule"
     kind: Kind
-    number: int
+    name: ClassVar[str]
+    source: ClassVar[str]
+    functions: ClassVar[dict[str, Callable[..., Any]]]
 
     @property
     def hooks(self) -> dict[int, Hook] | None:
         """Called with the gradient when it arrives."""
-        return self.rule.hooks
+        return self.kind.hooks
 
     @hooks.setter
     def hooks(self, hooks: dict[int, Hook]) -> None:
-        self.rule = self.rule.with_hooks(hooks)
-
-    @property
-    def is_freed(self) -> bool:
-        """Whether a backward let go of what it kept."""
-        return self.rule.freed is None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """That of what the primitive made."""
-        return self.kind.shape
-
-    @property
-    def name(self) -> str:
-        """The primitive's."""
-        return self.rule.name
+        self.kind = self.kind.with_hooks(hooks)
 
     @property
     def edges(self) -> list["Edge"]:
         """Where the gradients of the inputs go that get one."""
-        return self[: self.rule.edges]
+        raise NotImplementedError
+
+    def pull_back(
+        self, g: Any, leading: "set[Edge] | None", create_graph: bool, retain_graph: bool
+    ) -> Sequence[tuple["Edge", Any]]:
+        """The edges, and the gradients that go there, from the gradient of what was made.
+
+        Args:
+            g: The gradient.
+            leading: Give those of these edges alone, if there are any.
+            create_graph: Whether the tape records.
+            retain_graph: Without it, let go of what was kept.
+
+        Raises:
+            TapeError: It was let go before, or is no more what it was.
+        """
+        raise NotImplementedError
+
+    @property
+    def is_freed(self) -> bool:
+        """Whether a backward let go of what it kept."""
+        return isinstance(self, Freed)
 
     def __repr__(self) -> str:
-        return f"<{self.name} node {self.number}, shape {self.shape}>"
+        return f"<{self.name} node {int(self)}, shape {self.kind.shape}>"
 
     # What a rule calls where something is not as it should be.
-
-    def freed(self) -> TapeError:
-        """The error that nothing is kept any more."""
-        return TapeError(
-            f"backward came a second time to {self.name!r}, whose saved values were freed the "
-            "first time; call the first backward with retain_graph=True"
-        )
 
     def changed(self, name: str) -> TapeError:
         """The error that what was kept as ``name`` is not what it was."""
@@ -279,6 +291,19 @@ class Node(list[Any]):
                     f"{gradient.shape} for an input of shape {kind.shape}"
                 ) from error
         return gradient if gradient.array.dtype is kind.dtype else gradient.to(kind.dtype)
+
+
+class Freed(Node):
+    """A node whose backward let go of what it kept."""
+
+    __slots__ = ()
+
+    def pull_back(self, *_: Any) -> NoReturn:
+        """Raise a TapeError."""
+        raise TapeError(
+            f"backward came a second time to {self.name!r}, whose saved values were freed the "
+            "first time; call the first backward with retain_graph=True"
+        )
 
 
 Edge = Node | Taped  #: A node, or a leaf.

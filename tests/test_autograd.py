@@ -348,6 +348,26 @@ def test_a_hook_sees_the_whole_gradient_once_and_may_replace_it():
     assert seen == [[3.0], [3.0]]
 
 
+def test_a_hook_is_of_one_node_alone():
+    x = leaf(4.0)
+    y = sg.sqrt(x)
+    seen = []
+    y.register_hook(lambda g: seen.append(g.item()))
+    (g,) = grad(y, x, create_graph=True)  # 1 / (2 y)
+    g.backward()
+    assert seen == [1.0, -0.125]  # and not that of 2 y
+
+
+def test_a_hook_stays_where_saved_values_were_freed():
+    x = leaf(3.0)
+    y = x * x
+    seen = []
+    y.register_hook(lambda g: seen.append(g.item()))
+    y.backward()
+    grad(y * 2.0, y)
+    assert seen == [1.0, 2.0]
+
+
 def test_a_hook_on_a_leaf():
     x = leaf(1.0)
     x.register_hook(lambda g: g + 0.5)
@@ -533,7 +553,7 @@ def composed(x):
 
 
 def nodes_alive():
-    return sum(type(one) is tape.Node for one in gc.get_objects())
+    return sum(isinstance(one, tape.Node) for one in gc.get_objects())
 
 
 def tensors_alive():
@@ -579,10 +599,13 @@ def test_backward_frees_saved_values_as_it_goes():
         assert saved() is not None
         alive = []
         z.register_hook(lambda g: alive.append(saved() is not None))
+        hook = weakref.ref(next(iter(z.node.hooks.values())))
         z.backward(sg.ones(1000))
         assert alive == [True]
         assert saved() is None
         assert z.node is not None
+        del z
+        assert hook() is None
 
 
 @pytest.mark.parametrize("size", [SMALL, SMALL + 1])

@@ -13,34 +13,68 @@ from scratchgan.rules import is_written_out
 
 def test_a_rule_keeps_what_its_vjps_name_and_nothing_else() -> None:
     x, y, z = sg.ones(3, requires_grad=True), sg.ones(3, requires_grad=True), sg.ones(3)
-    for out, kept in ((x * y, [x, y, y, x]), (x * z, [x, z]), (x * 2.0, [x, 2.0]), (x + z, [x])):
-        assert [id(one) for one in out.node] == [id(one) for one in kept]
-    assert "vjp_x(g, y)" in (x * y).node.rule.source
-    assert "vjp_y" not in (x * 2.0).node.rule.source
+    for out, kept in (
+        (x * y, {"to_x": x, "to_y": y, "x": x, "y": y}),
+        (x * z, {"to_x": x, "y": z}),
+        (x * 2.0, {"to_x": x, "y": 2.0}),
+        (x + z, {"to_x": x}),
+    ):
+        found = {slot: getattr(out.node, slot) for slot in out.node.__slots__}
+        assert {name: id(one) for name, one in found.items()} == {
+            name: id(one) for name, one in kept.items()
+        }
+    assert "vjp_x(g, y)" in (x * y).node.source
+    assert "vjp_y" not in (x * 2.0).node.source
 
 
 def test_a_rule_is_written_once_for_a_case() -> None:
     x, y = sg.ones(3, requires_grad=True), sg.ones(3)
-    assert (x * y).node.rule is (x * x.detach()).node.rule
-    assert (x * y).node.rule is not (x * 2.0).node.rule
-    assert (x * y).node.rule is not (y * x).node.rule
+    assert type((x * y).node) is type((x * x.detach()).node)
+    assert type((x * y).node) is not type((x * 2.0).node)
+    assert type((x * y).node) is not type((y * x).node)
+
+
+def test_nodes_are_their_numbers() -> None:
+    x = sg.ones(3, requires_grad=True)
+    y = x * 2.0
+    z = y.tanh()
+    assert y.node < z.node < (x * y).node
+    assert len({y.node, z.node, y.node}) == 2
+    assert repr(z.node) == f"<tanh node {int(z.node)}, shape (3,)>"
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_a_freed_node_keeps_its_edges_alone(hooked: bool) -> None:
+    x = sg.ones(3, requires_grad=True)
+    y = x * x.detach()
+    passed = []
+    if hooked:
+        y.register_hook(passed.append)
+    y.sum().backward(retain_graph=True)
+    assert y.node.y is not None and not y.node.is_freed
+    y.sum().backward()
+    assert y.node.y is None and y.node.is_freed
+    assert y.node.edges == [x] and y.node.name == "mul"
+    assert len(passed) == 2 * hooked
+    with pytest.raises(sg.autograd.TapeError, match="came a second time to 'mul'"):
+        y.sum().backward()
 
 
 @pytest.mark.usefixtures("own_primitives")
 def test_names_of_inputs_and_keywords_may_be_any() -> None:
     @primitive(
-        node=lambda g, rule, out_x: g * rule * out_x,
-        rule=lambda g, node, out_x: g * node * out_x,
-        gradients=lambda g, to_node: g * to_node,
-        common={"to_node": lambda node, leading: node * leading},
+        node=lambda g, kind, out_x: g * kind * out_x,
+        kind=lambda g, node, out_x: g * node * out_x,
+        __x=lambda g, to_node: g * to_node,
+        common={"to_node": lambda node, name: node * name},
     )
     def colliding(
-        node: Array, rule: Array, gradients: Array, *, leading: float, out_x: float = 2.0
+        node: Array, kind: Array, __x: Array, *, name: float, out_x: float = 2.0
     ) -> Array:
-        return np.asarray(node * rule * out_x + node * leading * gradients)
+        return np.asarray(node * kind * out_x + node * name * __x)
 
     inputs = [sg.tensor([v], "float64", requires_grad=True) for v in (2.0, 3.0, 5.0)]
-    colliding(*inputs, leading=7.0).backward()
+    colliding(*inputs, name=7.0).backward()
     assert [x.grad.item() for x in inputs] == [6.0, 4.0, 14.0]
 
 
