@@ -35,6 +35,7 @@ def serve(prepare: Callable[..., Ready]) -> None:
     """Talk with the runner until it hangs up; ``prepare`` takes the settings as keywords."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not mix with the answers
+    sys.stdout.reconfigure(line_buffering=True)  # nor come after an error's traceback
 
     def answer(message: dict[str, Any]) -> None:
         answers.write(json.dumps(message) + "\n")

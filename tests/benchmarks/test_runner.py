@@ -81,7 +81,8 @@ def test_a_missing_peer_is_skipped_by_name(log):
 @pytest.mark.parametrize(
     ("fails_at", "message"), [(0, "B does not start"), (2, "B has had enough")]
 )
-def test_a_contender_that_breaks_off_does_not_stop_the_others(log, fails_at, message):
+def test_a_contender_that_breaks_off_does_not_stop_the_others(log, monkeypatch, fails_at, message):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # so that what it prints may come late
     section = measured(fake("A", log), fake("B", log, fails_at=fails_at), batches=[1])
 
     (case,) = section["cases"]
