@@ -207,15 +207,15 @@ numbers = itertools.count(1)
 class Node(float):
     """One primitive that ran: from what, and what its VJPs asked to keep.
 
-    Nodes are numbered as they are made, and a node is its number, so that falling numbers are a
-    topological order of any graph. (An int beside it would make the node half as large again, and
-    a long tape that much slower to build: what is larger than a cache is waited for.)
+    Nodes are numbered as they are made, and a node is its number: falling numbers are a topological
+    order of any graph. An int beside it would make the node half as large again, and a long tape
+    has many.
 
     For each case there is a class of nodes, its *rule* (:mod:`scratchgan.rules`), with a slot for
     each thing that is kept.
 
     Attributes:
-        kind: That of what the primitive made, with the hooks.
+        kind: That of what the primitive made; it holds the hooks, too.
         name: The primitive's.
         source: The class and the function that makes such nodes, as text.
         functions: What they call, by name: ``vjp_<input>``, and ``make_<name>`` for what is
@@ -223,6 +223,7 @@ class Node(float):
     """
 
     __slots__ = ("kind",)
+    __hash__ = object.__hash__  # as leaves have it, which stand in one dictionary with nodes
 
     kind: Kind
     name: ClassVar[str]
