@@ -79,7 +79,7 @@ _FILE = "<scratchgan: "
 
 
 _RULE = """\
-class {rule}(Node):
+class {class_name}(Node):
     __slots__ = {slots}
     name = {name!r}
 
@@ -90,7 +90,7 @@ class {rule}(Node):
     def pull_back(self, g, leading, create_graph, retain_graph):
 {pull_back}
 
-class Freed{rule}(Freed, {rule}):
+class Freed{class_name}(Freed, {class_name}):
     __slots__ = ()
 
 
@@ -121,7 +121,7 @@ if leading is None or to_{x} in leading:
 """
 _FREE = """\
 if not retain_graph:
-{drop}    self.__class__ = Freed{rule}
+{drop}    self.__class__ = Freed{class_name}
 """
 
 
@@ -148,32 +148,35 @@ class _Writer:
         }
         if not calls:
             return _leave_nothing
-        rule = "".join(map(str.capitalize, primitive.name.split("_"))) + "Node"
+        class_name = _class_name(primitive.name)
         edges = {f"to_{_safe(x)}": f"{_safe(x)}.node or {_safe(x)}" for x in calls}
         slots = edges | self.kept
         source = _RULE.format(
-            rule=rule,
+            class_name=class_name,
             slots=tuple(slots),
             name=primitive.name,
             edges=", ".join(f"self.{edge}" for edge in edges),
-            pull_back=textwrap.indent(self.pull_back(rule, slots, calls), " " * 8),
+            pull_back=textwrap.indent(self.pull_back(class_name, slots, calls), " " * 8),
             parameters=", ".join(map(_safe, (*self.needs, *primitive.keywords))),
-            record=textwrap.indent(self.record_lines(rule, slots), " " * 4),
+            record=textwrap.indent(self.record_lines(class_name, slots), " " * 4),
         )
         functions = {f"vjp_{self.owner(x)}": primitive.vjps[self.owner(x)] for x in calls}
         functions |= {f"make_{name}": primitive.common[name] for name in self.common}
-        return _run(rule, source, functions)[1]
+        return _run(class_name, source, functions)[1]
 
-    def record_lines(self, rule: str, slots: dict[str, str]) -> str:
+    def record_lines(self, class_name: str, slots: dict[str, str]) -> str:
         """The lines of ``record``."""
-        lines = [f"node = {rule}(next(numbers))", "node.kind = result.kind or kind_of(result)"]
+        lines = [
+            f"node = {class_name}(next(numbers))",
+            "node.kind = result.kind or kind_of(result)",
+        ]
         if "out_version" in self.kept:
             lines.insert(0, "result._version = result._version or [0]")
         lines += [f"node.{slot} = {value}" for slot, value in slots.items()]
         lines += ["result.node = node", "result.requires_grad = True"]
         return "\n".join(lines) + "\n"
 
-    def pull_back(self, rule: str, slots: dict[str, str], calls: dict[str, str]) -> str:
+    def pull_back(self, class_name: str, slots: dict[str, str], calls: dict[str, str]) -> str:
         """The lines of ``pull_back``."""
         lines = "".join(f"{slot} = self.{slot}\n" for slot in slots)
         for x, needs in self.needs.items():
@@ -198,7 +201,7 @@ class _Writer:
                 lines += _GRADIENT_OF_SEVERAL.format(x=x, gradient=gradient)
             found = "gradients"
         drop = "".join(f"self.{slot} = " for slot in self.kept)
-        lines += _FREE.format(rule=rule, drop=f"    {drop}None\n" if drop else "")
+        lines += _FREE.format(class_name=class_name, drop=f"    {drop}None\n" if drop else "")
         return f"{lines}return {found}\n"
 
     def owner(self, x: str) -> str:
@@ -238,6 +241,12 @@ class _Writer:
             return "()"
         self.kept[f"shape_of_{_safe(x)}"] = f"{_safe(x)}.array.shape"
         return f"shape_of_{_safe(x)}"
+
+
+def _class_name(primitive: str) -> str:
+    """``MulNode`` for ``mul``; whatever a function may be called, it is a name."""
+    name = re.sub(r"\W", "", primitive)  # <lambda>
+    return re.sub(r"(?:^|_+)([^\W\d_])", lambda match: match[1].upper(), name) + "Node"
 
 
 def _leave_nothing(*_: Any) -> None:

@@ -61,6 +61,21 @@ def test_a_freed_node_keeps_its_edges_alone(hooked: bool) -> None:
 
 
 @pytest.mark.usefixtures("own_primitives")
+@pytest.mark.parametrize(
+    ("name", "class_name"),
+    [("own_op", "OwnOpNode"), ("_1x_2", "_1x_2Node"), ("<lambda>", "LambdaNode")],
+)
+def test_a_primitive_may_have_any_name(name: str, class_name: str) -> None:
+    def forward(x: Array) -> Array:
+        return x * 2
+
+    forward.__name__ = name
+    y = primitive(x=lambda g: g * 2.0)(forward)(sg.ones(1, requires_grad=True))
+    assert type(y.node).__name__ == class_name
+    assert repr(y.node).startswith(f"<{name} node")
+
+
+@pytest.mark.usefixtures("own_primitives")
 def test_names_of_inputs_and_keywords_may_be_any() -> None:
     @primitive(
         node=lambda g, kind, out_x: g * kind * out_x,
