@@ -6,7 +6,7 @@ reads only what the loop has at hand for the element it is at.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,6 +30,16 @@ class Statement:
     #: False where only later statements of this loop use the result.
     is_stored: bool = True
 
+    def operands(self) -> Iterator[Operand]:
+        """What is read, and what is written."""
+        yield from (x for x in self.inputs if isinstance(x, Operand))
+        yield self.out
+
+    def moved(self, move: Callable[[Operand], Operand]) -> "Statement":
+        """This statement on the operands that ``move`` gives for its own."""
+        inputs = tuple(move(x) if isinstance(x, Operand) else x for x in self.inputs)
+        return Statement(self.call.moved(move), inputs, move(self.out), self.is_stored)
+
 
 @dataclass
 class Loop:
@@ -41,8 +51,7 @@ class Loop:
     def operands(self) -> Iterator[Operand]:
         """What is read and written, spread over the loop's shape."""
         for statement in self.statements:
-            yield from (x for x in statement.inputs if isinstance(x, Operand))
-            yield statement.out
+            yield from statement.operands()
 
 
 @dataclass

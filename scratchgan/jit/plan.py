@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from scratchgan.jit.fuse import FILL, SUM, Fused, fuse
+from scratchgan.jit.in_place import write_in_place
 from scratchgan.jit.record import Call, Memory, Operand, Recording
 
 #: Kernels that change an input too: drawing noise moves the stream on.
@@ -40,7 +41,10 @@ def make_plan(recording: Recording, results: list[Operand], fuses: bool) -> Plan
     )
     alive = drop_dead(without_empty(recording.calls), memories)
     calls, inside = join_concatenations(alive, memories)
-    items: list[Item] = list(fuse(calls, memories) if fuses else calls)
+    items: list[Item] = list(calls)
+    if fuses:
+        wholes = {whole for whole, _ in inside.values()}
+        items = write_in_place(fuse(calls, memories), memories, wholes)
     offsets, size = lay_out(items, memories, inside, read_after)
     return Plan(recording.calls, items, memories, inside, offsets, size)
 
@@ -142,8 +146,7 @@ def _moved(call: Call, memory: int, place: Operand) -> Call:
             return x
         return replace(x, memory=place.memory, offset=x.offset + place.offset)
 
-    inputs = tuple(move(x) if isinstance(x, Operand) else x for x in call.inputs)
-    return replace(call, inputs=inputs, outs=tuple(map(move, call.outs)))
+    return call.moved(move)
 
 
 def lay_out(

@@ -8,7 +8,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scratchgan.backend import Array, Backend, kernels_for
@@ -61,6 +61,11 @@ class Call:
     def reads(self) -> tuple[Operand, ...]:
         """The arrays among the inputs."""
         return tuple(x for x in self.inputs if isinstance(x, Operand))
+
+    def moved(self, move: Callable[[Operand], Operand]) -> "Call":
+        """This call on the operands that ``move`` gives for its own."""
+        inputs = tuple(move(x) if isinstance(x, Operand) else x for x in self.inputs)
+        return replace(self, inputs=inputs, outs=tuple(map(move, self.outs)))
 
     def __str__(self) -> str:
         inputs = ", ".join(str(x) for x in self.inputs)

@@ -102,6 +102,92 @@ def test_a_concatenated_part_that_changes_afterwards_is_copied() -> None:
             np.testing.assert_array_equal(got.numpy(), expected.numpy())
 
 
+CONSTANT = sg.randn(4, 4, generator=sg.Generator(7))
+
+
+def in_place(x: sg.Tensor) -> sg.Tensor:
+    return (x @ x).tanh() @ x
+
+
+def read_by_two(x: sg.Tensor) -> sg.Tensor:
+    y, z = x @ x, x @ (x + 1.0)
+    return (y * z) @ (y - z)
+
+
+def beside_its_transpose(x: sg.Tensor) -> sg.Tensor:
+    y = x @ x
+    return (y + y.T) @ x
+
+
+def beside_a_row_of_it(x: sg.Tensor) -> sg.Tensor:
+    y = x @ x
+    return (y * y[0]) @ x
+
+
+def read_later(x: sg.Tensor) -> sg.Tensor:
+    y = x @ x
+    return y.tanh() @ y
+
+
+def read_after_it_moved(x: sg.Tensor) -> sg.Tensor:
+    y = (x @ x).tanh()
+    return (y * (y @ x)) @ y
+
+
+def not_of_what_is_never_stored(x: sg.Tensor) -> sg.Tensor:
+    y = x @ x
+    return ((x * 2.0) * y) @ x
+
+
+def in_a_part_of_larger_memory(x: sg.Tensor) -> sg.Tensor:
+    y, whole = x @ x, sg.empty(9, 4)
+    whole[:4].copy_(y)
+    whole[4:8].copy_(x)
+    whole[8].copy_(x[0])
+    return whole @ x
+
+
+def of_a_constant(x: sg.Tensor) -> sg.Tensor:
+    return (x @ CONSTANT) @ (CONSTANT + 1.0)
+
+
+def into_what_was_there(x: sg.Tensor) -> sg.Tensor:
+    y, z = x @ x, x @ (x + 1.0)
+    y.add_(z)
+    return y @ x
+
+
+def over_an_argument_that_changed(x: sg.Tensor) -> sg.Tensor:
+    x.mul_(2.0)
+    return sg.cat([x, x @ CONSTANT]).tanh() @ CONSTANT
+
+
+@pytest.mark.parametrize(
+    ("step", "memories"),
+    [
+        (in_place, 1),
+        (read_by_two, 3 + 1),  # and x + 1.0
+        (beside_its_transpose, 2),
+        (beside_a_row_of_it, 2),
+        (read_later, 2),
+        (read_after_it_moved, 2),
+        (not_of_what_is_never_stored, 1),
+        (in_a_part_of_larger_memory, 2),
+        (of_a_constant, 2),
+        (into_what_was_there, 2 + 1),
+        (over_an_argument_that_changed, 2),
+    ],
+)
+def test_a_result_takes_the_place_of_what_nobody_reads_any_more(step: Any, memories: int) -> None:
+    jitted = sg.jit(step)
+    for seed in range(3):
+        x = sg.randn(4, 4, generator=sg.Generator(seed))
+        given = x.clone()
+        np.testing.assert_array_equal(jitted(given).numpy(), step(x).numpy())
+        np.testing.assert_array_equal(given.numpy(), x.numpy())
+    assert len(plan_of(jitted).offsets) == memories
+
+
 def test_explain_shows_calls_source_arena_and_shares_and_changes_nothing() -> None:
     w = sg.ones(3, requires_grad=True)
     optimizer = optim.SGD([w], lr=0.1)
