@@ -14,7 +14,10 @@ from llvmlite import ir
 from numba import types
 from numba.core.registry import cpu_target
 
-from scratchgan.backend.native import intrinsic
+from scratchgan.backend.native import intrinsic, prefetch
+
+#: Bytes that a cache fetches together.
+LINE = 64
 
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
 
@@ -142,6 +145,12 @@ def _multiply(vectors: _Vectors, rows: int, arguments: list[Any]) -> None:
         column: vectors.load(builder.gep(b_here, [ir.Constant(_INT, column)]))
         for column in (0, vectors.lanes)
     }
+    if vectors.lanes * vectors.nbytes == LINE:  # lower tiles leave no time for it
+        # The panel to the right is next where panels are read from where they are. There every row
+        # is on another page, and no processor sees that coming by itself.
+        for column in b_row:
+            ahead = builder.gep(b_here, [ir.Constant(_INT, 2 * vectors.lanes + column)])
+            prefetch(builder, builder.ptrtoint(ahead, _INT), writes=False)
     grown = {}
     for row, offset in enumerate(row_offsets):
         number = vectors.spread(builder.load(builder.gep(a_here, [offset])))
