@@ -5,8 +5,19 @@ import platform
 from pathlib import Path
 from typing import Any
 
-#: What changes the number of threads, for everyone who is measured.
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS")
+#: What changes how many threads, or which instructions of the processor, somebody who is measured
+#: uses.
+VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "OPENBLAS_CORETYPE",
+    "MKL_NUM_THREADS",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "ONEDNN_MAX_CPU_ISA",
+    "XLA_FLAGS",
+    "NUMBA_CPU_NAME",
+    "NUMBA_CPU_FEATURES",
+)
 
 #: Processes that wanted a core in the minute before this run; later they are its own.
 LOAD_BEFORE = os.getloadavg()[0]
@@ -20,7 +31,7 @@ def cores() -> int:
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores, memory, system, Python, and the settings of threads."""
+    """Processor, cores, memory, system, Python, and the variables that are set."""
     return {
         "processor": _processor(),
         "cores": cores(),
@@ -28,7 +39,7 @@ def describe() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "load_before": LOAD_BEFORE,
-        "threads": {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ},
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
 
 

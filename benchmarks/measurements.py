@@ -177,7 +177,10 @@ def growth(quick: bool, device: str) -> tuple[Measurement, ...]:
             "growth with the tape",
             "A chain of products of 4 numbers, forward and backward, by its length",
             quantities,
-            (Contender(EAGER, "growth_depth", {"seconds": seconds}),),
+            (
+                Contender(EAGER, "tape_scratchgan", {"seconds": seconds}),
+                Contender("PyTorch", "tape_torch", {"seconds": seconds}),
+            ),
             tuple(Case(f"{n:,}", {"depth": n}, n) for n in depths),
             fits_growth=True,
         ),

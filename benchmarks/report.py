@@ -141,6 +141,7 @@ def conditions(section: dict[str, Any]) -> str:
         versions |= about.get("versions", {})
     if versions:
         parts.append(", ".join(f"{name} {version}" for name, version in versions.items()))
+    parts += [f"{name}={value}" for name, value in described.get("variables", {}).items()]
     if machine.is_busy(described):
         parts.append("the machine was busy with other work")
     parts.append(f"medians of {section['repeats']} rounds, {section['date'][:10]}")

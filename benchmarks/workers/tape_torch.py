@@ -1,0 +1,28 @@
+"""The same chain with PyTorch."""
+
+from benchmarks.worker import Ready, peak_resident, resident, serve, timed, versions
+
+
+def prepare(depth: int, seconds: float) -> Ready:
+    import torch
+
+    x, factor = torch.ones(4, requires_grad=True), torch.ones(4)
+    g = torch.ones(4)
+
+    def chain() -> None:
+        y = x
+        for _ in range(depth):
+            y = y * factor
+        y.backward(g)
+        x.grad = None
+
+    (x * factor).backward(g)
+    before = resident()
+    chain()
+    memory = peak_resident() - before
+    seconds_of_chain = timed(chain, seconds)
+    return Ready(lambda: {**seconds_of_chain(), "bytes": memory}, {"versions": versions("torch")})
+
+
+if __name__ == "__main__":
+    serve(prepare)
