@@ -13,8 +13,9 @@ BOOL = np.dtype(np.bool_)
 
 #: Lanes share an axis in pieces of so many elements: a line of the cache, and some vectors.
 UNIT = 16
-#: A sum over this many rows or more is that of so many parts, which lanes share.
-MANY_ROWS, PARTS = 512, 16
+#: A sum over this many rows or more is that of so many parts, which lanes share. Where they share
+#: columns instead, half of what a lane reads was written by the others, as rows.
+MANY_ROWS, PARTS = 64, 16
 #: Bytes of sums on the way: less than the memory that a lane has for itself.
 MOST_TOTALS = 1 << 20
 
