@@ -50,6 +50,7 @@ def _copy_panel(b: Any, b_row: Any, b_column: Any, depth: Any, width: Any, panel
                     b_column,
                     panel + (i * COLUMNS + j) * NBYTES,
                     COLUMNS,
+                    LANES,
                 )
     source, target = numbers_at(b, 0), numbers_at(panel, 1)
     for i in range(done, depth):
@@ -73,12 +74,25 @@ def _copy_panels(b: Any, b_row: Any, depth: Any, count: Any, panels: Any, size: 
 
 
 @njit
-def _copy_edge(tile: Any, height: Any, width: Any, c: Any, c_row: Any, accumulates: Any) -> None:
-    """The part of a tile that C has, where C ends."""
+def _copy_tile(
+    tile: Any, height: Any, width: Any, c: Any, c_row: Any, c_column: Any, accumulates: Any
+) -> None:
+    """The part of a tile that C has, where C ends or where it is the transposed result."""
+    if c_column != 1 and width == COLUMNS and not accumulates:
+        for i in range(0, height, LANES):
+            for j in range(0, width, LANES):
+                transposed(
+                    tile + (i * COLUMNS + j) * NBYTES,
+                    COLUMNS,
+                    c + (i + j * c_column) * NBYTES,
+                    c_column,
+                    min(LANES, height - i),
+                )
+        return
     source, target = numbers_at(tile, 0), numbers_at(c, 1)
     for i in range(height):
         for j in range(width):
-            at = i * c_row + j
+            at = i * c_row + j * c_column
             before = target[at] if accumulates else real(0)
             target[at] = before + source[i * COLUMNS + j]
 
@@ -125,6 +139,7 @@ def _panel_of_c(
     b_step: Any,
     c: Any,
     c_row: Any,
+    c_column: Any,
     rows: Any,
     step: Any,
     width: Any,
@@ -133,7 +148,7 @@ def _panel_of_c(
     edge: Any,
 ) -> None:
     """Some rows of a panel of C, ``step`` by ``step``; ``a_tile`` bytes lie between these of A."""
-    is_whole = width == COLUMNS
+    is_whole = width == COLUMNS and c_column == 1
     for row in range(0, rows, step):
         height = min(step, rows - row)
         here = c + row * c_row * NBYTES
@@ -143,7 +158,7 @@ def _panel_of_c(
         tile = a + row // step * a_tile
         multiply(height, depth, tile, a_row, a_step, b, b_step, target, target_row, grows)
         if not is_whole:
-            _copy_edge(edge, height, width, here, c_row, accumulates)
+            _copy_tile(edge, height, width, here, c_row, c_column, accumulates)
 
 
 @task
@@ -155,10 +170,14 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
     """
     a, a_row, a_step = arguments[0], arguments[1], arguments[2]
     b, b_row, b_column = arguments[3], arguments[4], arguments[5]
-    c, c_row = arguments[6], arguments[7]
+    c, c_row, c_column = arguments[6], arguments[7], 1
     m, n, k = arguments[8], arguments[9], arguments[10]
+    if b_row == 1 and b_column != 1 and a_step == 1 and 2 * m < n and m % COLUMNS == 0:
+        # It takes less time to transpose A and C than B: the forward product of a small batch.
+        a, a_row, a_step, b, b_row, b_column = b, b_column, b_row, a, a_step, a_row
+        c_row, c_column, m, n = c_column, c_row, n, m
     edge = scratch + PANELS
-    copies = edge + ROWS * COLUMNS * NBYTES
+    copies = edge + VECTORS * LANES * COLUMNS * NBYTES
     panels = -(-n // COLUMNS)
     parts = _columns_of_lanes(m, panels, lanes)
     if lane >= parts * (lanes // parts):
@@ -206,8 +225,8 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
                     b_here, b_step = b_block + at * b_column * NBYTES, b_row
                     if copies_panels or width < COLUMNS:
                         b_here, b_step = scratch + (panel - left) * size, COLUMNS
-                    c_here = c + (top * c_row + at) * NBYTES
+                    c_here = c + (top * c_row + at * c_column) * NBYTES
                     _panel_of_c(
                         *(a_here, a_tile, a_across, a_along, b_here, b_step, c_here, c_row),
-                        *(rows, step, width, depth, block > 0, edge),
+                        *(c_column, rows, step, width, depth, block > 0, edge),
                     )

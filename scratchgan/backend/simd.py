@@ -66,6 +66,21 @@ class _Vectors:
         place = self.builder.bitcast(pointer, self.vector.as_pointer())
         self.builder.store(vector, place).align = self.nbytes
 
+    def store_first(self, count: Any, vector: Any, pointer: Any) -> None:
+        """Store the first ``count`` numbers of ``vector``."""
+        kind = ir.VectorType(_INT, self.lanes)
+        counts = self.builder.insert_element(ir.Constant(kind, ir.Undefined), count, _INT32(0))
+        zeros = ir.Constant(ir.VectorType(_INT32, self.lanes), [0] * self.lanes)
+        counts = self.builder.shuffle_vector(counts, counts, zeros)
+        numbers = ir.Constant(kind, list(range(self.lanes)))
+        mask = self.builder.icmp_signed("<", numbers, counts)
+        place = self.builder.bitcast(pointer, self.vector.as_pointer())
+        name = f"llvm.masked.store.v{self.lanes}f{8 * self.nbytes}.p0"
+        function_type = ir.FunctionType(ir.VoidType(), [self.vector, place.type, _INT32, mask.type])
+        module: Any = self.builder.module
+        function = module.globals.get(name) or ir.Function(module, function_type, name)
+        self.builder.call(function, [vector, place, _INT32(self.nbytes), mask])
+
     def shuffled(self, a: Any, b: Any, lanes: list[int]) -> Any:
         mask = ir.Constant(ir.VectorType(_INT32, self.lanes), lanes)
         return self.builder.shuffle_vector(a, b, mask)
@@ -187,14 +202,17 @@ def _multiply(vectors: _Vectors, rows: int, arguments: list[Any]) -> None:
 
 
 def transpose(real: Any) -> Callable[..., None]:
-    """For Numba: ``f(source, source_row, target, target_row)`` transposes a square of vectors."""
+    """For Numba: ``f(source, source_row, target, target_row, count)``.
+
+    A square of vectors is transposed; of each row of that the first ``count`` numbers are written.
+    """
 
     @intrinsic
     def transposing(
-        context: Any, source: Any, source_row: Any, target: Any, target_row: Any
+        context: Any, source: Any, source_row: Any, target: Any, target_row: Any, count: Any
     ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            source, source_row, target, target_row = arguments
+            source, source_row, target, target_row, count = arguments
             vectors = _Vectors(builder, real)
             rows = [vectors.load(place) for place in _rows(vectors, source, source_row)]
             lanes = range(vectors.lanes)
@@ -211,10 +229,10 @@ def transpose(real: Any) -> Callable[..., None]:
                         rows[i + size] = vectors.shuffled(*pair, lower)
                 size *= 2
             for row, place in zip(rows, _rows(vectors, target, target_row), strict=True):
-                vectors.store(row, place)
+                vectors.store_first(count, row, place)
             return context.get_dummy_value()
 
-        return types.void(*[types.intp] * 4), generate
+        return types.void(*[types.intp] * 5), generate
 
     return transposing  # type: ignore[no-any-return]
 
