@@ -54,7 +54,10 @@ def serve(prepare: Callable[..., Ready]) -> None:
 
 
 def timed(
-    run: Callable[[], object], seconds: float, finish: Callable[[], object] = lambda: None
+    run: Callable[[], object],
+    seconds: float,
+    finish: Callable[[], object] = lambda: None,
+    block_seconds: float = BLOCK,
 ) -> Callable[[], dict[str, float]]:
     """Warm ``run`` up and give a function that samples the seconds one call takes.
 
@@ -62,6 +65,8 @@ def timed(
         run: What is timed.
         seconds: How long a sample, and the warm-up, take at least.
         finish: Waits until the results of all runs are there; called after each block.
+        block_seconds: About how long a block takes. What comes seldom, as Python's garbage
+            collector does, counts only where a block is long enough to hold its share of it.
     """
 
     def block(count: int) -> float:
@@ -76,7 +81,7 @@ def timed(
     while spent < seconds:
         count *= 2
         spent = block(count)
-    count = max(1, round(BLOCK * count / spent))
+    count = max(1, round(block_seconds * count / spent))
 
     def sample() -> dict[str, float]:
         blocks: list[float] = []

@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import sys
-from importlib.metadata import version
 from typing import Any
 
 from scratchgan.backend import cache
@@ -61,6 +60,8 @@ def _features() -> str:
 @functools.cache
 def _compiler() -> str:
     """What decides besides the source what machine code comes out."""
+    from importlib.metadata import version  # here, because it takes long
+
     import llvmlite.binding as llvm
 
     name = os.environ.get("NUMBA_CPU_NAME") or llvm.get_host_cpu_name()
