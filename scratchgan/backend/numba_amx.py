@@ -98,7 +98,9 @@ def _copy(source: Any, target: Any, height: Any, width: Any) -> None:
             here, there = _part(source, top, left), _part(target, top, left)
             if is_turned and rows == columns == SQUARE:
                 # One of the two strides is 1.
-                transposed(here.at, here.row * here.column, there.at, there.row * there.column)
+                transposed(
+                    *(here.at, here.row * here.column, there.at, there.row * there.column, SQUARE)
+                )
             elif is_plain and columns == SQUARE:
                 for i in range(rows):
                     copy_row(here.at + i * here.row * NBYTES, there.at + i * there.row * NBYTES)
