@@ -189,9 +189,9 @@ def info() -> None:
     from importlib.metadata import version
 
     from scratchgan import get_num_threads
-    from scratchgan.backend import cache, machine_code
+    from scratchgan.backend import machine_code, object_files
 
-    has_amx = machine_code.has_matrix_unit()
+    has_amx = machine_code.may_use_matrix_unit()
     packages = ("scratchgan", "numpy", "numba", "matplotlib", "safetensors")
     facts = {
         "versions": [f"{name} {version(name)}" for name in packages],
@@ -202,7 +202,7 @@ def info() -> None:
         "AMX": ["computes large products of float32" if has_amx else "cannot be used here"],
         "BLAS": _blas(),
         "data": _data(),
-        "cache": [str(cache.folder())],
+        "cache": [str(object_files.folder())],
     }
     for label, lines in facts.items():
         for line in lines:

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from scratchgan.backend.numba_target import njit
 
 # Typed constants: a bare literal would promote the arithmetic to float64.
 f32 = real = np.float32

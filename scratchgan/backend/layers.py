@@ -17,7 +17,7 @@ from scratchgan.backend.team import Prepared
 PARTS, WIDEST = 16, 8192
 
 _SOURCE = '''\
-from numba import njit
+from scratchgan.backend.numba_target import njit
 from scratchgan.backend import {dtype} as math
 from scratchgan.backend.{dtype} import real
 from scratchgan.backend.native import {dtype}_at as numbers_at, float64_at, share, task

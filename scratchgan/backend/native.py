@@ -9,21 +9,21 @@ A *loop*, ``loop(addresses, sizes, steps)``, is the inside of a NumPy ufunc, whi
 """
 
 import operator
-import platform
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
-from numba import cfunc, njit, types
+from numba import types
 from numba.core.imputils import lower_builtin
 from numba.extending import intrinsic as _intrinsic
 from numba.extending import models, register_model
 
+from scratchgan.backend.numba_target import njit
+from scratchgan.backend.processor import target
 from scratchgan.backend.team import MEMORIES
 
 _INT = ir.IntType(64)
-_IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 #: Numba's: its types take what is called from Numba for what is called from Python.
 intrinsic: Callable[..., Any] = _intrinsic
 lowers: Callable[..., Callable[[Any], Any]] = lower_builtin
@@ -31,12 +31,26 @@ with_literals: Callable[[Any], Any] = _intrinsic(prefer_literal=True)
 _pointer: Any = types.CPointer
 _integers, _numbers = _pointer(types.intp), _pointer(types.float64)
 
-_TASK = types.void(types.intp, types.intp, types.intp, _integers, _numbers)
 
-#: Decorator: compiled, with an address that :func:`call` takes.
-task = cfunc(_TASK, error_model="numpy")
-#: Decorator: compiled, as NumPy calls a ufunc's loop.
-loop = cfunc(types.void(_integers, _integers, _integers), error_model="numpy")
+class Entry(NamedTuple):
+    """A function that Python or NumPy will call, with its parameters' types, Numba's and LLVM's."""
+
+    function: Callable[..., None]
+    parameters: tuple[Any, ...]
+    kinds: tuple[str, ...]
+
+
+_TASK = (types.intp, types.intp, types.intp, _integers, _numbers)
+
+
+def task(function: Callable[..., None]) -> Entry:
+    """Decorator: it becomes a task, with an address that :func:`call` takes."""
+    return Entry(function, _TASK, ("i64", "i64", "i64", "ptr", "ptr"))
+
+
+def loop(function: Callable[..., None]) -> Entry:
+    """Decorator: it becomes the loop of a ufunc, as NumPy calls it."""
+    return Entry(function, (_integers, _integers, _integers), ("ptr", "ptr", "ptr"))
 
 
 @njit
@@ -59,7 +73,7 @@ def call(
     """Run the task at the address ``function``."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kinds = [context.get_value_type(kind) for kind in _TASK.args]
+        kinds = [context.get_value_type(kind) for kind in _TASK]
         code = builder.inttoptr(values[0], ir.FunctionType(ir.VoidType(), kinds).as_pointer())
         pointers = [builder.inttoptr(*pair) for pair in zip(values[4:], kinds[3:], strict=True)]
         builder.call(code, [*values[1:4], *pointers])
@@ -151,16 +165,15 @@ def forget_exceptions(context: Any) -> Any:
     """Forget what overflowed or had no result: NumPy would warn of it, PyTorch and CuPy do not."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        if _IS_X86:
+        if target().is_x86:
             flags = builder.alloca(ir.IntType(32))
             _call_intrinsic(builder, "llvm.x86.sse.stmxcsr", flags)
             builder.store(
                 builder.and_(builder.load(flags), ir.Constant(ir.IntType(32), -64)), flags
             )
             _call_intrinsic(builder, "llvm.x86.sse.ldmxcsr", flags)
-        elif platform.machine().lower() in ("aarch64", "arm64"):
-            nothing = ir.FunctionType(ir.VoidType(), [])
-            builder.asm(nothing, "msr fpsr, xzr", "~{memory}", [], side_effect=True)
+        elif target().is_arm:
+            _call_intrinsic(builder, "llvm.aarch64.set.fpsr", ir.Constant(_INT, 0))
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -179,8 +192,10 @@ def relax(context: Any) -> Any:
     """Wait a moment, in which another thread on the same core gets on faster."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        if _IS_X86:
+        if target().is_x86:
             _call_intrinsic(builder, "llvm.x86.sse2.pause")
+        elif target().is_arm:
+            _call_intrinsic(builder, "llvm.aarch64.hint", ir.Constant(ir.IntType(32), 1))
         return context.get_dummy_value()
 
     return types.void(), generate

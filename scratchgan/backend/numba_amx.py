@@ -18,7 +18,7 @@ kept.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from scratchgan.backend.numba_target import njit
 
 from scratchgan.backend import amx
 from scratchgan.backend.amx import BLOCK, SQUARE, Matrix, Splitting
@@ -49,7 +49,7 @@ ARGUMENTS_AT = SUMS_AT + LINES * BLOCK_OF_NUMBERS
 ZERO: Any = np.intp(0)
 
 split, multiply, is_finite = amx.split, amx.multiply, amx.is_finite
-transposed, copy_row = transpose(real), copy_vectors(real, 1)
+transposed, copy_row = transpose(real, SQUARE), copy_vectors(real, SQUARE, 1)
 
 
 class Factor(NamedTuple):

@@ -7,12 +7,11 @@ optimizers from :mod:`scratchgan.backend.numba_loops`.
 
 import functools
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from scratchgan.backend import cache, machine_code
+from scratchgan.backend import machine_code
 from scratchgan.backend import numpy_kernels as reference
 from scratchgan.backend.layers import WIDEST, layer_backward, layer_forward
 from scratchgan.backend.products import Products, is_large
@@ -97,31 +96,6 @@ def concatenate(*arrays: Array, axis: int, out: Array) -> None:
         start = end
 
 
-@functools.cache
-def _sums(dtype: np.dtype[Any]) -> ModuleType | None:
-    """The loops that add up for ``dtype``; None for a type that has none."""
-    if dtype not in FLOATS:
-        return None
-    return cache.load("sums", cache.source_for("numba_sums", dtype.name))
-
-
-class _Totals(dict[np.dtype[Any], Callable[[Array, Array], None] | None]):
-    """``sum_all`` of :func:`_sums` by type, called past Numba's look at the arguments' types."""
-
-    def __missing__(self, dtype: np.dtype[Any]) -> Callable[[Array, Array], None] | None:
-        loops = _sums(dtype)
-        total = None
-        if loops is not None:
-            loops.sum_all(np.empty(1, dtype), np.empty((), dtype))
-            (compiled,) = loops.sum_all.overloads.values()
-            total = compiled.entry_point
-        self[dtype] = total
-        return total
-
-
-_totals = _Totals()
-
-
 def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
     for x in arrays:  # noqa: SIM110, all() takes three times as long
         if x.dtype is not dtype or not x.flags.c_contiguous:
@@ -131,27 +105,28 @@ def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
 
 def sum_all(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.sum_all`."""
-    total = _totals[x.dtype]
-    if total is None or out.dtype is not x.dtype or not x.flags.c_contiguous:
-        reference.sum_all(x, out=out)
+    if x.dtype in FLOATS and _all_contiguous(x.dtype, x, out):
+        _sum("sum_rows", x, out, 1, x.size)
     else:
-        total(x.ravel(), out)
+        reference.sum_all(x, out=out)
 
 
 def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.sum`."""
-    loops = _sums(x.dtype)
     kept = x.ndim - len(axis)
-    if loops is None or not x.size or not _all_contiguous(x.dtype, x, out):
-        reference.sum(x, axis=axis, keepdims=keepdims, out=out)
-    elif kept == 0:
-        sum_all(x, out=out.reshape(()))
-    elif axis == tuple(range(kept, x.ndim)):
-        loops.sum_rows(x.reshape(out.size, -1), out.ravel())
-    elif axis == tuple(range(len(axis))):
-        loops.sum_columns(x.reshape(-1, out.size), out.ravel())
-    else:
-        reference.sum(x, axis=axis, keepdims=keepdims, out=out)
+    if x.dtype in FLOATS and x.size and _all_contiguous(x.dtype, x, out):
+        if axis == tuple(range(kept, x.ndim)):
+            _sum("sum_rows", x, out, out.size, x.size // out.size)
+            return
+        if axis == tuple(range(len(axis))):
+            _sum("sum_columns", x, out, x.size // out.size, out.size)
+            return
+    reference.sum(x, axis=axis, keepdims=keepdims, out=out)
+
+
+def _sum(name: str, x: Array, out: Array, rows: int, columns: int) -> None:
+    prepared = _prepared(name, x.dtype)
+    prepared.run(address_of(x), address_of(out), rows, columns, is_large=x.size >= WORTH_SHARING)
 
 
 @functools.cache
@@ -239,6 +214,8 @@ _TASKS_OF = {
     "adam": (("adam", "count"), 7),
     "copy": (("copy",), 3),
     "normal": (("normal", "move_on"), 3),
+    "sum_columns": (("sum_columns",), 4),
+    "sum_rows": (("sum_rows",), 4),
     "uniform": (("uniform", "move_on"), 3),
 }
 #: The scalars of a kernel in the order in which its tasks have them as numbers.
@@ -248,7 +225,8 @@ SCALARS = {"adam": ("lr", "beta1", "beta2", "eps", "weight_decay")}
 @functools.cache
 def _prepared(kernel: str, dtype: np.dtype[Any]) -> Prepared:
     names, arguments = _TASKS_OF[kernel]
-    code = machine_code.load_for("numba_loops", dtype.name)
+    module = "numba_sums" if kernel.startswith("sum_") else "numba_loops"
+    code = machine_code.load_for(module, dtype.name)
     return Prepared([code[name] for name in names], arguments, len(SCALARS.get(kernel, ())))
 
 

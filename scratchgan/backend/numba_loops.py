@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from scratchgan.backend.numba_target import njit
 
 from scratchgan.backend import noise
 from scratchgan.backend.float32 import real, sqrt, truncated

@@ -7,14 +7,15 @@ they share them changes nothing in the result: each number of C is one sum over 
 
 from typing import Any
 
-from numba import njit
+from scratchgan.backend.numba_target import njit
 
 from scratchgan.backend.float32 import real
 from scratchgan.backend.native import float32_at as numbers_at
 from scratchgan.backend.native import share, task
 from scratchgan.backend.simd import copy_vectors, multiply_tile, tile_of, transpose
 
-LANES, ROWS, COLUMNS = tile_of(real)
+TILE = tile_of(real)
+LANES, ROWS, COLUMNS = TILE
 NBYTES = real(0).nbytes
 VECTORS = -(-ROWS // LANES)  # that hold a column of a tile
 #: Tiles grow by at most so many steps at a time: what they read must still be in a cache when the
@@ -28,9 +29,9 @@ UNCOPIED = 20 * ROWS
 #: From one tile's copied rows to the next, in numbers: no power of two, where caches collide.
 COPY = (SHALLOW + 16) * ROWS
 
-multiply = multiply_tile(real)
-transposed = transpose(real)
-copy_row, copy_column = copy_vectors(real, 2), copy_vectors(real, VECTORS)
+multiply = multiply_tile(real, TILE)
+transposed = transpose(real, LANES)
+copy_row, copy_column = copy_vectors(real, LANES, 2), copy_vectors(real, LANES, VECTORS)
 
 
 @njit

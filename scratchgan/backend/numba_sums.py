@@ -1,15 +1,18 @@
-"""Sums of contiguous arrays, each in one pass over memory.
+"""Sums of contiguous arrays as tasks, each in one pass over memory, computed in float64.
 
-Numba compiles them, each for its type: the loader puts another in the place of ``float32`` below.
+Their arguments are the addresses of the numbers and of the sums, and the sizes.
 """
 
 from typing import Any
 
-from numba import njit
-
 from scratchgan.backend.float32 import real
+from scratchgan.backend.native import float32_at as numbers_at
+from scratchgan.backend.native import float64_at, share, task
+from scratchgan.backend.numba_target import njit
+from scratchgan.backend.team import SCRATCH
 
-compiled = njit(cache=True, error_model="numpy", nogil=True)
+#: A lane adds up so many columns at a time, in memory of its own.
+COLUMNS = SCRATCH // 8
 
 
 @njit(fastmath={"reassoc"})
@@ -18,29 +21,31 @@ def accumulate(total: Any, x: Any) -> Any:
     return total + x
 
 
-@compiled
-def sum_all(x: Any, out: Any) -> None:
-    """The sum of the flat array ``x``, computed in float64, into ``out`` without dimensions."""
-    total = 0.0
-    for i in range(x.size):
-        total = accumulate(total, x[i])
-    out[()] = real(total)
-
-
-@compiled
-def sum_rows(x: Any, out: Any) -> None:
-    """The sum of each row of ``x`` (N, C), computed in float64, into ``out`` (N,)."""
-    for i in range(x.shape[0]):
+@task
+def sum_rows(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """The sum of each row of an array of so many rows and columns."""
+    x, out = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1)
+    rows, columns = arguments[2], arguments[3]
+    begin, end = share(rows, lane, lanes, 16)
+    for i in range(begin, end):
         total = 0.0
-        for j in range(x.shape[1]):
-            total = accumulate(total, x[i, j])
+        for j in range(columns):
+            total = accumulate(total, x[i * columns + j])
         out[i] = real(total)
 
 
-@compiled
-def sum_columns(x: Any, out: Any) -> None:
-    """The sum of each column of ``x`` (N, C), row after row, into ``out`` (C,)."""
-    out[:] = real(0)
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            out[j] += x[i, j]
+@task
+def sum_columns(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """The sum of each column of an array of so many rows and columns, row after row."""
+    x, out, totals = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1), float64_at(scratch, 2)
+    rows, columns = arguments[2], arguments[3]
+    begin, end = share(columns, lane, lanes, 16)
+    for left in range(begin, end, COLUMNS):
+        count = min(COLUMNS, end - left)
+        for j in range(count):
+            totals[j] = 0.0
+        for i in range(rows):
+            for j in range(count):
+                totals[j] += x[i * columns + left + j]
+        for j in range(count):
+            out[left + j] = real(totals[j])

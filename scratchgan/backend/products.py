@@ -28,7 +28,7 @@ class Products:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._nbytes = dtype.itemsize
         self._plain = machine_code.load_for("numba_products", dtype.name)["product"]
-        self._may_split = dtype == np.float32 and machine_code.has_matrix_unit()
+        self._may_split = dtype == np.float32 and machine_code.may_use_matrix_unit()
 
     def multiply(self, a: Array, b: Array, out: Array) -> bool:
         """``out = a @ b`` for matrices of this type; False, and nothing done, if they don't fit."""

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
-from numba.core.registry import cpu_target
 
 from scratchgan.backend.native import intrinsic, prefetch
+from scratchgan.backend.processor import target
 
 #: Bytes that a cache fetches together.
 LINE = 64
@@ -23,7 +23,7 @@ _INT, _INT32 = ir.IntType(64), ir.IntType(32)
 
 
 class Tile(NamedTuple):
-    """What the registers of this processor hold: ``lanes`` is the length of a vector."""
+    """What the vector registers hold: ``lanes`` is the length of a vector, in numbers."""
 
     lanes: int
     rows: int
@@ -36,20 +36,17 @@ def tile_of(real: Any) -> Tile:
     It is two vectors wide, so that each number of A that is read serves two multiplications. Its
     height leaves some registers for what is read: of 32, or of the 16 that AVX2 has.
     """
-    _, _, features = cpu_target.target_context.codegen().magic_tuple()
-    enabled = features.split(",")
-    nbytes = 64 if "+avx512f" in enabled else 32 if "+avx" in enabled else 16
-    lanes = nbytes // real(0).nbytes
-    return Tile(lanes, 14 if "+avx512f" in enabled or "+neon" in enabled else 6, 2 * lanes)
+    lanes = target().vector_bytes // real(0).nbytes
+    return Tile(lanes, 14 if target().vector_registers == 32 else 6, 2 * lanes)
 
 
 class _Vectors:
     """Writes instructions on vectors of ``lanes`` numbers of type ``real``."""
 
-    def __init__(self, builder: Any, real: Any) -> None:
+    def __init__(self, builder: Any, real: Any, lanes: int) -> None:
         self.builder = builder
         self.nbytes = real(0).nbytes
-        self.lanes = tile_of(real).lanes
+        self.lanes = lanes
         self.number = ir.FloatType() if self.nbytes == 4 else ir.DoubleType()
         self.vector = ir.VectorType(self.number, self.lanes)
         self.zero = ir.Constant(self.vector, [0.0] * self.lanes)
@@ -100,7 +97,7 @@ class _Vectors:
         return self.builder.call(function, [a, b, c])
 
 
-def multiply_tile(real: Any) -> Callable[..., None]:
+def multiply_tile(real: Any, tile: Tile) -> Callable[..., None]:
     """For Numba: ``f(rows, depth, a, a_row, a_step, b, b_step, c, c_row, accumulates)``.
 
     C (rows, tile's columns) becomes A (rows, depth) times B (depth, tile's columns), or with
@@ -126,11 +123,11 @@ def multiply_tile(real: Any) -> Callable[..., None]:
             done = builder.append_basic_block("multiplied")
             # Each height is a loop of its own: the tile's place in the registers must be fixed.
             choice = builder.switch(count, done)
-            for height in range(1, tile_of(real).rows + 1):
+            for height in range(1, tile.rows + 1):
                 block = builder.append_basic_block(f"rows{height}")
                 choice.add_case(ir.Constant(_INT, height), block)
                 builder.position_at_end(block)
-                _multiply(_Vectors(builder, real), height, others)
+                _multiply(_Vectors(builder, real, tile.lanes), height, others)
                 builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()
@@ -201,10 +198,10 @@ def _multiply(vectors: _Vectors, rows: int, arguments: list[Any]) -> None:
                     vectors.store(result, pointer)
 
 
-def transpose(real: Any) -> Callable[..., None]:
+def transpose(real: Any, lanes: int) -> Callable[..., None]:
     """For Numba: ``f(source, source_row, target, target_row, count)``.
 
-    A square of vectors is transposed; of each row of that the first ``count`` numbers are written.
+    A square of ``lanes`` vectors of ``lanes`` numbers is transposed; of each row of that the first ``count`` numbers are written.
     """
 
     @intrinsic
@@ -213,16 +210,16 @@ def transpose(real: Any) -> Callable[..., None]:
     ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             source, source_row, target, target_row, count = arguments
-            vectors = _Vectors(builder, real)
+            vectors = _Vectors(builder, real, lanes)
             rows = [vectors.load(place) for place in _rows(vectors, source, source_row)]
-            lanes = range(vectors.lanes)
+            places = range(lanes)
             # Exchange the off-diagonal halves of squares of 2, then 4, ... until all is exchanged.
             size = 1
-            while size < vectors.lanes:
+            while size < lanes:
                 # Where each lane comes from; numbers from `lanes` on mean the second row.
-                upper = [n if not n & size else vectors.lanes + n - size for n in lanes]
-                lower = [n + size if not n & size else vectors.lanes + n for n in lanes]
-                for i in lanes:
+                upper = [n if not n & size else lanes + n - size for n in places]
+                lower = [n + size if not n & size else lanes + n for n in places]
+                for i in places:
                     if not i & size:
                         pair = rows[i], rows[i + size]
                         rows[i] = vectors.shuffled(*pair, upper)
@@ -245,13 +242,13 @@ def _rows(vectors: _Vectors, address: Any, stride: Any) -> Iterator[Any]:
         yield builder.gep(first, [builder.mul(stride, ir.Constant(_INT, row))])
 
 
-def copy_vectors(real: Any, count: int) -> Callable[..., None]:
-    """For Numba: ``f(source, target)`` copies ``count`` vectors."""
+def copy_vectors(real: Any, lanes: int, count: int) -> Callable[..., None]:
+    """For Numba: ``f(source, target)`` copies ``count`` vectors of ``lanes`` numbers."""
 
     @intrinsic
     def copying(context: Any, source: Any, target: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            vectors = _Vectors(builder, real)
+            vectors = _Vectors(builder, real, lanes)
             source, target = map(vectors.pointer, arguments)
             for i in range(count):
                 offset = [ir.Constant(_INT, i * vectors.lanes)]

@@ -70,7 +70,7 @@ def loop_source(definition: Definition, dtype: str) -> str:
     blocks = [f"block_of({k}, begin, count, addresses, steps, blocks)" for k in range(count)]
     return "\n".join(
         (
-            "from numba import njit",
+            "from scratchgan.backend.numba_target import njit",
             f"from scratchgan.backend import {dtype} as math",
             f"from scratchgan.backend.{dtype} import real\n",
             *(as_numba(DEFINITIONS[name]) + "\n" for name in all_called_by(definition)),

@@ -1,11 +1,11 @@
-"""Files that appear whole or not at all, and the error that names one."""
+"""The error that names a run or one of its files, and how such a file is written."""
 
-import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from scratchgan.files import atomic_write
 
 
 class RunError(ValueError):
@@ -14,27 +14,13 @@ class RunError(ValueError):
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
-    """Write the file ``path``, which comes to be when the ``with`` block ends well.
-
-    Until then, and for ever if the block fails, what was there before stays there. Readers see the
-    old content or the new, never a part.
-
-    Args:
-        path: The file; its folder exists.
+    """:func:`scratchgan.files.atomic_write`, whose failure is one sentence.
 
     Raises:
         RunError: It cannot be written.
     """
-    # In the same folder, because only within one file system is a rename a single act.
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        try:
-            with draft.open("xb") as file:
-                yield file
-            os.replace(draft, path)
-        except BaseException:
-            with suppress(OSError):
-                draft.unlink()
-            raise
+        with atomic_write(path) as file:
+            yield file
     except OSError as fault:
         raise RunError(f"{path}: cannot be written ({fault.strerror or fault})") from None

@@ -19,7 +19,7 @@ from scratchgan.jit.numba_loop import BOOL, Lines, Parameters
 from scratchgan.jit.record import Operand
 
 _HEADER = """\
-from numba import njit
+from scratchgan.backend.numba_target import njit
 from scratchgan.backend import {dtype} as math
 from scratchgan.backend.{dtype} import real
 from scratchgan.backend.native import booleans_at, float32_at, float64_at, share, task

@@ -1,0 +1,97 @@
+"""Compiled code in the cache folder: written whole or not at all, and checked before it is used.
+
+A file that is damaged, of somebody else, or cannot be read counts as missing: its code is compiled
+anew, and the file replaced if that is possible. So the folder may be read-only, full, shared, or go
+away at any time; all that it costs then is time.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import platformdirs
+
+from scratchgan.files import atomic_write
+
+#: What a file begins with; the number changes with the format.
+_MAGIC = b"scratchgan object file 1\n"
+
+
+class ObjectFile(NamedTuple):
+    """Machine code and what it takes to load it."""
+
+    symbols: dict[str, str]  #: From the name of a function to that of its symbol.
+    needs: list[str]  #: The functions of the system that it calls.
+    code: bytes
+
+
+def folder() -> Path:
+    """The cache folder: ``kernels`` in ``$SCRATCHGAN_CACHE_DIR``, or in the user's cache."""
+    chosen = os.environ.get("SCRATCHGAN_CACHE_DIR") or platformdirs.user_cache_dir("scratchgan")
+    return Path(chosen) / "kernels"
+
+
+def read(name: str) -> ObjectFile | None:
+    """The file of this name; None if there is none that is whole and can be read."""
+    try:
+        content = (folder() / name).read_bytes()
+    except (OSError, ValueError):  # a ValueError is a name with a zero in it
+        return None
+    return _parsed(name, content)
+
+
+def write(name: str, file: ObjectFile) -> bool:
+    """Keep a file; False if the folder cannot be written."""
+    path = folder() / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as out:
+            out.write(_content(name, file))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def files() -> Iterator[tuple[Path, int, bool]]:
+    """The files of the cache, in order of their names: path, bytes, and whether it is whole."""
+    for path in sorted(folder().glob("*.o")):
+        content = b""
+        with suppress(OSError):
+            content = path.read_bytes()
+        yield path, len(content), _parsed(path.name, content) is not None
+
+
+def clear() -> int:
+    """Remove all files of the cache, also what a process that was killed left; how many.
+
+    Raises:
+        OSError: One cannot be removed.
+    """
+    paths = [*folder().glob("*.o"), *folder().glob(".*.part")]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    return len(paths)
+
+
+def _content(name: str, file: ObjectFile) -> bytes:
+    head = json.dumps([file.symbols, file.needs]).encode() + b"\n"
+    return _MAGIC + _checksum(name, head + file.code) + head + file.code
+
+
+def _parsed(name: str, content: bytes) -> ObjectFile | None:
+    start = len(_MAGIC) + hashlib.sha256().digest_size
+    magic, checksum, body = content[: len(_MAGIC)], content[len(_MAGIC) : start], content[start:]
+    if magic != _MAGIC or checksum != _checksum(name, body):
+        return None
+    head, _, code = body.partition(b"\n")
+    symbols, needs = json.loads(head)
+    return ObjectFile(symbols, needs, code)
+
+
+def _checksum(name: str, body: bytes) -> bytes:
+    """Of the name too, so that no file stands in for another."""
+    return hashlib.sha256(name.encode() + b"\n" + body).digest()
