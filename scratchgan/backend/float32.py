@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
+
 from scratchgan.backend.numba_target import njit
 
 # Typed constants: a bare literal would promote the arithmetic to float64.

@@ -4,6 +4,7 @@ from math import cos, exp, expm1, log, log1p, pow, sin, sqrt, tanh
 from typing import Any
 
 import numpy as np
+
 from scratchgan.backend.numba_target import njit
 
 real = np.float64

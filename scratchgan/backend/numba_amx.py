@@ -18,13 +18,13 @@ kept.
 from typing import Any, NamedTuple
 
 import numpy as np
-from scratchgan.backend.numba_target import njit
 
 from scratchgan.backend import amx
 from scratchgan.backend.amx import BLOCK, SQUARE, Matrix, Splitting
 from scratchgan.backend.float32 import real
 from scratchgan.backend.native import call, integers_at, share, task
 from scratchgan.backend.native import float32_at as numbers_at
+from scratchgan.backend.numba_target import njit
 from scratchgan.backend.simd import copy_vectors, transpose
 
 NBYTES = real(0).nbytes

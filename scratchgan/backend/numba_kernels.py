@@ -13,13 +13,13 @@ import numpy as np
 
 from scratchgan.backend import machine_code
 from scratchgan.backend import numpy_kernels as reference
+from scratchgan.backend.addresses import Array, address_of
 from scratchgan.backend.layers import WIDEST, layer_backward, layer_forward
+from scratchgan.backend.machine_code import MachineCodeError
 from scratchgan.backend.products import Products, is_large
 from scratchgan.backend.scalar import DEFINITIONS, Definition
-from scratchgan.backend.team import WORTH_SHARING, Prepared, Task, address_of
+from scratchgan.backend.team import WORTH_SHARING, Prepared, Task
 from scratchgan.backend.ufuncs import FLOATS, ufunc_of
-
-Array = np.ndarray[Any, Any]
 
 #: So many numbers are copied faster by several threads, though some must come from another core.
 LARGE_COPY = 1 << 18
@@ -52,15 +52,19 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
 
     @functools.cache
     def plain(dtype: np.dtype[Any]) -> Callable[..., Array]:
-        return ufunc_of(definition, dtype) if dtype in FLOATS else simple
+        try:
+            return ufunc_of(definition, dtype) if dtype in FLOATS else simple
+        except MachineCodeError:
+            return simple
 
     def kernel(*inputs: Any, out: Array | None = None, **scalars: float) -> Array:
         if out is None:
             return plain(inputs[0].dtype)(*inputs)
-        if out.dtype not in FLOATS:
+        ufunc = plain(out.dtype)
+        if ufunc is simple:
             return simple(*inputs, out=out, **scalars)
         numbers = [scalars[name] for name in definition.scalars]
-        plain(out.dtype)(*inputs, *numbers, out=out, dtype=out.dtype, casting="unsafe")
+        ufunc(*inputs, *numbers, out=out, dtype=out.dtype, casting="unsafe")
         return out
 
     kernel.__name__ = definition.name
@@ -71,6 +75,21 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
 # --- Copies, sums, products, layers, optimizers -----------------------------------------
 
 
+def _or_reference(kernel: Callable[..., None]) -> Callable[..., None]:
+    """Decorator: the reference's kernel computes where machine code cannot be had."""
+    simple = getattr(reference, kernel.__name__)
+
+    @functools.wraps(kernel)
+    def computing(*inputs: Any, **keywords: Any) -> None:
+        try:
+            kernel(*inputs, **keywords)
+        except MachineCodeError:
+            simple(*inputs, **keywords)
+
+    return computing
+
+
+@_or_reference
 def copy(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.copy`."""
     dtype = out.dtype
@@ -79,7 +98,8 @@ def copy(x: Array, *, out: Array) -> None:
         and (x.shape == out.shape and dtype in FLOATS and _all_contiguous(dtype, x, out))
         and not np.may_share_memory(x, out)
     ):
-        _prepared("copy", dtype).run(address_of(x), address_of(out), out.size, is_large=True)
+        places = address_of(x, out.shape, dtype), address_of(out, out.shape, dtype, writes=True)
+        _prepared("copy", dtype).run(*places, out.size, is_large=True)
     else:
         out[...] = x
 
@@ -103,6 +123,7 @@ def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
     return True
 
 
+@_or_reference
 def sum_all(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.sum_all`."""
     if x.dtype in FLOATS and _all_contiguous(x.dtype, x, out):
@@ -111,6 +132,7 @@ def sum_all(x: Array, *, out: Array) -> None:
         reference.sum_all(x, out=out)
 
 
+@_or_reference
 def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.sum`."""
     kept = x.ndim - len(axis)
@@ -125,8 +147,13 @@ def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
 
 
 def _sum(name: str, x: Array, out: Array, rows: int, columns: int) -> None:
+    kept = (rows,) if name == "sum_rows" else (columns,)
+    places = (
+        address_of(x.reshape(rows, columns), (rows, columns), x.dtype),
+        address_of(out.reshape(-1), kept, x.dtype, writes=True),
+    )
     prepared = _prepared(name, x.dtype)
-    prepared.run(address_of(x), address_of(out), rows, columns, is_large=x.size >= WORTH_SHARING)
+    prepared.run(*places, rows, columns, is_large=x.size >= WORTH_SHARING)
 
 
 @functools.cache
@@ -134,6 +161,7 @@ def _products(dtype: np.dtype[Any]) -> Products:
     return Products(dtype)
 
 
+@_or_reference
 def matmul(a: Array, b: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.matmul`."""
     if not (_are_matrices(a, b, out) and _products(out.dtype).multiply(a, b, out)):
@@ -146,6 +174,7 @@ def _are_matrices(a: Array, b: Array, out: Array) -> bool:
     return a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is dtype and dtype in FLOATS
 
 
+@_or_reference
 def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.linear`."""
     dtype = out.dtype
@@ -156,39 +185,47 @@ def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array)
         reference.linear(x, weight, bias, activation=activation, out=out)
         return
     forward = layer_forward(_products(dtype).function(arguments), dtype, activation)
-    forward.run(*arguments, address_of(bias), is_large=is_large(arguments))
+    forward.run(*arguments, address_of(bias, weight.shape[:1], dtype), is_large=is_large(arguments))
 
 
+@_or_reference
 def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.linear_backward`."""
     dtype = y.dtype
-    arrays = (g, y, *out)
-    if dtype not in FLOATS or y.shape[1] > WIDEST or not _all_contiguous(dtype, *arrays):
+    if dtype not in FLOATS or y.shape[1] > WIDEST or not _all_contiguous(dtype, g, y, *out):
         reference.linear_backward(g, y, activation=activation, out=out)
         return
     backward = layer_backward(dtype, activation)
-    addresses = [address_of(x) for x in arrays]
+    before, bias_gradient = out
+    addresses = (
+        address_of(g, y.shape, dtype),
+        address_of(y, y.shape, dtype),
+        address_of(before, y.shape, dtype, writes=True),
+        address_of(bias_gradient, y.shape[1:], dtype, writes=True),
+    )
     backward.run(*addresses, *y.shape, is_large=y.size >= WORTH_SHARING)
 
 
+@_or_reference
 def adam(gradient: Array, *, out: tuple[Array, Array, Array, Array], **settings: float) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.adam`."""
     if not _fits_adam(gradient, out):
         reference.adam(gradient, out=out, **settings)
         return
-    addresses = [address_of(x) for x in (gradient, *out)]
     numbers = [settings[name] for name in SCALARS["adam"]]
-    size = gradient.size
-    _prepared("adam", gradient.dtype).run(
-        1, *addresses, size, numbers=numbers, is_large=size >= WORTH_SHARING
+    size = out[0].size
+    _prepared("adam", out[0].dtype).run(
+        1, *_addresses_of_adam(gradient, out), numbers=numbers, is_large=size >= WORTH_SHARING
     )
 
 
+@_or_reference
 def uniform(state: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.uniform`."""
     _draw("uniform", state, out)
 
 
+@_or_reference
 def normal(state: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.normal`."""
     _draw("normal", state, out)
@@ -200,13 +237,30 @@ def _draw(name: str, state: Array, out: Array) -> None:
         return
     size = out.size
     prepared = _prepared(name, out.dtype)
-    prepared.run(address_of(state), address_of(out), size, is_large=size >= WORTH_SHARING)
+    prepared.run(*_addresses_of_noise(state, out), size, is_large=size >= WORTH_SHARING)
+
+
+def _addresses_of_noise(state: Array, out: Array) -> tuple[int, int]:
+    place = address_of(out, out.shape, out.dtype, writes=True)
+    return address_of(state, (2,), _STATE, writes=True), place
+
+
+_STATE, _COUNT = np.dtype(np.uint64), np.dtype(np.intp)
 
 
 def _fits_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> bool:
     dtype = out[0].dtype
     fits = dtype in FLOATS and _all_contiguous(dtype, gradient, *out[:3])
-    return fits and out[3].dtype == np.intp
+    return fits and out[3].dtype == _COUNT
+
+
+def _addresses_of_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> tuple[int, ...]:
+    """What the task takes for one parameter: where all lies, and the size."""
+    parameter, m, v, step = out
+    shape, dtype = parameter.shape, parameter.dtype
+    changed = [address_of(x, shape, dtype, writes=True) for x in (parameter, m, v)]
+    count = address_of(step, (), _COUNT, writes=True)
+    return address_of(gradient, shape, dtype), *changed, count, parameter.size
 
 
 #: The tasks of a kernel, in order, which take the same arguments, and how many these are.
@@ -253,8 +307,8 @@ def _adam(calls: Calls) -> list[Task] | None:
     if not all(_fits_adam(gradient, out) for (gradient,), out in calls):
         return None
     arguments = [len(calls)]
-    for inputs, out in calls:
-        arguments += [*[address_of(x) for x in (*inputs, *out)], out[0].size]
+    for (gradient,), out in calls:
+        arguments += _addresses_of_adam(gradient, out)
     return _tasks("adam", calls[0][1][0].dtype, arguments, calls)
 
 
@@ -262,7 +316,7 @@ def _drawn(name: str, calls: Calls) -> list[Task] | None:
     (((state,), out),) = calls
     if out.dtype not in FLOATS or not out.flags.c_contiguous:
         return None
-    return _tasks(name, out.dtype, [address_of(state), address_of(out), out.size], calls)
+    return _tasks(name, out.dtype, [*_addresses_of_noise(state, out), out.size], calls)
 
 
 #: From calls of a kernel, the tasks that do the same; None where the arrays do not suit.

@@ -7,12 +7,12 @@ import math
 from typing import Any
 
 import numpy as np
-from scratchgan.backend.numba_target import njit
 
 from scratchgan.backend import noise
 from scratchgan.backend.float32 import real, sqrt, truncated
 from scratchgan.backend.native import float32_at as numbers_at
 from scratchgan.backend.native import integers_at, prefetch_to_write, share, task
+from scratchgan.backend.numba_target import njit
 
 NBYTES = real(0).nbytes
 #: Bytes of a line of the cache, and how far ahead an optimizer asks for lines that it will change.

@@ -7,11 +7,10 @@ they share them changes nothing in the result: each number of C is one sum over 
 
 from typing import Any
 
-from scratchgan.backend.numba_target import njit
-
 from scratchgan.backend.float32 import real
 from scratchgan.backend.native import float32_at as numbers_at
 from scratchgan.backend.native import share, task
+from scratchgan.backend.numba_target import njit
 from scratchgan.backend.simd import copy_vectors, multiply_tile, tile_of, transpose
 
 TILE = tile_of(real)

@@ -37,7 +37,11 @@ def sum_rows(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) 
 @task
 def sum_columns(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """The sum of each column of an array of so many rows and columns, row after row."""
-    x, out, totals = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1), float64_at(scratch, 2)
+    x, out, totals = (
+        numbers_at(arguments[0], 0),
+        numbers_at(arguments[1], 1),
+        float64_at(scratch, 2),
+    )
     rows, columns = arguments[2], arguments[3]
     begin, end = share(columns, lane, lanes, 16)
     for left in range(begin, end, COLUMNS):

@@ -5,17 +5,21 @@ its own ("Notes on target extensions" in Numba's manual), whose functions become
 nothing else: :mod:`scratchgan.backend.machine_code` makes code of it, for any processor.
 """
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from numba import types
-from numba.core import codegen, cpu, dispatcher, target_extension, typing
+from numba.core import codegen, cpu, dispatcher, target_extension
 from numba.core.descriptors import TargetDescriptor
+from numba.core.typing.context import Context
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 NAME = "scratchgan"
 
 
-class _Library(codegen.CPUCodeLibrary):
+class _Library(codegen.AOTCodeLibrary):
     """Functions as Numba wrote them: neither optimized nor loaded."""
 
     def _optimize_functions(self, module: Any) -> None:
@@ -51,7 +55,7 @@ class _Target(TargetDescriptor):
 
     def __init__(self) -> None:
         super().__init__(NAME)
-        self._typing_context = typing.Context()
+        self._typing_context = Context()
         context = cpu.CPUContext(self._typing_context, NAME)
         self._context = context.subtarget(_internal_codegen=_Codegen(NAME))
 
@@ -73,14 +77,18 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     return _Dispatcher(function, targetoptions={**settings, **options})
 
 
+@overload
+def njit(function: F) -> F: ...
+@overload
+def njit(*, fastmath: set[str]) -> Callable[[F], F]: ...
 def njit(function: Any = None, **options: Any) -> Any:
     """Decorator: a function that others compiled for this target may call; options as Numba's."""
     if function is None:
-        return lambda function: _compiled(function, **options)
+        return functools.partial(_compiled, **options)
     return _compiled(function, **options)
 
 
-def _jit(*_: Any, **options: Any) -> Callable[[Any], Any]:
+def _jit(*_: Any, **options: Any) -> Callable[[F], F]:
     """The decorator that Numba uses for its own functions: those behind ``min``, say."""
     return njit
 

@@ -9,9 +9,8 @@ board, the tasks to run, their count, and a place for how many helpers sleep.
 
 from typing import Any
 
-from scratchgan.backend.numba_target import njit
-
 from scratchgan.backend.native import add, call, integers_at, read, relax, swap, task, yield_core
+from scratchgan.backend.numba_target import njit
 from scratchgan.backend.team import (
     COUNT,
     END,

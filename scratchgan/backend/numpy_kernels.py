@@ -10,6 +10,7 @@ makes its result: if the first is contiguous and has a floating type and dimensi
 is like it or is a Python number.
 """
 
+import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -86,7 +87,19 @@ class _Part:
 
 
 def part(owner: Array, *, offset: int, shape: Axis, strides: Axis, dtype: np.dtype[Any]) -> Array:
-    """A view of ``owner``'s memory from byte ``offset`` on; ``strides`` are in bytes."""
+    """A view of ``owner``'s memory from byte ``offset`` on; ``strides`` are in bytes.
+
+    Raises:
+        ValueError: It would reach beyond that memory.
+    """
+    reach = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
+    first = offset + builtins.sum(x for x in reach if x < 0)
+    last = offset + builtins.sum(x for x in reach if x > 0) + dtype.itemsize
+    if 0 not in shape and not 0 <= first <= last <= owner.nbytes:
+        raise ValueError(
+            f"part: bytes {first} to {last} of a memory of {owner.nbytes}: an array of shape "
+            f"{shape} does not fit there"
+        )
     address = owner.__array_interface__["data"][0] + offset
     description = {"data": (address, False), "shape": shape, "strides": strides}
     return np.asarray(_Part(owner, {**description, "typestr": dtype.str, "version": 3}))

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import machine_code
-from scratchgan.backend.team import Prepared, Task, address_of
-
-Array = np.ndarray[Any, Any]
+from scratchgan.backend.addresses import Array, address_of
+from scratchgan.backend.team import Prepared, Task
 
 #: A product of fewer multiplications is done before another thread has heard of it.
 WORTH_SHARING = 1 << 20
@@ -26,7 +25,7 @@ class Products:
     """Products of matrices of one type."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._nbytes = dtype.itemsize
+        self._dtype = dtype
         self._plain = machine_code.load_for("numba_products", dtype.name)["product"]
         self._may_split = dtype == np.float32 and machine_code.may_use_matrix_unit()
 
@@ -62,18 +61,21 @@ class Products:
         """
         m, k = a.shape
         n = b.shape[1]
-        nbytes = self._nbytes
+        nbytes = self._dtype.itemsize
         (a_row, a_step), (b_row, b_column), (c_row, c_column) = a.strides, b.strides, out.strides
         if b.shape[0] != k or out.shape != (m, n) or (c_column != nbytes and n > 1):
             return None
         if (a_row | a_step | b_row | b_column | c_row) % nbytes:
             return None
         return (
-            *(address_of(a), a_row // nbytes, a_step // nbytes),
-            *(address_of(b), b_row // nbytes, b_column // nbytes),
-            *(address_of(out), c_row // nbytes),
+            *(self._address_of(a, m, k), a_row // nbytes, a_step // nbytes),
+            *(self._address_of(b, k, n), b_row // nbytes, b_column // nbytes),
+            *(self._address_of(out, m, n, writes=True), c_row // nbytes),
             *(m, n, k, self._plain),
         )
+
+    def _address_of(self, matrix: Array, rows: int, columns: int, writes: bool = False) -> int:
+        return address_of(matrix, (rows, columns), self._dtype, is_dense=False, writes=writes)
 
 
 def _wide(a: Array, b: Array, out: Array) -> tuple[Array, Array, Array]:

@@ -201,7 +201,8 @@ def _multiply(vectors: _Vectors, rows: int, arguments: list[Any]) -> None:
 def transpose(real: Any, lanes: int) -> Callable[..., None]:
     """For Numba: ``f(source, source_row, target, target_row, count)``.
 
-    A square of ``lanes`` vectors of ``lanes`` numbers is transposed; of each row of that the first ``count`` numbers are written.
+    A square of ``lanes`` vectors of ``lanes`` numbers is transposed; of each row of that the first
+    ``count`` numbers are written.
     """
 
     @intrinsic

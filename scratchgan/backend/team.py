@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from scratchgan.backend.addresses import Array, begin_of
 
 #: Bytes that each lane has for itself while a task runs.
 SCRATCH = 1 << 21
@@ -37,20 +37,6 @@ END = -1
 _CODE = ctypes.CFUNCTYPE(None, *[ctypes.c_ssize_t] * 3, ctypes.c_void_p, ctypes.c_void_p)
 
 
-def address_of(array: Array) -> int:
-    """Where the numbers of ``array`` begin.
-
-    That is the first field of NumPy's object (``PyArrayObject.data`` in its C interface). To read
-    it takes a sixth of the time of ``__array_interface__``, and a step asks for hundreds.
-
-    Raises:
-        TypeError: It is no array of NumPy's.
-    """
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"address_of: takes an array of NumPy, not {type(array).__name__}")
-    return ctypes.c_ssize_t.from_address(id(array) + object.__basicsize__).value
-
-
 class Task(NamedTuple):
     """The address of compiled code, what it works on, and what must live as long."""
 
@@ -66,9 +52,9 @@ class Tasks:
     def __init__(self, tasks: list[Task]) -> None:
         self._tasks = tasks
         self._table = np.array(
-            [(t.function, address_of(t.arguments), address_of(t.numbers)) for t in tasks], np.intp
+            [(t.function, begin_of(t.arguments), begin_of(t.numbers)) for t in tasks], np.intp
         )
-        self.address = address_of(self._table)
+        self.address = begin_of(self._table)
         self.count = len(tasks)
 
 
@@ -99,12 +85,17 @@ class Team:
     def __init__(self, lanes: int) -> None:
         from scratchgan.backend import machine_code
 
-        code = machine_code.load_for("numba_team", "float32")
-        self._lead, self._run, self._help = (_CODE(code[n]) for n in ("lead", "run", "help"))
+        try:
+            code = machine_code.load_for("numba_team", "float32")
+        except machine_code.MachineCodeError:
+            code, lanes = {}, 1
+        self._lead, self._run, self._help = (
+            _CODE(code[name]) if code else _run_from_python for name in ("lead", "run", "help")
+        )
         self.lanes = lanes
         nbytes = LANES + LANE * lanes
         self._memory = np.zeros(SLOT + nbytes + lanes * SCRATCH, np.uint8)
-        board = -(-address_of(self._memory) // SLOT) * SLOT
+        board = -(-begin_of(self._memory) // SLOT) * SLOT
         self._scratch = board + nbytes
         #: The board, the tasks that are to be run, their count, and how many helpers sleep.
         self._request = (ctypes.c_ssize_t * 4)(board)
@@ -159,6 +150,13 @@ class Team:
             if self._is_over:
                 return
             bell.acquire()
+
+
+def _run_from_python(lane: int, lanes: int, scratch: int, request: int, numbers: None) -> None:
+    """What the task ``run`` does, for a single lane, where there is no machine code of it."""
+    _, table, count = (ctypes.c_ssize_t * 3).from_address(request)
+    for function, arguments, values in (ctypes.c_ssize_t * 3 * count).from_address(table):
+        _CODE(function)(lane, lanes, scratch, arguments, values)
 
 
 _team: Team | None = None

@@ -24,7 +24,11 @@ BLOCK = 256
 
 
 def ufunc_of(definition: Definition, dtype: np.dtype[Any]) -> np.ufunc:
-    """A ufunc of the definition's inputs, then its scalars, for one of :data:`FLOATS`."""
+    """A ufunc of the definition's inputs, then its scalars, for one of :data:`FLOATS`.
+
+    Raises:
+        MachineCodeError: It cannot be compiled, or this NumPy makes no ufuncs as others did.
+    """
     name = definition.name
     loop = machine_code.load(name, loop_source(definition, FLOATS[dtype]))["loop"]
     count = len(definition.inputs) + len(definition.scalars)
@@ -37,9 +41,12 @@ def ufunc_of(definition: Definition, dtype: np.dtype[Any]) -> np.ufunc:
     )
     _kept.append(memory)
     functions, data, types, name_of = [ctypes.addressof(part) for part in memory]
-    ufunc: np.ufunc = _from_functions()(
-        functions, data, types, 1, count, 1, _NO_IDENTITY, name_of, None, 0
-    )
+    try:
+        ufunc: np.ufunc = _from_functions()(
+            functions, data, types, 1, count, 1, _NO_IDENTITY, name_of, None, 0
+        )
+    except (AttributeError, ValueError, TypeError) as fault:  # the table is not where it was
+        raise machine_code.failed(name, fault) from fault
     return ufunc
 
 

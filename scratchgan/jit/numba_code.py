@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchgan.backend import Array, machine_code
+from scratchgan.backend.addresses import address_of
 from scratchgan.backend.scalar import DEFINITIONS, as_numba
-from scratchgan.backend.team import MEMORIES, Task, address_of
+from scratchgan.backend.team import MEMORIES, Task
 from scratchgan.jit.fuse import Loop
 from scratchgan.jit.numba_loop import BOOL, Lines, Parameters
 from scratchgan.jit.record import Operand
@@ -91,7 +92,10 @@ def source_of(loop: Loop, dtype: np.dtype[np.floating]) -> Source:
 def compiled(source: Source, arrays: list[Array]) -> list[Task]:
     """The tasks that run ``source`` on arrays that begin where its operands do."""
     code = machine_code.load("fused", source.text)
-    addresses = map(address_of, arrays)
+    addresses = [
+        address_of(array, operand.shape, operand.dtype, is_dense=False)
+        for array, operand in zip(arrays, source.operands, strict=True)
+    ]
     arguments = np.array([*addresses, *source.integers], np.intp)
     numbers = np.array(source.numbers, np.float64)
     return [Task(function, arguments, numbers, arrays) for function in code.values()]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import Array, Backend, kernels_for
+from scratchgan.backend.machine_code import MachineCodeError
 from scratchgan.backend.team import WORTH_SHARING, Task, Tasks, team
 from scratchgan.dtypes import DType
 from scratchgan.jit import cuda_code, numba_code
@@ -41,7 +42,11 @@ class Step:
 
 
 class Program:
-    """A plan with its arena, which lies beside ``like``, ready to run again and again."""
+    """A plan with its arena, which lies beside ``like``, ready to run again and again.
+
+    Raises:
+        MachineCodeError: A loop of several calls cannot be compiled; the calls alone can be run.
+    """
 
     def __init__(
         self, plan: Plan, backend: Backend, live: list[LiveScalars], like: Array | None
@@ -123,7 +128,10 @@ class Program:
         """Calls of a kernel as tasks, if its backend has it as such."""
         first = calls[0]
         make_tasks = getattr(self._backend, "TASKS", {}).get(first.kernel)
-        tasks = make_tasks(bound) if make_tasks else None
+        try:
+            tasks = make_tasks(bound) if make_tasks else None
+        except MachineCodeError:
+            tasks = None
         if tasks is None:
             return None
         names = self._backend.SCALARS.get(first.kernel, ())
@@ -177,10 +185,13 @@ def run_compiled(recording: Recording, call: Call) -> bool:
     fused = alone(call) if is_compiled and is_compiled(call.kernel) else None
     if fused is None:
         return False
-    for loop in fused.loops:
-        source = numba_code.source_of(loop, fused.dtype)
-        tasks = numba_code.compiled(source, [recording.array(x) for x in source.operands])
-        _run_of(tasks, _work(fused) >= WORTH_SHARING)()
+    try:
+        for loop in fused.loops:
+            source = numba_code.source_of(loop, fused.dtype)
+            tasks = numba_code.compiled(source, [recording.array(x) for x in source.operands])
+            _run_of(tasks, _work(fused) >= WORTH_SHARING)()
+    except MachineCodeError:
+        return False
     return True
 
 

@@ -100,6 +100,7 @@ class Jitted(Generic[P, R]):
         return self._record(key, tensors, args, kwargs)
 
     def _record(self, key: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> R:
+        from scratchgan.backend.machine_code import MachineCodeError
         from scratchgan.jit.plan import make_plan
         from scratchgan.jit.program import FUSING, Program, run_compiled
         from scratchgan.jit.record import Recording, RecordingBackend, recording_on
@@ -163,9 +164,12 @@ class Jitted(Generic[P, R]):
         guards = [guard for guard in guards if guard[0]() is not None]
         _hand_over(buffers, tensors)
         outcome: R = _map(_copied, result)
-        program = Program(
-            make_plan(recording, results, fuses=backend.name in FUSING), backend, notes.live, like
-        )
+        try:
+            plan = make_plan(recording, results, fuses=backend.name in FUSING)
+            program = Program(plan, backend, notes.live, like)
+        except MachineCodeError:
+            plan = make_plan(recording, results, fuses=False)
+            program = Program(plan, backend, notes.live, like)
         for buffer, operand in zip(buffers, places, strict=True):
             buffer.data = program.array(operand)  # it may have become part of another array
         operands = iter(results)
