@@ -57,8 +57,8 @@ class Splitting(NamedTuple):
     ahead: Any
 
 
-def _call(builder: Any, name: str, *arguments: Any) -> None:
-    """An instruction of AMX; integers name tile registers."""
+def instruction(builder: Any, name: str, *arguments: Any) -> None:
+    """Write an instruction of AMX; integers name tile registers."""
     values = [_BYTE(x) if isinstance(x, int) else x for x in arguments]
     kind = ir.FunctionType(ir.VoidType(), [x.type for x in values])
     name = f"llvm.x86.{name}"
@@ -85,7 +85,7 @@ def configure(context: Any) -> Any:
         kind = ir.ArrayType(_BYTE, len(content))
         place = builder.alloca(kind)
         builder.store(ir.Constant(kind, content), place)
-        _call(builder, "ldtilecfg", builder.bitcast(place, _BYTE.as_pointer()))
+        instruction(builder, "ldtilecfg", builder.bitcast(place, _BYTE.as_pointer()))
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -96,7 +96,7 @@ def release(context: Any) -> Any:
     """Give the tile registers back, so that whoever switches threads need not save them."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        _call(builder, "tilerelease")
+        instruction(builder, "tilerelease")
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -223,7 +223,7 @@ class _Tiles:
         below = builder.add(at, builder.mul(row, _INT(SQUARE)))
         for register, i, j in self.places:
             place = _pointer(builder, _BYTE, below if i else at, j * ROW)
-            _call(builder, name, register, place, row)
+            instruction(builder, name, register, place, row)
 
     def begin(self, grows: Any, before: list[Any]) -> None:
         with self.builder.if_else(grows) as (going_on, starting):
@@ -231,7 +231,7 @@ class _Tiles:
                 self.move("tileloadd64", before)
             with starting:
                 for register, _, _ in self.places:
-                    _call(self.builder, "tilezero", register)
+                    instruction(self.builder, "tilezero", register)
 
     def multiply(self, steps: Any, a: Any, b: Any, beside: tuple[Any, Any, Any]) -> None:
         """Add the product over so many steps; ``beside`` it split something."""
@@ -265,7 +265,7 @@ class _Tiles:
 
         def load(register: int, pieces: Any, piece: int, half: int) -> None:
             here = _pointer(builder, _BYTE, pieces, piece * PAIR + half * TILE)
-            _call(builder, "tileloadd64", register, here, _INT(ROW))
+            instruction(builder, "tileloadd64", register, here, _INT(ROW))
 
         count = len(PRODUCTS) * len(self.places)
         due: list[list[Callable[[], None]]] = [[] for _ in range(count)]
@@ -278,7 +278,7 @@ class _Tiles:
                     load(4 + i, a, a_piece, i)
                 if i == 0 and b_piece != in_registers[1]:
                     load(6 + j, b, b_piece, j)
-                _call(builder, "tdpbf16ps", 2 * i + j, 4 + i, 6 + j)
+                instruction(builder, "tdpbf16ps", 2 * i + j, 4 + i, 6 + j)
                 for write in next(turns):
                     write()
             in_registers = a_piece, b_piece

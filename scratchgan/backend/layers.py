@@ -91,16 +91,20 @@ def layer_backward(dtype: np.dtype[Any], activation: str) -> Prepared:
 
 
 def _code(dtype: np.dtype[Any], activation: str) -> dict[str, int]:
+    return machine_code.load(f"layer_{activation}", source_of(dtype.name, activation))
+
+
+def source_of(dtype: str, activation: str) -> str:
+    """The source of ``forward``, ``backward`` and ``finish``."""
     then, back = "x", "g"
     names: tuple[str, ...] = ()
     if activation != "none":
         names = (activation, f"{activation}_backward")
         then, back = f"{activation}(x)", f"{activation}_backward(g, y[i * columns + j])"
-    source = _SOURCE.format(
-        dtype=dtype.name,
+    return _SOURCE.format(
+        dtype=dtype,
         definitions="\n".join(as_numba(DEFINITIONS[name]) + "\n" for name in names),
         forward=then,
         backward=back,
         parts=PARTS,
     )
-    return machine_code.load("layer", source)

@@ -16,7 +16,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from scratchgan.backend import object_files
 from scratchgan.backend.object_files import ObjectFile
@@ -87,7 +87,7 @@ def _load(name: str, source: str) -> dict[str, int] | MachineCodeError:
             on_compile(name)
             file = compiled(name, source, processor, suffix=digest)
             object_files.write(file_name, file)
-        return _linked(file)
+        return linked(file)
     except Exception as fault:  # whatever went wrong, NumPy can do it
         return failed(name, fault)
 
@@ -135,6 +135,13 @@ def _compiler(processor: Processor) -> str:
 # --- Compiling --------------------------------------------------------------------------
 
 
+class Translated(NamedTuple):
+    """Tasks and loops in LLVM's language."""
+
+    text: str
+    symbols: dict[str, str]  #: From the name of a function to that of its symbol.
+
+
 def compiled(name: str, source: str, processor: Processor, suffix: str) -> ObjectFile:
     """The tasks and loops of ``source`` as an object file for any processor.
 
@@ -147,6 +154,11 @@ def compiled(name: str, source: str, processor: Processor, suffix: str) -> Objec
     Raises:
         RuntimeError: A function needs Python or Numba where it runs.
     """
+    return generated(translated(name, source, processor, suffix), processor)
+
+
+def translated(name: str, source: str, processor: Processor, suffix: str) -> Translated:
+    """Numba's part of :func:`compiled`, for which only what a processor has makes a difference."""
     import llvmlite.binding as llvm
 
     from scratchgan.backend.numba_target import llvm_of
@@ -159,21 +171,30 @@ def compiled(name: str, source: str, processor: Processor, suffix: str) -> Objec
             module.link_in(llvm.parse_assembly(text))
             wrapper = _wrapper(f"{function}_{suffix}", inner, entry.kinds)
             module.link_in(llvm.parse_assembly(wrapper))
+    return Translated(str(module), {function: f"{function}_{suffix}" for function in entries})
+
+
+def generated(source: Translated, processor: Processor) -> ObjectFile:
+    """LLVM's part of :func:`compiled`."""
+    import llvmlite.binding as llvm
+
+    module = llvm.parse_assembly(source.text)
     machine = _machine(processor)
     module.triple = processor.triple
     module.data_layout = str(machine.target_data)
-    symbols = {function: f"{function}_{suffix}" for function in entries}
     for function in module.functions:
-        if not function.is_declaration and function.name not in symbols.values():
+        if not function.is_declaration and function.name not in source.symbols.values():
             function.linkage = "internal"
     _optimize(module, machine)
     needed = sorted(
         f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")
     )
-    for needs in needed:
-        if re.match("numba|NRT|Py|_Py", needs):
-            raise RuntimeError(f"{name} calls {needs}, which only Python or Numba has")
-    return ObjectFile(symbols, needed, machine.emit_object(module))
+    for name in needed:
+        if re.match("numba|NRT|Py|_Py", name):
+            raise RuntimeError(
+                f"{', '.join(source.symbols)} calls {name}, which only Python or Numba has"
+            )
+    return ObjectFile(source.symbols, needed, machine.emit_object(module))
 
 
 def _executed(name: str, source: str) -> dict[str, Any]:
@@ -247,7 +268,7 @@ def _engine() -> Any:
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
 
 
-def _linked(file: ObjectFile) -> dict[str, int]:
+def linked(file: ObjectFile) -> dict[str, int]:
     """The addresses of the functions in an object file that is now part of this process."""
     import llvmlite.binding as llvm
 

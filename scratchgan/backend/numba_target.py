@@ -54,7 +54,7 @@ class _Target(TargetDescriptor):
     options = cpu.CPUTargetOptions
 
     def __init__(self) -> None:
-        super().__init__(NAME)
+        super().__init__(NAME)  # type: ignore[no-untyped-call]
         self._typing_context = Context()
         context = cpu.CPUContext(self._typing_context, NAME)
         self._context = context.subtarget(_internal_codegen=_Codegen(NAME))

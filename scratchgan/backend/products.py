@@ -27,7 +27,6 @@ class Products:
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._dtype = dtype
         self._plain = machine_code.load_for("numba_products", dtype.name)["product"]
-        self._may_split = dtype == np.float32 and machine_code.may_use_matrix_unit()
 
     def multiply(self, a: Array, b: Array, out: Array) -> bool:
         """``out = a @ b`` for matrices of this type; False, and nothing done, if they don't fit."""
@@ -48,8 +47,8 @@ class Products:
     def function(self, arguments: tuple[int, ...]) -> int:
         """The address of the task for these arguments."""
         m, n, k, _ = arguments[-4:]
-        if self._may_split and min(m, n, k) >= SMALLEST and m * n * k >= WORTH_SPLITTING:
-            return machine_code.load_for("numba_amx", "float32")["product"]
+        if self._dtype == np.float32 and min(m, n, k) >= SMALLEST and m * n * k >= WORTH_SPLITTING:
+            return on_matrix_unit() or self._plain
         return self._plain
 
     def arguments(self, a: Array, b: Array, out: Array) -> tuple[int, ...] | None:
@@ -76,6 +75,17 @@ class Products:
 
     def _address_of(self, matrix: Array, rows: int, columns: int, writes: bool = False) -> int:
         return address_of(matrix, (rows, columns), self._dtype, is_dense=False, writes=writes)
+
+
+@functools.cache
+def on_matrix_unit() -> int | None:
+    """The address of the task for the matrix unit; None where there is none that can be used."""
+    if not machine_code.may_use_matrix_unit():
+        return None
+    try:
+        return machine_code.load_for("numba_amx", "float32")["product"]
+    except machine_code.MachineCodeError:
+        return None
 
 
 def _wide(a: Array, b: Array, out: Array) -> tuple[Array, Array, Array]:

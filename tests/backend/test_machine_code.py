@@ -74,5 +74,5 @@ def split(lane, lanes, scratch, arguments, numbers):
 
 
 def test_what_would_need_numba_at_every_start_is_refused() -> None:
-    with pytest.raises(RuntimeError, match="refused calls numba_frexp, which only Python or Numba"):
+    with pytest.raises(RuntimeError, match="split calls numba_frexp, which only Python or Numba"):
         machine_code.compiled("refused", SOURCE, host(), "1")

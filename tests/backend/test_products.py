@@ -1,18 +1,22 @@
 """Products of matrices: what they are, whatever their sizes, strides and number of threads.
 
-All of it holds for the plain task and, where the processor has one, for its matrix unit's.
+All of it holds for the plain task and for the matrix unit's: on that unit where the processor has
+one, and everywhere on a stand-in.
 """
 
+import functools
 import itertools
 from typing import Any
 
 import numpy as np
 import pytest
+import standin.amx
 from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchgan as sg
-from scratchgan.backend import machine_code, numba_kernels, products
+from scratchgan.backend import amx, machine_code, numba_kernels, products
+from scratchgan.backend.processor import host
 from scratchgan.backend.team import Tasks, team
 
 SIZES = st.integers(0, 70)
@@ -37,15 +41,27 @@ LARGE = [
 pytestmark = pytest.mark.usefixtures("every_product_is_shared", "task")
 
 
-@pytest.fixture(params=["plain", "matrix unit"])
+@pytest.fixture(params=["plain", "matrix unit", "stand-in of the matrix unit"])
 def task(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which task computes all products of float32."""
     kind: str = request.param
     if kind == "matrix unit" and not machine_code.may_use_matrix_unit():
         pytest.skip("this process may use no AMX")
-    monkeypatch.setattr(products, "WORTH_SPLITTING", 0 if kind == "matrix unit" else 1 << 62)
+    if kind == "stand-in of the matrix unit":
+        monkeypatch.setattr(products, "on_matrix_unit", stand_in)
+    monkeypatch.setattr(products, "WORTH_SPLITTING", 1 << 62 if kind == "plain" else 0)
     monkeypatch.setattr(products, "SMALLEST", 1)
     return kind
+
+
+@functools.cache
+def stand_in() -> int:
+    """The task for the matrix unit, with plain instructions in the place of the unit's."""
+    source = machine_code.source_for("numba_amx", "float32")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(amx, "instruction", standin.amx.instruction)
+        file = machine_code.compiled("numba_amx", source, host(), "stand_in")
+    return machine_code.linked(file)["product"]
 
 
 def matrix(rows: int, columns: int, dtype: Any, layout: str, seed: int) -> Any:
