@@ -32,7 +32,7 @@ class _Library(codegen.AOTCodeLibrary):
         pass
 
     def get_pointer_to_function(self, name: str) -> int:
-        self._ensure_finalized()
+        self._ensure_finalized()  # type: ignore[no-untyped-call]
         return 0  # nobody calls it from Python
 
 
@@ -57,7 +57,9 @@ class _Target(TargetDescriptor):
         super().__init__(NAME)  # type: ignore[no-untyped-call]
         self._typing_context = Context()
         context = cpu.CPUContext(self._typing_context, NAME)
-        self._context = context.subtarget(_internal_codegen=_Codegen(NAME))
+        self._context = context.subtarget(
+            _internal_codegen=_Codegen(NAME)  # type: ignore[no-untyped-call]
+        )
 
     @property
     def typing_context(self) -> Any:
