@@ -16,9 +16,9 @@ from scratchgan.backend import numpy_kernels as reference
 from scratchgan.backend.addresses import Array, address_of
 from scratchgan.backend.layers import WIDEST, layer_backward, layer_forward
 from scratchgan.backend.machine_code import MachineCodeError
-from scratchgan.backend.products import Products, is_large
+from scratchgan.backend.products import Products, work_of
 from scratchgan.backend.scalar import DEFINITIONS, Definition
-from scratchgan.backend.team import WORTH_SHARING, Prepared, Task
+from scratchgan.backend.team import Prepared, Task
 from scratchgan.backend.ufuncs import FLOATS, ufunc_of
 
 #: So many numbers are copied faster by several threads, though some must come from another core.
@@ -99,7 +99,7 @@ def copy(x: Array, *, out: Array) -> None:
         and not np.may_share_memory(x, out)
     ):
         places = address_of(x, out.shape, dtype), address_of(out, out.shape, dtype, writes=True)
-        _prepared("copy", dtype).run(*places, out.size, is_large=True)
+        _prepared("copy", dtype).run(*places, out.size, work=out.size)
     else:
         out[...] = x
 
@@ -153,7 +153,7 @@ def _sum(name: str, x: Array, out: Array, rows: int, columns: int) -> None:
         address_of(out.reshape(-1), kept, x.dtype, writes=True),
     )
     prepared = _prepared(name, x.dtype)
-    prepared.run(*places, rows, columns, is_large=x.size >= WORTH_SHARING)
+    prepared.run(*places, rows, columns, work=x.size)
 
 
 @functools.cache
@@ -185,7 +185,7 @@ def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array)
         reference.linear(x, weight, bias, activation=activation, out=out)
         return
     forward = layer_forward(_products(dtype).function(arguments), dtype, activation)
-    forward.run(*arguments, address_of(bias, weight.shape[:1], dtype), is_large=is_large(arguments))
+    forward.run(*arguments, address_of(bias, weight.shape[:1], dtype), work=work_of(arguments))
 
 
 @_or_reference
@@ -203,7 +203,7 @@ def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Ar
         address_of(before, y.shape, dtype, writes=True),
         address_of(bias_gradient, y.shape[1:], dtype, writes=True),
     )
-    backward.run(*addresses, *y.shape, is_large=y.size >= WORTH_SHARING)
+    backward.run(*addresses, *y.shape, work=y.size)
 
 
 @_or_reference
@@ -215,7 +215,7 @@ def adam(gradient: Array, *, out: tuple[Array, Array, Array, Array], **settings:
     numbers = [settings[name] for name in SCALARS["adam"]]
     size = out[0].size
     _prepared("adam", out[0].dtype).run(
-        1, *_addresses_of_adam(gradient, out), numbers=numbers, is_large=size >= WORTH_SHARING
+        1, *_addresses_of_adam(gradient, out), numbers=numbers, work=size
     )
 
 
@@ -237,7 +237,7 @@ def _draw(name: str, state: Array, out: Array) -> None:
         return
     size = out.size
     prepared = _prepared(name, out.dtype)
-    prepared.run(*_addresses_of_noise(state, out), size, is_large=size >= WORTH_SHARING)
+    prepared.run(*_addresses_of_noise(state, out), size, work=size)
 
 
 def _addresses_of_noise(state: Array, out: Array) -> tuple[int, int]:

@@ -12,11 +12,16 @@ from typing import Any
 from scratchgan.backend.native import add, call, integers_at, read, relax, swap, task, yield_core
 from scratchgan.backend.numba_target import njit
 from scratchgan.backend.team import (
+    AT_WORK,
     COUNT,
     END,
+    FEWEST_LOOKS,
+    FIRST,
     LANE,
     LANES,
     MEETINGS,
+    MOST_LOOKS,
+    PATIENCE,
     POSTED,
     SCRATCH,
     SEEN,
@@ -24,49 +29,60 @@ from scratchgan.backend.team import (
     TASKS,
 )
 
-#: How often a waiting thread looks before it lets others have the core between looks, and how
-#: often before it goes to sleep: after about half a millisecond, and two. A thread that
-#: gives its core away too soon loses it for milliseconds where another process wants it.
-LOOKS, LOOKS_AWAKE = 10_000, 14_000
+#: How often a helper without work looks further before it goes to sleep: for about two milliseconds
+#: where nobody else wants the core.
+LOOKS_AWAKE = 4_000
 
 
 @njit
-def _wait_while(address: Any, value: Any, looks: Any) -> Any:
-    """Wait for another value at ``address``; False if it is still there after so many looks."""
+def _wait_for(address: Any, value: Any, own: Any, looks: Any) -> Any:
+    """Wait until the integer at ``address`` is at least ``value``.
+
+    Args:
+        address: Where others write.
+        value: What to wait for.
+        own: Where the lane keeps what is its own.
+        looks: How often to look further when patience has ended; -1 for ever.
+
+    Returns:
+        False if there is less after all these looks.
+    """
+    patience = integers_at(own + PATIENCE, 0)
     look = 0
-    while read(address) == value:
+    while read(address) < value:
         look += 1
-        if look > LOOKS:
-            if look == looks:
+        if look > patience[0]:
+            if look - patience[0] == looks:
                 return False
             yield_core()
         else:
             relax()
+    if look > patience[0]:
+        patience[0] = max(FEWEST_LOOKS, patience[0] // 2)
+    elif look > 0:
+        patience[0] = min(MOST_LOOKS, patience[0] + patience[0] // 64 + 1)
     return True
 
 
 @njit
-def _meet(board: Any, lane: Any, lanes: Any) -> None:
-    """Wait until all lanes have come here.
-
-    Each counts where no other writes: a line of the cache travels once, from who comes last.
-    """
-    meetings = board + LANES + MEETINGS
-    met = add(meetings + LANE * lane, 1)
-    for other in range(lanes):
-        if other != lane:
-            _wait_while(meetings + LANE * other, met, -1)
-
-
-@njit
 def _run(board: Any, scratch: Any, tasks: Any, count: Any, lane: Any, lanes: Any) -> None:
-    """Run ``count`` tasks from the table at ``tasks``: function, arguments, numbers of each."""
+    """Run ``count`` tasks from the table at ``tasks``: function, arguments, numbers of each.
+
+    Meetings are numbered through all runs, and each lane writes down the last one that it has come
+    to where no other writes: a line of the cache travels once, from who comes last.
+    """
     table = integers_at(tasks, 0)
+    own = board + LANES + LANE * lane
+    meeting = read(board + FIRST)
     for i in range(count):
-        own = scratch + lane * SCRATCH
-        call(table[3 * i], lane, lanes, own, table[3 * i + 1], table[3 * i + 2])
+        place = scratch + lane * SCRATCH
+        call(table[3 * i], lane, lanes, place, table[3 * i + 1], table[3 * i + 2])
         if lanes > 1:
-            _meet(board, lane, lanes)
+            meeting += 1
+            swap(own + MEETINGS, meeting)
+            for other in range(lanes):
+                if other != lane:
+                    _wait_for(board + LANES + LANE * other + MEETINGS, meeting, own, -1)
 
 
 @task
@@ -81,10 +97,13 @@ def lead(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> N
     board = arguments[0]
     swap(board + TASKS, arguments[1])
     swap(board + COUNT, arguments[2])
-    add(board + POSTED, 1)
+    swap(board + AT_WORK, lanes)
+    swap(board + FIRST, read(board + LANES + MEETINGS))
     asleep = 0
     for helper in range(1, lanes):
-        asleep += swap(board + LANES + LANE * helper + SLEEPS, 0)
+        own = board + LANES + LANE * helper
+        add(own + POSTED, 1)
+        asleep += swap(own + SLEEPS, 0)
     arguments[3] = asleep
     if asleep == 0:
         _run(board, scratch, arguments[1], arguments[2], lane, lanes)
@@ -95,17 +114,17 @@ def help(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> N
     """Run what is posted; return when nothing has been for a while, or for good."""
     board = arguments[0]
     own = board + LANES + LANE * lane
-    sleeps, seen = own + SLEEPS, integers_at(own + SEEN, 0)
+    seen = integers_at(own + SEEN, 0)
     while True:
-        if not _wait_while(board + POSTED, seen[0], LOOKS_AWAKE):
-            swap(sleeps, 1)
+        if not _wait_for(own + POSTED, seen[0] + 1, own, LOOKS_AWAKE):
+            swap(own + SLEEPS, 1)
             # Work posted just now must not be slept over. Whoever posted it may have seen the
             # mark, and then wakes this thread once more than it needs.
-            if read(board + POSTED) == seen[0]:
+            if read(own + POSTED) == seen[0]:
                 return
-            swap(sleeps, 0)
+            swap(own + SLEEPS, 0)
         seen[0] += 1
         count = read(board + COUNT)
         if count == END:
             return
-        _run(board, scratch, read(board + TASKS), count, lane, lanes)
+        _run(board, scratch, read(board + TASKS), count, lane, read(board + AT_WORK))

@@ -14,8 +14,6 @@ from scratchgan.backend import machine_code
 from scratchgan.backend.addresses import Array, address_of
 from scratchgan.backend.team import Prepared, Task
 
-#: A product of fewer multiplications is done before another thread has heard of it.
-WORTH_SHARING = 1 << 20
 #: A product that is smaller in one direction, or of fewer multiplications, gains nothing by the
 #: matrix unit.
 SMALLEST, WORTH_SPLITTING = 64, 1 << 21
@@ -33,7 +31,7 @@ class Products:
         arguments = self.arguments(*_wide(a, b, out))
         if arguments is None:
             return False
-        _prepared(self.function(arguments)).run(*arguments, is_large=is_large(arguments))
+        _prepared(self.function(arguments)).run(*arguments, work=work_of(arguments))
         return True
 
     def task(self, a: Array, b: Array, out: Array) -> Task | None:
@@ -99,7 +97,7 @@ def _prepared(function: int) -> Prepared:
     return Prepared([function], 12, 0)
 
 
-def is_large(arguments: tuple[int, ...]) -> bool:
-    """Whether the product with these arguments is worth to be shared by threads."""
+def work_of(arguments: tuple[int, ...]) -> int:
+    """About how many numbers the product with these arguments is worth."""
     m, n, k, _ = arguments[-4:]
-    return m * n * k >= WORTH_SHARING
+    return m * n * k // 32

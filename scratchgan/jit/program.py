@@ -12,6 +12,7 @@ import numpy as np
 
 from scratchgan.backend import Array, Backend, kernels_for
 from scratchgan.backend.machine_code import MachineCodeError
+from scratchgan.backend.pace import Pace
 from scratchgan.backend.team import WORTH_SHARING, Task, Tasks, team
 from scratchgan.dtypes import DType
 from scratchgan.jit import cuda_code, numba_code
@@ -62,11 +63,11 @@ class Program:
             for step in self._bound(list(items))
         ]
         self._runs: list[Callable[[], Any]] = []
-        is_large = sum(map(_work, plan.items)) >= WORTH_SHARING
+        work = sum(map(_work, plan.items))
         for has_tasks, steps in itertools.groupby(self.steps, lambda step: step.tasks is not None):
             if has_tasks:
                 tasks = [task for step in steps for task in step.tasks or ()]
-                self._runs.append(_run_of(tasks, is_large))
+                self._runs.append(_run_of(tasks, work))
             else:
                 self._runs += [step.run for step in steps]
 
@@ -122,7 +123,7 @@ class Program:
         """A loop as a task."""
         source = numba_code.source_of(loop, dtype)
         tasks = numba_code.compiled(source, [self.array(x) for x in source.operands])
-        return Step(_run_of(tasks), [loop], source.text, tasks)
+        return Step(_run_of(tasks, _work(loop)), [loop], source.text, tasks)
 
     def _shared(self, calls: list[Call], bound: list[Any]) -> Step | None:
         """Calls of a kernel as tasks, if its backend has it as such."""
@@ -143,7 +144,7 @@ class Program:
         refresh()
         if first.live is not None:
             self._refreshed.append(refresh)
-        return Step(_run_of(tasks), list(calls), tasks=tasks)
+        return Step(_run_of(tasks, sum(map(_work, calls))), list(calls), tasks=tasks)
 
     def _called(self, calls: list[Call], bound: list[Any]) -> Step:
         """Calls of a kernel as they were recorded."""
@@ -189,24 +190,27 @@ def run_compiled(recording: Recording, call: Call) -> bool:
         for loop in fused.loops:
             source = numba_code.source_of(loop, fused.dtype)
             tasks = numba_code.compiled(source, [recording.array(x) for x in source.operands])
-            _run_of(tasks, _work(fused) >= WORTH_SHARING)()
+            _run_of(tasks, _work(fused))()
     except MachineCodeError:
         return False
     return True
 
 
-def _run_of(tasks: list[Task], is_large: bool = True) -> Callable[[], None]:
-    """What has this process's team do ``tasks``, or one thread where they are not large."""
+def _run_of(tasks: list[Task], work: int) -> Callable[[], None]:
+    """What has this process's team do ``tasks``, which compute about so many numbers."""
     table = Tasks(tasks)
-    if is_large:
-        return lambda: team().run(table)
-    return lambda: team().run_alone(table)
+    if work < WORTH_SHARING:
+        return lambda: team().run_alone(table)
+    pace = Pace()
+    return lambda: team().run(table, pace)
 
 
-def _work(item: Call | Fused) -> int:
+def _work(item: Call | Fused | Loop) -> int:
     """About how many numbers it computes; 32 multiplications of a product count as one."""
     if isinstance(item, Fused):
-        return sum(math.prod(loop.shape) * len(loop.statements) for loop in item.loops)
+        return sum(map(_work, item.loops))
+    if isinstance(item, Loop):
+        return math.prod(item.shape) * len(item.statements)
     numbers = sum(math.prod(x.shape) for x in item.outs)
     return numbers * item.reads[0].shape[-1] // 32 if item.kernel == "matmul" else numbers
 

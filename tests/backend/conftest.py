@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 import scratchgan as sg
-from scratchgan.backend import products
+from scratchgan.backend import cores, team
 
 
 @pytest.fixture
 def every_product_is_shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Threads share even the smallest; afterwards there are as many as before."""
-    monkeypatch.setattr(products, "WORTH_SHARING", 0)
+    """Threads share even the smallest, more than there are cores; afterwards all is as before."""
+    monkeypatch.setattr(team, "WORTH_SHARING", 0)
+    monkeypatch.setattr(cores, "usable", lambda: (8, "a test says so"))
     before = sg.get_num_threads()
     yield
     sg.set_num_threads(before)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import scratchgan as sg
 from scratchgan.backend import amx, machine_code, numba_kernels, products
+from scratchgan.backend.pace import Pace
 from scratchgan.backend.processor import host
 from scratchgan.backend.team import Tasks, team
 
@@ -168,7 +169,7 @@ def test_every_way_to_multiply_gives_the_same_numbers():
     np.testing.assert_array_equal(out, expected)
     out[...] = np.nan
     (later,) = numba_kernels.TASKS["matmul"]([((x, weight.T), out)])
-    team().run(Tasks([later]))
+    team().run(Tasks([later]), Pace())
     np.testing.assert_array_equal(out, expected)
 
 

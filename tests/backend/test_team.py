@@ -77,6 +77,7 @@ def test_the_number_of_threads():
         with pytest.raises(ValueError, match=r"set_num_threads: .* is not a whole number above 0"):
             sg.set_num_threads(wrong)  # type: ignore[arg-type]
     assert sg.get_num_threads() == 1
+    assert team.why_as_many() == "set_num_threads() said so"
 
 
 def test_helpers_do_not_pile_up():
@@ -88,16 +89,34 @@ def test_helpers_do_not_pile_up():
 
 
 @pytest.mark.parametrize(
-    ("setting", "expected"), [("1", 1), ("3", 3), ("0", None), ("many", None), (None, None)]
+    ("setting", "expected", "reason"),
+    [
+        (None, 8, "a test says so"),
+        ("", 8, "a test says so"),
+        ("1", 1, "OMP_NUM_THREADS=1"),
+        (" 3 ", 3, "OMP_NUM_THREADS=3"),
+        ("4,2", 4, "OMP_NUM_THREADS=4,2"),
+        ("64", 8, "a test says so; OMP_NUM_THREADS=64 would be more than these"),
+        ("100000", 8, "a test says so; OMP_NUM_THREADS=100000 would be more than these"),
+    ],
 )
 def test_the_first_number_is_that_of_the_environment(
-    setting: str | None, expected: int | None, monkeypatch: pytest.MonkeyPatch
+    setting: str | None, expected: int, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(team, "_lanes", None)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if setting is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", setting)
-    assert team.get_num_threads() == (expected or team._cores())
+    assert team.get_num_threads() == expected
+    assert team.why_as_many() == reason
+
+
+@pytest.mark.parametrize("setting", ["many", "0", "-1", "1.5", ",4", "²"])
+def test_a_number_that_is_none_is_told(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team, "_lanes", None)
+    monkeypatch.setenv("OMP_NUM_THREADS", setting)
+    with pytest.warns(RuntimeWarning, match=f"OMP_NUM_THREADS is '{setting}', which is no number"):
+        assert team.get_num_threads() == 8
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
