@@ -31,7 +31,7 @@ class Pace:
         """Begin with ``most`` threads, and nothing known."""
         self.most = self.threads = most
         self._settled = most  # what trials are compared with
-        self._mean = 0.0  # seconds of a turn with that many, in the last window
+        self._mean = 0.0  # seconds of a turn with that many, on average of late
         self._pause = SHORTEST_PAUSE
         self._until_trial = 0.0
         self._tries_more = False
@@ -45,8 +45,7 @@ class Pace:
             self._end_of_window()
 
     def _end_of_window(self) -> None:
-        mean = self._seconds / self._turns
-        seconds = self._seconds
+        mean, seconds = self._seconds / self._turns, self._seconds
         self._turns, self._seconds = 0, 0.0
         if self._windows == 0:  # the first turn of all: threads woke up, memory was touched
             self._windows = 1
@@ -54,17 +53,16 @@ class Pace:
             self._end_trial(mean)
         else:
             is_disturbed = 0 < DISTURBED * self._mean < mean
-            self._mean = mean
+            self._mean = mean if self._mean == 0 else self._mean + (mean - self._mean) / 4
             self._until_trial -= seconds
-            if is_disturbed or self._until_trial <= 0:
-                self._begin_trial(is_disturbed)
+            if self._until_trial <= 0 or (is_disturbed and self._settled > 1):
+                self._begin_trial(fewer=is_disturbed)
 
-    def _begin_trial(self, is_disturbed: bool) -> None:
-        self._tries_more = not self._tries_more and not is_disturbed
-        if self._settled == self.most:
-            self._tries_more = False
-        elif self._settled == 1:
-            self._tries_more = True
+    def _begin_trial(self, fewer: bool) -> None:
+        """Try half as many threads, or twice as many: one after the other, where both can be."""
+        self._tries_more = self._settled < self.most and (
+            self._settled == 1 or not (fewer or self._tries_more)
+        )
         if self._tries_more:
             self.threads = min(self.most, 2 * self._settled)
             self._windows = WINDOWS_OF_MORE
