@@ -142,7 +142,7 @@ def _numbers_at(dtype: Any) -> Any:
 
 
 integers_at = _numbers_at(types.intp)
-booleans_at = _numbers_at(types.uint8)
+bytes_at = _numbers_at(types.uint8)  # of booleans and of pixels
 float32_at, float64_at = _numbers_at(types.float32), _numbers_at(types.float64)
 
 

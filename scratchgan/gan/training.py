@@ -9,19 +9,23 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchgan.creation import as_tensor
-from scratchgan.data import MNIST, batches
-from scratchgan.gan.adversary import GAN
+from scratchgan.creation import as_tensor, randn
+from scratchgan.data import MNIST
+from scratchgan.data.batches import pixels_in_batches, to_float
+from scratchgan.gan.adversary import GAN, Moves
 from scratchgan.gan.config import Config
 from scratchgan.gan.files import RunError
 from scratchgan.gan.runs import Metrics, Run
 from scratchgan.gan.sampling import Stream, draw, noise
 from scratchgan.jit import jit
-from scratchgan.random import manual_seed
+from scratchgan.random import Generator, manual_seed
 from scratchgan.tensor import Tensor
 
 #: Steps from one row of metrics.csv to the next.
 LOG_EVERY = 100
+
+#: What the noise of a step is for: each has a stream that (seed, use, step) decides.
+STEP_STREAMS = (Stream.DISCRIMINATOR_STEP, Stream.GENERATOR_STEP)
 
 #: Images in the grid that is drawn after each epoch.
 SAMPLES = 64
@@ -64,7 +68,15 @@ def train(run: Run, images: NDArray[np.uint8], watch: Watch = lambda step, metri
     config = run.config
     manual_seed(config.seed)
     gan = GAN(config.latent_dim, config.objective, config.lr, config.device)
-    play = jit(gan.step) if config.jit else gan.step
+    streams = [Generator() for _ in STEP_STREAMS]
+
+    def play_from(pixels: Tensor) -> Moves:
+        """A step on a batch of bytes: with all that it computes, so that it can be replayed."""
+        shape = config.batch_size, config.latent_dim
+        noises = [randn(*shape, generator=stream, device=config.device) for stream in streams]
+        return gan.step(to_float(pixels).unsqueeze(1), *noises)
+
+    play = jit(play_from) if config.jit else play_from
     sample_noise = noise(
         SAMPLES, config.latent_dim, config.seed, Stream.SAMPLE, device=config.device
     )
@@ -83,9 +95,13 @@ def train(run: Run, images: NDArray[np.uint8], watch: Watch = lambda step, metri
     with interrupts_between_steps() as stop_if_interrupted:
         try:
             for epoch in range(1, config.epochs + 1):
-                for batch in batches(data, config.batch_size, seed=config.seed, epoch=epoch):
+                for pixels in pixels_in_batches(
+                    data, config.batch_size, seed=config.seed, epoch=epoch
+                ):
                     step += 1
-                    moves = play(as_tensor(batch), *noises(config, step))
+                    for stream, use in zip(streams, STEP_STREAMS, strict=True):
+                        stream.manual_seed(config.seed, use, step)
+                    moves = play(as_tensor(pixels))
                     metrics = None
                     if step % LOG_EVERY == 0 or step % steps_per_epoch == 0:
                         seconds = time.perf_counter() - start
@@ -101,16 +117,6 @@ def train(run: Run, images: NDArray[np.uint8], watch: Watch = lambda step, metri
             raise
     del images, data  # before Matplotlib needs about as much memory
     run.save_losses(rows)
-
-
-def noises(config: Config, step: int) -> tuple[Tensor, Tensor]:
-    """The noise for the moves of D and of G, (batch_size, latent_dim), decided by (seed, step)."""
-    shape = (config.batch_size, config.latent_dim)
-    streams = (Stream.DISCRIMINATOR_STEP, Stream.GENERATOR_STEP)
-    d_noise, g_noise = (
-        noise(*shape, config.seed, stream, step, config.device) for stream in streams
-    )
-    return d_noise, g_noise
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.jit.record import Call, Memory, Operand
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-_BOOL = np.dtype(np.bool_)
+_BOOL, _BYTE = np.dtype(np.bool_), np.dtype(np.uint8)
 #: Fused calls that have no scalar definition.
 COPY, FILL, SUM = "copy", "fill", "sum"
 
@@ -112,6 +112,8 @@ def _fusable(call: Call) -> np.dtype[np.floating] | None:
     if call.kernel not in (COPY, FILL, SUM) and call.kernel not in DEFINITIONS:
         return None
     types = {x.dtype for x in (*call.reads, *call.outs)} - {_BOOL}
+    if call.kernel == COPY and call.outs[0].dtype in _FLOATS:
+        types -= {_BYTE}  # pixels become floats as they are read
     if len(types) != 1 or call.live is not None or len(call.outs) != 1:
         return None
     dtype = types.pop()

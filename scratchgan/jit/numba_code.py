@@ -16,14 +16,14 @@ from scratchgan.backend.addresses import address_of
 from scratchgan.backend.scalar import DEFINITIONS, as_numba
 from scratchgan.backend.team import MEMORIES, Task
 from scratchgan.jit.fuse import Loop
-from scratchgan.jit.numba_loop import BOOL, Lines, Parameters
+from scratchgan.jit.numba_loop import Lines, Parameters
 from scratchgan.jit.record import Operand
 
 _HEADER = """\
 from scratchgan.backend.numba_target import njit
 from scratchgan.backend import {dtype} as math
 from scratchgan.backend.{dtype} import real
-from scratchgan.backend.native import booleans_at, float32_at, float64_at, share, task
+from scratchgan.backend.native import bytes_at, float32_at, float64_at, share, task
 from scratchgan.backend.team import SCRATCH
 
 @njit(fastmath={{"reassoc"}})
@@ -63,7 +63,7 @@ def source_of(loop: Loop, dtype: np.dtype[np.floating]) -> Source:
     lines = Lines(loop, parameters)
     operands, integers, numbers = parameters.operands, parameters.integers, parameters.numbers
     memories = list(dict.fromkeys(x.memory for x in operands))
-    kinds = ["booleans" if x.dtype == BOOL else dtype.name for x in operands]
+    kinds = [dtype.name if x.dtype == dtype else "bytes" for x in operands]
     places = [
         f"a{i} = {kind}_at(arguments[{i}], {memories.index(x.memory) % MEMORIES})"
         for i, (x, kind) in enumerate(zip(operands, kinds, strict=True))

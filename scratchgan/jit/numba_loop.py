@@ -269,7 +269,7 @@ def _expression(statement: Statement, inputs: list[str], parameters: Parameters)
     """The statement's result from the names of its inputs."""
     call = statement.call
     reals = [
-        f"real({value})" if isinstance(x, Operand) and x.dtype == BOOL else value
+        f"real({value})" if isinstance(x, Operand) and x.dtype.kind != "f" else value
         for x, value in zip(statement.inputs, inputs, strict=True)
     ]
     if call.kernel in (COPY, FILL):

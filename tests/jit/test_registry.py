@@ -51,7 +51,7 @@ def interpreted(source: numba_code.Source, arrays: list[Any]) -> list[Task]:
         "share": native.share.py_func,
         "task": CODE,
         "SCRATCH": SCRATCH,
-        "booleans_at": numbers_at(ctypes.c_uint8),
+        "bytes_at": numbers_at(ctypes.c_uint8),
         "float32_at": numbers_at(ctypes.c_float),
         "float64_at": numbers_at(ctypes.c_double),
     }
