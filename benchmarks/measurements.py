@@ -202,7 +202,14 @@ def memory(quick: bool, device: str) -> tuple[Measurement, ...]:
 
 
 def training(quick: bool, device: str) -> tuple[Measurement, ...]:
-    """A whole training, from the command to its last file."""
+    """A whole training, from the command to its last file, and a step of it."""
+    steps = Measurement(
+        "training step",
+        "A step of scratchgan train with its batch and noise, and the replay's share of it",
+        {"seconds": "s", "seconds of the replay": "s", "share": ""},
+        (Contender("scratchgan train", "training_step"),),
+        tuple(Case(f"batch {n}", {"batch": n}) for n in ((600,) if quick else (64, 128, 512))),
+    )
     return (
         Measurement(
             "training",
@@ -212,6 +219,7 @@ def training(quick: bool, device: str) -> tuple[Measurement, ...]:
             (_training(1 if quick else 2, quick, device),),
             (Comparison("PyTorch over scratchgan", ("PyTorch",), ("scratchgan train",)),),
         ),
+        *([steps] if device == "cpu" else []),
     )
 
 
@@ -225,6 +233,30 @@ def _training(epochs: int, quick: bool, device: str) -> Case:
     batch = 600 if quick else 64
     name = f"{epochs * 60_000:,} images, batch {batch}"
     return Case(name, {"epochs": epochs, "batch": batch, "device": device})
+
+
+def busy(quick: bool, device: str) -> tuple[Measurement, ...]:
+    """A training beside processes that want the cores too."""
+    return (
+        Measurement(
+            "busy",
+            "A whole training beside busy processes",
+            {
+                "images per second": "",
+                "time over that alone": "",
+                "time over that of fair shares": "",
+            },
+            tuple(
+                Contender(name, "busy", {"package": package})
+                for name, package in (("scratchgan train", "scratchgan"), ("PyTorch", "torch"))
+            ),
+            tuple(
+                Case(name, {"epochs": 1 if quick else 3, "others": others})
+                for others, name in enumerate(("alone", "beside one", "beside two"))
+            ),
+            (Comparison("scratchgan over PyTorch", ("scratchgan train",), ("PyTorch",)),),
+        ),
+    )
 
 
 def startup(quick: bool, device: str) -> tuple[Measurement, ...]:
@@ -276,6 +308,7 @@ MEASUREMENTS: dict[str, Callable[[bool, str], tuple[Measurement, ...]]] = {
     "memory": memory,
     "startup": startup,
     "training": training,
+    "busy": busy,
     "replay": replay,
 }
 

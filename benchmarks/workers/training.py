@@ -19,26 +19,36 @@ HAS_CUDA = {
 }
 
 
+def run(package: str, epochs: int, batch: int, folder: str, *options: str) -> process.Spent:
+    """Train in a fresh process, which writes into ``folder``."""
+    return process.run(
+        *COMMANDS[package],
+        *("--epochs", str(epochs), "--batch-size", str(batch), "--out", folder),
+        *options,
+    )
+
+
+def warm_up(package: str, batch: int) -> None:
+    """Have the kernels compiled, so that nothing is when it counts."""
+    if package == "scratchgan":
+        with tempfile.TemporaryDirectory() as folder:
+            out = ("--batch-size", str(batch), "--out", str(Path(folder) / "run"))
+            process.run("-m", "benchmarks.programs.first_step", "train", *out)
+
+
 def prepare(package: str, epochs: int, batch: int, device: str) -> Ready:
     if find_spec(package) is None:
         raise Skip(f"{package} is not installed")
     if device == "cuda" and process.run("-c", HAS_CUDA[package]).output.strip() != "True":
         raise Skip(f"{package} finds no CUDA device")
+    options = ("--device", device) if device != "cpu" else ()
 
     def sample() -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
-            spent = process.run(
-                *COMMANDS[package],
-                *("--epochs", str(epochs), "--batch-size", str(batch)),
-                *("--out", str(Path(folder) / "run")),
-                *(("--device", device) if device != "cpu" else ()),
-            )
+            spent = run(package, epochs, batch, str(Path(folder) / "run"), *options)
         return {"seconds": spent.seconds, "bytes": spent.bytes}
 
-    with tempfile.TemporaryDirectory() as folder:  # so that nothing is compiled when it counts
-        out = ("--batch-size", str(batch), "--out", str(Path(folder) / "run"))
-        if package == "scratchgan":
-            process.run("-m", "benchmarks.programs.first_step", "train", *out)
+    warm_up(package, batch)
     return Ready(sample, {})
 
 

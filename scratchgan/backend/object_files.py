@@ -37,9 +37,10 @@ def folder() -> Path:
 
 def read(name: str) -> ObjectFile | None:
     """The file of this name; None if there is none that is whole and can be read."""
+    path = folder() / name
     try:
-        content = (folder() / name).read_bytes()
-    except (OSError, ValueError):  # a ValueError is a name with a zero in it
+        content = path.read_bytes() if path.is_file() else b""  # and not a pipe, which may be silent
+    except OSError:
         return None
     return _parsed(name, content)
 
@@ -51,7 +52,7 @@ def write(name: str, file: ObjectFile) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as out:
             out.write(_content(name, file))
-    except (OSError, ValueError):
+    except OSError:
         return False
     return True
 
