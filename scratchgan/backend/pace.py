@@ -16,8 +16,8 @@ class Pace:
 
     Threads that wait for each other lose more than they share where other programs want the cores
     too: then fewer are quicker. Nobody tells a process so, hence it is tried: now and then, and
-    when the work takes longer than it did, half as many threads or twice as many do it for some
-    turns, and stay if that was quicker. Results do not depend on the number.
+    when the work takes longer than it did, fewer threads or more do it for some turns, and stay if
+    that was quicker. Results do not depend on the number.
 
     Attributes:
         most: The number to begin with; there will never be more.
@@ -34,7 +34,7 @@ class Pace:
         self._mean = 0.0  # seconds of a turn with that many, on average of late
         self._pause = SHORTEST_PAUSE
         self._until_trial = 0.0
-        self._tries_more = False
+        self._tries_more = self._tries_half = False
         self._turns, self._seconds, self._windows = 0, 0.0, 0
 
     def took(self, seconds: float) -> None:
@@ -59,7 +59,10 @@ class Pace:
                 self._begin_trial(fewer=is_disturbed)
 
     def _begin_trial(self, fewer: bool) -> None:
-        """Try half as many threads, or twice as many: one after the other, where both can be."""
+        """Try fewer threads, or twice as many: one after the other, where both can be.
+
+        Fewer are half as many or one: it may be that all but one are in each other's way.
+        """
         self._tries_more = self._settled < self.most and (
             self._settled == 1 or not (fewer or self._tries_more)
         )
@@ -67,7 +70,8 @@ class Pace:
             self.threads = min(self.most, 2 * self._settled)
             self._windows = WINDOWS_OF_MORE
         else:
-            self.threads = max(1, self._settled // 2)
+            self._tries_half = not self._tries_half
+            self.threads = max(1, self._settled // 2) if self._tries_half else 1
 
     def _end_trial(self, mean: float) -> None:
         if mean < WORTH_A_CHANGE * self._mean:
