@@ -106,15 +106,15 @@ def backward_from(
         for leaf, gradient in found.items():
             if tape.effects is not None:
                 tape.effects.graded[id(leaf)] = leaf
-            if leaf.grad is not None:
-                leaf.grad = leaf.grad + gradient
+            if leaf._grad is not None:
+                leaf._grad = leaf._grad + gradient
                 continue
             # A rule may hand the same gradient to several inputs, or a view of another's, or the
             # one that it was given; each leaf gets memory of its own.
             if gradient.is_shared:
                 gradient = gradient.clone()
             gradient.is_shared = True
-            leaf.grad = gradient
+            leaf._grad = gradient
     finally:
         mode.recording = before
 
@@ -269,8 +269,21 @@ def _leading(starts: list[Edge], wanted: set[Edge]) -> set[Edge]:
 def _hooked(hooks: dict[int, Hook], gradient: Any) -> Any:
     for hook in list(hooks.values()):
         changed = hook(gradient)
-        if changed is not None:
-            gradient = changed
+        if changed is None:
+            continue
+        name = getattr(hook, "__qualname__", type(hook).__name__)
+        if not isinstance(changed, Taped):
+            raise TypeError(
+                f"backward: the hook {name} returned {type(changed).__name__}; a hook returns a "
+                "gradient like the one that it was given, or None"
+            )
+        difference = tape.difference_from(gradient.array, changed.array)
+        if difference:
+            raise TapeError(
+                f"backward: the hook {name} must return a gradient like the one that it was given, "
+                f"but returned {difference}"
+            )
+        gradient = changed
     return gradient
 
 

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scratchgan import creation, dtypes
-from scratchgan.backend import kernels_for
+from scratchgan.backend import Array, kernels_for
 from scratchgan.jit import tracing
 from scratchgan.tensor import Tensor
 
 Group = dict[str, Any]
+#: Kind of array, shape and type.
+Layout = tuple[type, tuple[int, ...], Any]
 
 
 class Optimizer:
@@ -46,6 +48,8 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Tensor]] = {}
+        #: For each parameter what it was like when its state was made, and each part of that.
+        self._layouts: dict[Tensor, tuple[Layout, dict[str, Layout]]] = {}
         if isinstance(params, Tensor | Mapping):
             raise TypeError(
                 f"{self._name}: params is one {type(params).__name__}; put it in a list"
@@ -96,19 +100,53 @@ class Optimizer:
                 )
             states[parameter] = self.new_state(parameter)
         self.state.update(states)
+        for parameter, state in states.items():
+            parts = {name: _layout(x.array) for name, x in state.items()}
+            self._layouts[parameter] = _layout(parameter.array), parts
         self.param_groups.append(complete)
 
     def step(self) -> None:
-        """Update every parameter that has a gradient, in place."""
+        """Update every parameter that has a gradient, in place.
+
+        Raises:
+            RuntimeError: A parameter, its gradient or its state is not what it was when the
+                optimizer was made; nothing of this parameter was changed.
+        """
         for group in self.param_groups:
             hyperparameters = tracing.live(functools.partial(self.hyperparameters, group))
             for parameter in group["params"]:
-                if parameter.grad is None:
+                gradient = parameter.grad
+                if gradient is None:
                     continue
-                kept = [tensor.array for tensor in self.state[parameter].values()]
+                kept = self._arrays_of_state(parameter, gradient)
                 update = getattr(kernels_for[type(parameter.array)], self.kernel)
-                update(parameter.grad.array, out=(parameter.array, *kept), **hyperparameters)
+                update(gradient.array, out=(parameter.array, *kept), **hyperparameters)
                 parameter.mark_changed()
+
+    def _arrays_of_state(self, parameter: Tensor, gradient: Tensor) -> list[Array]:
+        """The arrays that the kernel keeps, in its order; refused if anything does not fit."""
+        state = self.state[parameter]
+        own, parts = self._layouts[parameter]
+        if (
+            _layout(parameter.array) == own == _layout(gradient.array)
+            and state.keys() == parts.keys()
+            and all(_layout(state[name].array) == part for name, part in parts.items())
+        ):
+            return [state[name].array for name in parts]
+        number = next(i for i, known in enumerate(self.state) if known is parameter)
+        found = {"the parameter": parameter, "its gradient": gradient, **state}
+        wanted = {"the parameter": own, "its gradient": own, **parts}
+        faults = [f"there is no {name}" for name in wanted if name not in found]
+        faults += [f"{name} is unknown" for name in found if name not in wanted]
+        faults += [
+            f"{name} is {_in_words(_layout(found[name].array))}, not {_in_words(layout)}"
+            for name, layout in wanted.items()
+            if name in found and _layout(found[name].array) != layout
+        ]
+        raise RuntimeError(
+            f"{self._name}.step: the state of parameter {number} does not fit it: "
+            f"{'; '.join(faults)}. Make an optimizer after its module was converted or moved"
+        )
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients; or with ``set_to_none=False`` fill them with zeros, in place."""
@@ -186,6 +224,15 @@ class Optimizer:
             lines.append(f"Parameter Group {i}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
+
+
+def _layout(array: Array) -> Layout:
+    return type(array), array.shape, array.dtype
+
+
+def _in_words(layout: Layout) -> str:
+    kind, shape, dtype = layout
+    return f"a {kind.__module__}.{kind.__name__} of shape {shape} and type {dtype}"
 
 
 def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -16,7 +16,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn, Self
 
-from scratchgan.backend import Array, Kernel, kernels_for
+import numpy as np
+
+from scratchgan.backend import Array, Kernel, devices, kernels_for
 
 Hook = Callable[[Any], Any]
 
@@ -107,20 +109,47 @@ def kind_of(tensor: "Taped") -> Kind:
     return kind
 
 
+def difference_from(expected: Array, given: Array) -> str | None:
+    """In what ``given`` is not like ``expected``: shape, type, device; None if it is."""
+    if type(given) is type(expected) and given.shape == expected.shape:
+        is_on_cpu = type(given) is np.ndarray
+        if given.dtype == expected.dtype and (
+            is_on_cpu or devices.device_of(given) == devices.device_of(expected)
+        ):
+            return None
+    facts = (
+        ("shape", given.shape, expected.shape),
+        ("type", given.dtype, expected.dtype),
+        ("device", devices.device_of(given), devices.device_of(expected)),
+    )
+    return " and ".join(
+        f"one of {name} {found}, not {wanted}" for name, found, wanted in facts if found != wanted
+    )
+
+
 class Taped:
     """An array and its place on the tape; :class:`scratchgan.Tensor` adds the arithmetic.
 
     A *leaf* was made by the user (``node`` is None); its gradient is accumulated in ``grad``.
     """
 
-    __slots__ = ("_version", "array", "grad", "hooks", "is_shared", "kind", "node", "requires_grad")
+    __slots__ = (
+        "_grad",
+        "_version",
+        "array",
+        "hooks",
+        "is_shared",
+        "kind",
+        "node",
+        "requires_grad",
+    )
 
     def __init__(self, data: Array, requires_grad: bool = False) -> None:
         self.array = data
         #: What :func:`kind_of` says of the array; None while nobody has asked.
         self.kind: Kind | None = None
         self.requires_grad = False
-        self.grad: Any = None
+        self._grad: Self | None = None
         self.node: Node | None = None
         # [when it was last changed in place], shared by all views of the same memory. Made when
         # first needed.
@@ -132,12 +161,51 @@ class Taped:
             self.requires_grad_()
 
     @property
+    def grad(self) -> Self | None:
+        """The gradient, of this shape, type and device, or None.
+
+        Raises:
+            TypeError: What is assigned is neither a tensor nor None.
+            RuntimeError: It has another shape or type, or lies on another device.
+        """
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: Self | None) -> None:
+        if gradient is not None:
+            if not isinstance(gradient, Taped):
+                raise TypeError(f"grad: is a tensor or None, not {type(gradient).__name__}")
+            difference = difference_from(self.array, gradient.array)
+            if difference:
+                raise RuntimeError(
+                    f"grad: the gradient of a tensor is like the tensor, but here is {difference}"
+                )
+        self._grad = gradient
+
+    @property
     def data(self) -> Array:
-        """The backing array. Changing it directly is not seen by the tape."""
+        """The backing array. Changing it directly is not seen by the tape.
+
+        Raises:
+            TypeError: What is assigned is no array.
+            RuntimeError: It has another shape or type, or lies on another device.
+        """
         return self.array
 
     @data.setter
     def data(self, array: Array) -> None:
+        if not hasattr(array, "strides"):
+            raise TypeError(f"data: is an array, not {type(array).__name__}")
+        difference = difference_from(self.array, array)
+        if difference:
+            raise RuntimeError(
+                f"data: an array takes the place of one like it, but here is {difference}; make a "
+                "new tensor of it"
+            )
+        self.replace_array(array)
+
+    def replace_array(self, array: Array) -> None:
+        """Take another array as the backing one, of whatever type or device."""
         self.array = array
         self.kind = None
 

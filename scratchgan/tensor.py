@@ -27,7 +27,6 @@ class Tensor(Taped):
     """
 
     __array_ufunc__ = None  # array + tensor comes to Tensor.__radd__
-    grad: "Tensor | None"
 
     # --- What it is --------------------------------------------------------------------
 

@@ -305,7 +305,7 @@ def test_training(name):
     def trained(convert):
         model = network()
         for tensor in (*model.parameters(), *model.buffers()):
-            tensor.data = convert(tensor).data
+            tensor.replace_array(convert(tensor).array)
         optimizer = OPTIMIZERS[name](model.parameters())
         losses = []
         for _ in range(3):

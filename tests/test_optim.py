@@ -79,7 +79,7 @@ def test_a_tape_notices_that_a_step_was_made(kind, options):
 def test_the_first_step_of_adam_is_the_learning_rate():
     # Kingma & Ba, section 2.1: |step| is lr where the gradient is the first and eps is small.
     parameter = nn.Parameter(np.zeros(3))
-    parameter.grad = sg.tensor([1e-3, -5.0, 1e6])
+    parameter.grad = sg.tensor([1e-3, -5.0, 1e6], "float64")
     optim.Adam([parameter], lr=0.1, eps=0.0).step()
     np.testing.assert_allclose(parameter.detach(), [-0.1, 0.1, -0.1], rtol=1e-6)
 

@@ -39,7 +39,7 @@ def test_arrays_that_are_alike_share_a_kind() -> None:
     assert kind_of(x) is kind_of(sg.zeros(2, 3)) is x.kind
     for other in (sg.ones(3, 2), sg.ones(3, 2).T, sg.ones(2, 3).double(), sg.ones(2, 4)[:, :3]):
         assert kind_of(other) is not x.kind
-    x.data = np.ones((3, 2), np.float32)
+    x.replace_array(np.ones((3, 2), np.float32))
     assert kind_of(x).shape == (3, 2)
 
 

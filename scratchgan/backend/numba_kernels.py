@@ -136,7 +136,7 @@ def sum_all(x: Array, *, out: Array) -> None:
 def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     """See :func:`scratchgan.backend.numpy_kernels.sum`."""
     kept = x.ndim - len(axis)
-    if x.dtype in FLOATS and x.size and _all_contiguous(x.dtype, x, out):
+    if x.dtype in FLOATS and x.size and out.size and _all_contiguous(x.dtype, x, out):
         if axis == tuple(range(kept, x.ndim)):
             _sum("sum_rows", x, out, out.size, x.size // out.size)
             return

@@ -39,7 +39,9 @@ def read(name: str) -> ObjectFile | None:
     """The file of this name; None if there is none that is whole and can be read."""
     path = folder() / name
     try:
-        content = path.read_bytes() if path.is_file() else b""  # and not a pipe, which may be silent
+        content = (
+            path.read_bytes() if path.is_file() else b""
+        )  # and not a pipe, which may be silent
     except OSError:
         return None
     return _parsed(name, content)

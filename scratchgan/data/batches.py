@@ -41,7 +41,9 @@ def batches(
     Raises:
         ValueError: An argument is outside its range; raised at once, not at the first batch.
     """
-    taken: Iterator[Any] = pixels_in_batches(images, batch_size, seed=seed, epoch=epoch, start=start)
+    taken: Iterator[Any] = pixels_in_batches(
+        images, batch_size, seed=seed, epoch=epoch, start=start
+    )
     # A generator expression, not a generator: the checks must run when they are called.
     return (to_float(pixels)[:, None] for pixels in taken)
 

@@ -34,7 +34,7 @@ class Replay(NamedTuple):
     buffers: list[Tensor]
     result: Any
     versions: list[list[int]]
-    gradients: list[tuple[tape.Taped, Tensor | None]]
+    gradients: list[tuple[tape.Taped, tape.Taped | None]]
     guards: list[tuple[weakref.ref[Any], str, Any]]
 
     def holds(self) -> bool:
@@ -171,7 +171,7 @@ class Jitted(Generic[P, R]):
             plan = make_plan(recording, results, fuses=False)
             program = Program(plan, backend, notes.live, like)
         for buffer, operand in zip(buffers, places, strict=True):
-            buffer.data = program.array(operand)  # it may have become part of another array
+            buffer.replace_array(program.array(operand))  # it may have become part of another array
         operands = iter(results)
         result = _map(lambda _: Tensor(program.array(next(operands))), result)
         replay = Replay(program, buffers, result, versions, gradients, guards)

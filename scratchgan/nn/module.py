@@ -232,7 +232,7 @@ class Module:
                 own = wanted if tensor.dtype.kind == "f" else None
                 moved = tensor.to(device=device, dtype=own)
                 if moved is not tensor:
-                    tensor.data = moved.array
+                    tensor.replace_array(moved.array)
                     tensor.mark_changed()
                     if tensor.grad is not None:
                         tensor.grad = tensor.grad.to(device=device, dtype=own)
