@@ -128,7 +128,9 @@ def test_errors_are_no_larger_than_those_of_one_sum_in_order(k):
     total = np.zeros((130, 90), np.float32)
     for i in range(k):
         total += np.outer(a[:, i], b[i])
-    assert np.sqrt(np.mean(errors**2)) < np.sqrt(np.mean(((total - exact) / size * 2.0**24) ** 2))
+    in_order = (total - exact) / size * 2.0**24
+    # Without fused multiply-add, the plain task is that sum.
+    assert np.sqrt(np.mean(errors**2)) <= np.sqrt(np.mean(in_order**2))
 
 
 @given(st.integers(0, 99), st.integers(-140, 125), st.integers(-140, 125))

@@ -8,6 +8,7 @@ import pytest
 
 import scratchgan as sg
 from scratchgan import nn, optim
+from scratchgan.backend.processor import host
 from scratchgan.data import MNIST
 
 with np.load(Path(__file__).parents[1] / "golden" / "golden.npz") as file:
@@ -213,4 +214,8 @@ def test_adversarial_training_follows_pytorch(objective, dtype, tolerance):
 
         losses.append([loss_d.item(), loss_g.item()])
 
-    np.testing.assert_allclose(losses, expected, rtol=0, atol=tolerance)
+    # In float32 the path is PyTorch's until a rounding error turns a ReLU on or off (make_golden.py).
+    # Without fused multiply-add other errors are made, and soon do so in the game of minimax.
+    whole = dtype == "float64" or host().has("fma") or not host().is_x86
+    compared = steps if whole else 10
+    np.testing.assert_allclose(losses[:compared], expected[:compared], rtol=0, atol=tolerance)
