@@ -3,18 +3,16 @@
 Everything heavy is imported by the command that needs it, so that ``--help`` answers at once.
 """
 
+import os
 import sys
-import time
-from datetime import timedelta
+import warnings
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from scratchgan.gan import Config, Metrics
+from scratchgan.progress import compilation_shown, discard_output, say
 
 app = typer.Typer(
     help="Train a generative adversarial network on MNIST, with gradients computed from scratch.",
@@ -26,13 +24,40 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; a user's mistake is one sentence on stderr and a non-zero exit."""
+    _make_output_safe()
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         code = app(sys.argv[1:] or ["--help"], prog_name="scratchgan", standalone_mode=False)
+        sys.stdout.flush()
     except typer.TyperException as error:  # an option that does not exist, a value of a wrong type
         code = _refuse(error.format_message(), error.exit_code)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        code = 1
+        discard_output()
+    except OSError as error:
+        where = error.filename or "the output"
+        code = _refuse(f"{where}: cannot be written ({error.strerror or error})", 1)
+        discard_output()
     except _user_errors() as error:
         code = _refuse(str(error), 1)
     sys.exit(code)
+
+
+def _make_output_safe() -> None:
+    """Have a place for what is printed where there is none, and for letters that it has not."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):  # closed, as by >&-
+        # Or the next file that is opened would take the number, and get what is printed.
+        while os.open(os.devnull, os.O_RDWR) < 3:
+            pass
+        sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, they stay open
+        sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _show_warning(message: Any, category: Any, *_: Any) -> None:
+    _refuse(str(message).removeprefix("scratchgan: "), 0)
 
 
 def _user_errors() -> tuple[type[Exception], ...]:
@@ -45,7 +70,8 @@ def _user_errors() -> tuple[type[Exception], ...]:
 
 
 def _refuse(message: str, code: int) -> int:
-    print(f"scratchgan: {' '.join(message.split())}", file=sys.stderr)
+    with suppress(OSError):  # a full disk
+        print(f"scratchgan: {' '.join(message.split())}", file=sys.stderr)
     return code
 
 
@@ -90,11 +116,13 @@ def train(
     from scratchgan.gan import Config, Run, load_images
     from scratchgan.gan import train as run_training
     from scratchgan.gan.runs import new_folder
+    from scratchgan.progress import Rows
 
     if backend is not None:
         set_backend(backend)
+    data = None if data is None else Path(os.path.realpath(data))
     config = Config(
-        data=None if data is None else str(data.resolve()),
+        data=None if data is None else str(data),
         epochs=epochs,
         batch_size=batch_size,
         objective=objective,
@@ -106,18 +134,26 @@ def train(
         jit=jit,
     )
     images = load_images(config)
-    run = Run.create(out or new_folder("mnist" if data is None else data.resolve().name), config)
-    typer.echo(f"Training on {len(images):,} images, writing to {run.folder}")
-    display = _Display(config, len(images))
+    run = Run.create(out or new_folder("mnist" if data is None else data.name), config)
+    say(f"Training on {len(images):,} images, writing to {run.folder}")
     held = [images]
-    del images  # the training alone holds them, and lets go of them before it draws its curves
     try:
-        with display:
-            run_training(run, held.pop(), display)
+        with compilation_shown() as notice, Rows(config, len(images), notice) as rows:
+            # The training alone holds the images, and lets go of them before it draws its curves.
+            del images
+            run_training(run, held.pop(), rows)
     except KeyboardInterrupt:
-        typer.echo(f"Stopped after {display.step:,} steps; what they gave is in {run.folder}")
+        kept = run.discard_if_untrained()
+        say(
+            f"Stopped after {rows.step:,} steps; what they gave is in {run.folder}"
+            if kept
+            else "Stopped before there was anything to keep"
+        )
         raise typer.Exit(130) from None
-    typer.echo(f"Done: {run.sample_path(epochs)} shows what the generator has learned")
+    except BaseException:
+        run.discard_if_untrained()
+        raise
+    say(f"Done: {run.sample_path(epochs)} shows what the generator has learned")
 
 
 @app.command()
@@ -134,7 +170,9 @@ def generate(
     from scratchgan.gan import Run, sampling
 
     sampling.check_name(out, n)
-    sampling.save(out, sampling.generate(Run.open(run), n, seed))
+    with compilation_shown():
+        images = sampling.generate(Run.open(run), n, seed)
+    sampling.save(out, images)
     typer.echo(f"{out}: {n:,} images")
 
 
@@ -172,7 +210,9 @@ def gradcheck(
         table.add_column(witness, justify="right")
     table.add_column("verdict")
     fails = False
-    for verdict in verdicts([primitive] if primitive else [], order, device=device):
+    with compilation_shown():
+        found = list(verdicts([primitive] if primitive else [], order, device=device))
+    for verdict in found:
         errors = [f"{e:.1e}" if e is not None else "-" for e in verdict.errors]
         word = "passes" if verdict.passes else "FAILS"
         table.add_row(verdict.primitive, *errors, word if verdict.errors[0] is not None else "-")
@@ -184,30 +224,97 @@ def gradcheck(
 
 @app.command()
 def info() -> None:
-    """Show versions, backends, threads, AMX, BLAS, data and cache."""
+    """Show versions, processor, backends, threads, BLAS, data and cache."""
     import platform
     from importlib.metadata import version
 
-    from scratchgan import get_num_threads
-    from scratchgan.backend import machine_code, object_files
+    from scratchgan.backend.team import get_num_threads, why_as_many
 
-    has_amx = machine_code.may_use_matrix_unit()
-    packages = ("scratchgan", "numpy", "numba", "matplotlib", "safetensors")
+    packages = ("scratchgan", "numpy", "numba", "llvmlite", "matplotlib", "safetensors")
     facts = {
         "versions": [f"{name} {version(name)}" for name in packages],
         "machine": [f"Python {platform.python_version()}, {platform.platform()}"],
+        "processor": _processor(),
         "backends": _backends(),
         "cards": _cards(),
-        "threads": [str(get_num_threads())],
-        "AMX": ["computes large products of float32" if has_amx else "cannot be used here"],
+        "threads": [f"{get_num_threads()} ({why_as_many()})"],
+        "kernels": _kernels(),
         "BLAS": _blas(),
         "data": _data(),
-        "cache": [str(object_files.folder())],
+        "cache": _cache(),
     }
     for label, lines in facts.items():
         for line in lines:
             typer.echo(f"{label:10}{line}")
             label = ""
+
+
+@app.command()
+def cache(
+    verify: Annotated[bool, typer.Option("--verify", help="Check every file.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all files.")] = False,
+) -> None:
+    """Show the cache of compiled kernels, check it, or empty it.
+
+    What is missing or damaged is compiled when it is needed next.
+    """
+    from scratchgan.backend import object_files
+
+    if verify and clear:
+        raise typer.BadParameter("--verify and --clear are two things; choose one")
+    if clear:
+        _, nbytes = object_files.size()
+        count = object_files.clear()
+        typer.echo(f"{object_files.folder()}: removed {count} files, {nbytes / 1e6:.1f} MB")
+        return
+    for line in _cache():
+        typer.echo(line)
+    if verify:
+        damaged = [path for path, is_whole in object_files.checked() if not is_whole]
+        for path in damaged:
+            typer.echo(f"{path}: is damaged, and will be compiled anew")
+        if damaged:
+            raise typer.Exit(1)
+        typer.echo("every file is as it was written")
+
+
+def _processor() -> list[str]:
+    from scratchgan.backend import machine_code
+    from scratchgan.backend.processor import host
+
+    try:
+        processor = host()
+        has_amx = machine_code.may_use_matrix_unit()
+    except Exception as fault:  # without LLVM, NumPy computes
+        return [f"unknown ({fault})"]
+    return [
+        str(processor),
+        f"vectors of {8 * processor.vector_bytes} bits, {processor.vector_registers} registers",
+        "AMX computes large products of float32" if has_amx else "AMX cannot be used here",
+    ]
+
+
+def _kernels() -> list[str]:
+    """Whether the kernels that every training needs are there; those that are not, and why."""
+    from scratchgan.backend import machine_code, products
+
+    modules = ("numba_team", "numba_loops", "numba_sums", "numba_products")
+    with compilation_shown(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is said below
+        for module in modules:
+            with suppress(machine_code.MachineCodeError):
+                machine_code.load_for(module, "float32")
+        products.on_matrix_unit()
+    return [
+        f"{name} fell back to NumPy: {reason}" for name, reason in machine_code.failures.items()
+    ] or ["none fell back to NumPy"]
+
+
+def _cache() -> list[str]:
+    from scratchgan.backend import object_files
+
+    count, nbytes = object_files.size()
+    return [f"{object_files.folder()}: {count} files, {nbytes / 1e6:.1f} MB"]
 
 
 def _backends() -> list[str]:
@@ -255,95 +362,3 @@ def _data() -> list[str]:
         return [str(MNIST(train=train)) for train in (True, False)]
     except DataError as error:
         return [str(error)]
-
-
-# --- What a training looks like --------------------------------------------------------
-
-
-class _Display:
-    """A row for each epoch: it grows in a terminal, and is a plain line elsewhere."""
-
-    _HEADINGS = ("epoch", "loss D", "loss G", "D(x)", "D(G(z))", "images/s", "time left")
-    _WIDTHS = (9, 8, 8, 6, 9, 10, 11)
-    _REDRAW = 0.1  # seconds
-
-    def __init__(self, config: "Config", images: int) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self.config = config
-        self.steps_per_epoch = images // config.batch_size
-        self.step = 0
-        self.metrics: Metrics | None = None  # the last that were read
-        #: Speed is measured from here: the end of an epoch's first step, because before that lie
-        #: the samples of the last epoch, or the compilation of kernels.
-        self.mark = (0, 0.0)
-        self.drawn = 0.0
-        console = Console(highlight=False, markup=False)
-        is_live = sys.stdout.isatty() and not console.is_dumb_terminal
-        self.live = Live(console=console, auto_refresh=False, transient=True) if is_live else None
-        # Next to the text, so wide that a row stays a row.
-        self.bar_width = max(0, min(30, console.width - sum(self._WIDTHS) - 2))
-
-    def __enter__(self) -> Self:
-        if self.live:
-            self.live.start()
-        self._print(self._HEADINGS)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.live:
-            self.live.stop()
-
-    def __call__(self, step: int, metrics: "Metrics | None") -> None:
-        """Show that ``step`` is done; see :data:`scratchgan.gan.training.Watch`."""
-        now = time.perf_counter()
-        self.step = step
-        self.metrics = metrics or self.metrics
-        position = (step - 1) % self.steps_per_epoch
-        if position == 0:
-            self.mark = (step, now)
-        if position == self.steps_per_epoch - 1:
-            self._print(self._cells(now))
-        elif self.live and now - self.drawn > self._REDRAW:
-            self.live.update(self._row(self._cells(now)), refresh=True)
-            self.drawn = now
-
-    def _cells(self, now: float) -> tuple[str, ...]:
-        epoch = -(-self.step // self.steps_per_epoch)
-        speed = left = loss_d = loss_g = d_real = d_fake = "-"
-        steps, start = self.mark
-        if self.step > steps:
-            rate = (self.step - steps) / (now - start)
-            remaining = self.config.epochs * self.steps_per_epoch - self.step
-            speed = f"{rate * self.config.batch_size:,.0f}"
-            left = str(timedelta(seconds=round(remaining / rate)))
-        if self.metrics:
-            loss_d = f"{self.metrics.discriminator_loss:.3f}"
-            loss_g = f"{self.metrics.generator_loss:.3f}"
-            d_real, d_fake = f"{self.metrics.d_real:.2f}", f"{self.metrics.d_fake:.2f}"
-        return f"{epoch}/{self.config.epochs}", loss_d, loss_g, d_real, d_fake, speed, left
-
-    def _print(self, cells: tuple[str, ...]) -> None:
-        if self.live:
-            self.live.update("")
-            self.live.console.print(self._row(cells))
-        else:
-            typer.echo("".join(self._aligned(cells)))
-
-    def _aligned(self, cells: tuple[str, ...]) -> list[str]:
-        return [cell.rjust(width) for cell, width in zip(cells, self._WIDTHS, strict=True)]
-
-    def _row(self, cells: tuple[str, ...]) -> "Table":
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-
-        epoch, *rest = self._aligned(cells)
-        done = (self.step - 1) % self.steps_per_epoch + 1 if self.step else 0
-        bar = ProgressBar(self.steps_per_epoch, done, self.bar_width) if self.step else ""
-        row = Table.grid()
-        row.add_column(no_wrap=True)
-        row.add_column(width=self.bar_width)
-        row.add_column(no_wrap=True)
-        row.add_row(epoch + " ", bar, "".join(rest))
-        return row

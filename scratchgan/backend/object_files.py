@@ -30,9 +30,9 @@ class ObjectFile(NamedTuple):
 
 
 def folder() -> Path:
-    """The cache folder: ``kernels`` in ``$SCRATCHGAN_CACHE_DIR``, or in the user's cache."""
+    """The cache folder: ``machine-code`` in ``$SCRATCHGAN_CACHE_DIR``, or in the user's cache."""
     chosen = os.environ.get("SCRATCHGAN_CACHE_DIR") or platformdirs.user_cache_dir("scratchgan")
-    return Path(chosen) / "kernels"
+    return Path(chosen) / "machine-code"
 
 
 def read(name: str) -> ObjectFile | None:
@@ -59,13 +59,19 @@ def write(name: str, file: ObjectFile) -> bool:
     return True
 
 
-def files() -> Iterator[tuple[Path, int, bool]]:
-    """The files of the cache, in order of their names: path, bytes, and whether it is whole."""
+def size() -> tuple[int, int]:
+    """How many files the cache holds, and their bytes."""
+    sizes = []
+    for path in folder().glob("*.o"):
+        with suppress(OSError):  # it has gone away just now
+            sizes.append(path.stat().st_size)
+    return len(sizes), sum(sizes)
+
+
+def checked() -> Iterator[tuple[Path, bool]]:
+    """Each file of the cache, in order of their names, and whether it is whole."""
     for path in sorted(folder().glob("*.o")):
-        content = b""
-        with suppress(OSError):
-            content = path.read_bytes()
-        yield path, len(content), _parsed(path.name, content) is not None
+        yield path, read(path.name) is not None
 
 
 def clear() -> int:

@@ -16,6 +16,7 @@ import csv
 import io
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -53,6 +54,9 @@ class Metrics:
     seconds: float
 
 
+#: More than the weights of the largest generator.
+_MOST_BYTES = 1 << 30
+
 _COLUMNS = [field.name for field in fields(Metrics)]
 
 
@@ -75,7 +79,7 @@ class Run:
             folder.mkdir(parents=True, exist_ok=True)
             present = {entry.name for entry in folder.iterdir()}
         except OSError as fault:
-            reason = "it is a file" if folder.is_file() else fault.strerror
+            reason = "it is a file" if os.path.isfile(folder) else fault.strerror
             raise RunError(f"{folder}: cannot be made a run folder ({reason})") from None
         if present:
             what = "another run" if "config.json" in present else "other files"
@@ -83,9 +87,14 @@ class Run:
         from importlib.metadata import version  # here, because it takes as long as the rest
 
         settings = {"scratchgan": version("scratchgan"), **config.to_dict()}
-        with whole(folder / "config.json") as file:
-            file.write(json.dumps(settings, indent=2).encode() + b"\n")
-        return cls(folder, config)
+        run = cls(folder, config)
+        try:
+            with whole(folder / "config.json") as file:
+                file.write(json.dumps(settings, indent=2).encode() + b"\n")
+        except BaseException:
+            run.discard_if_untrained()
+            raise
+        return run
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> "Run":
@@ -108,6 +117,17 @@ class Run:
             return cls(folder, Config.from_dict(settings))
         except RunError as fault:
             raise RunError(f"{path}: {fault}") from None
+
+    def discard_if_untrained(self) -> bool:
+        """Remove the folder if there are no weights in it, so that the next run may have it.
+
+        Returns:
+            Whether it was kept.
+        """
+        if (self.folder / "generator.safetensors").exists():
+            return True
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return False
 
     # --- What a training writes ---------------------------------------------------------
 
@@ -188,6 +208,11 @@ def new_folder(name: str) -> Path:
 
 def _read(path: Path, missing: str) -> bytes:
     try:
+        size = path.stat().st_size
+        if not path.is_file():  # a pipe would be waited for
+            raise RunError(f"{path}: is not a file")
+        if size > _MOST_BYTES:
+            raise RunError(f"{path}: holds {size:,} bytes, more than any file of a run")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(missing) from None

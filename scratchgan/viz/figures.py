@@ -1,7 +1,9 @@
 """Pictures as PNG files: a grid of images, and the curves of a training."""
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -60,7 +62,30 @@ def save_losses(file: BinaryIO, metrics: Mapping[str, Sequence[float]]) -> None:
         file: Open for writing bytes.
         metrics: As there.
     """
-    losses_figure(metrics).savefig(file, format="png", dpi=120)
+    with _own_matplotlib():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        figure = losses_figure(metrics)
+        FigureCanvasAgg(figure)  # the figure's from now on, whatever the user's would be
+        figure.savefig(file, format="png", dpi=120)
+
+
+@contextmanager
+def _own_matplotlib() -> Iterator[None]:
+    """Within the ``with`` block, draw as Matplotlib does by itself, whatever a user has chosen.
+
+    ``MPLBACKEND`` may name a notebook's backend, which Matplotlib cannot even be imported with
+    where there is no notebook; and a matplotlibrc may ask for LaTeX.
+    """
+    chosen = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    finally:
+        if chosen is not None:
+            os.environ["MPLBACKEND"] = chosen
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
 
 
 def losses_figure(metrics: Mapping[str, Sequence[float]]) -> "Figure":

@@ -20,7 +20,7 @@ FILE = ObjectFile({"run": "run_1"}, ["sched_yield"], bytes(range(256)) * 4)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder where the files of this test are."""
     monkeypatch.setenv("SCRATCHGAN_CACHE_DIR", str(tmp_path))
-    return tmp_path / "kernels"
+    return tmp_path / "machine-code"
 
 
 def test_what_was_written_is_read(cache: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_damaged_file_counts_as_missing(cache: Path, kind: str, damage: str) -
     path = cache / "a.o"
     path.write_bytes(damaged(path.read_bytes(), kind, damage))
     assert object_files.read("a.o") is None
-    assert [is_whole for _, _, is_whole in object_files.files()] == [False]
+    assert list(object_files.checked()) == [(path, False)]
     assert object_files.write("a.o", FILE)
     assert object_files.read("a.o") == FILE
 

@@ -214,8 +214,9 @@ def test_adversarial_training_follows_pytorch(objective, dtype, tolerance):
 
         losses.append([loss_d.item(), loss_g.item()])
 
-    # In float32 the path is PyTorch's until a rounding error turns a ReLU on or off (make_golden.py).
-    # Without fused multiply-add other errors are made, and soon do so in the game of minimax.
+    # In float32 the path is PyTorch's until a rounding error turns a ReLU on or off (see
+    # make_golden.py). Without fused multiply-add other errors are made, and soon do so in the game
+    # of minimax.
     whole = dtype == "float64" or host().has("fma") or not host().is_x86
     compared = steps if whole else 10
     np.testing.assert_allclose(losses[:compared], expected[:compared], rtol=0, atol=tolerance)

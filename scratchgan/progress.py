@@ -1,0 +1,191 @@
+"""What the command line shows while it works: the rows of a training, and compilation."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from scratchgan.gan import Config, Metrics
+
+
+def say(line: str) -> None:
+    """Print a line of progress. Work goes on where it cannot be read: on a full disk, say."""
+    try:
+        typer.echo(line)
+    except OSError:
+        discard_output()
+
+
+def discard_output() -> None:
+    """Have all further output of this process go nowhere, also what Python still holds of it."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, sys.stdout.fileno())
+    except (OSError, ValueError):  # it is no file: a test's
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, it stays open
+    finally:
+        os.close(null)
+
+
+# --- Compilation ----------------------------------------------------------------------
+
+
+class _Notice:
+    """Says that kernels are compiled: in a terminal which, on a line that goes away."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._count = 0
+        self._is_shown = False
+
+    def show(self, name: str) -> None:
+        """``name`` is about to be compiled."""
+        self._count += 1
+        if self._is_terminal:
+            name = name.removeprefix("numba_").replace("_", " ")
+            text = f"Compiling kernels for this processor, once: {name} ({self._count})"
+            width = os.get_terminal_size(sys.stderr.fileno()).columns
+            self._write(f"\r\x1b[2K{text[: max(0, width - 1)]}")
+            self._is_shown = True
+        elif self._count == 1:
+            self._write("Compiling kernels for this processor, once; it takes some seconds\n")
+
+    def clear(self) -> None:
+        """Take the line away, since something else is about to be shown."""
+        if self._is_shown:
+            self._write("\r\x1b[2K")
+            self._is_shown = False
+
+    def _write(self, text: str) -> None:
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except OSError:
+            pass  # nobody can read it
+
+
+@contextmanager
+def compilation_shown() -> Iterator[_Notice]:
+    """Within the ``with`` block, say so where kernels must be compiled before they run."""
+    from scratchgan.backend import machine_code
+
+    notice, before = _Notice(), machine_code.on_compile
+    machine_code.on_compile = notice.show
+    try:
+        yield notice
+    finally:
+        machine_code.on_compile = before
+        notice.clear()
+
+
+# --- What a training looks like --------------------------------------------------------
+
+
+class Rows:
+    """A row for each epoch: it grows in a terminal, and is a plain line elsewhere.
+
+    Args:
+        config: Of the training.
+        images: How many there are.
+        notice: What else may be shown on the same screen.
+    """
+
+    _HEADINGS = ("epoch", "loss D", "loss G", "D(x)", "D(G(z))", "images/s", "time left")
+    _WIDTHS = (9, 8, 8, 6, 9, 10, 11)
+    _REDRAW = 0.1  # seconds
+
+    def __init__(self, config: "Config", images: int, notice: _Notice) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.config = config
+        self.steps_per_epoch = images // config.batch_size
+        self.step = 0
+        self.metrics: Metrics | None = None  # the last that were read
+        #: Speed is measured from here: the end of an epoch's first step, because before that lie
+        #: the samples of the last epoch, or the compilation of kernels.
+        self.mark = (0, 0.0)
+        self.drawn = 0.0
+        self.notice = notice
+        console = Console(highlight=False, markup=False)
+        is_live = sys.stdout.isatty() and not console.is_dumb_terminal
+        self.live = Live(console=console, auto_refresh=False, transient=True) if is_live else None
+
+    def __enter__(self) -> Self:
+        if self.live:
+            self.live.start()
+        self._print(self._HEADINGS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def __call__(self, step: int, metrics: "Metrics | None") -> None:
+        """Show that ``step`` is done; see :data:`scratchgan.gan.training.Watch`."""
+        now = time.perf_counter()
+        self.step = step
+        self.metrics = metrics or self.metrics
+        position = (step - 1) % self.steps_per_epoch
+        if position == 0:
+            self.mark = (step, now)
+        if position == self.steps_per_epoch - 1:
+            self._print(self._cells(now))
+        elif self.live and now - self.drawn > self._REDRAW:
+            self.notice.clear()
+            self.live.update(self._row(self._cells(now)), refresh=True)
+            self.drawn = now
+
+    def _cells(self, now: float) -> tuple[str, ...]:
+        epoch = -(-self.step // self.steps_per_epoch)
+        speed = left = loss_d = loss_g = d_real = d_fake = "-"
+        steps, start = self.mark
+        if self.step > steps:
+            rate = (self.step - steps) / (now - start)
+            remaining = self.config.epochs * self.steps_per_epoch - self.step
+            speed = f"{rate * self.config.batch_size:,.0f}"
+            left = str(timedelta(seconds=round(remaining / rate)))
+        if self.metrics:
+            loss_d = f"{self.metrics.discriminator_loss:.3f}"
+            loss_g = f"{self.metrics.generator_loss:.3f}"
+            d_real, d_fake = f"{self.metrics.d_real:.2f}", f"{self.metrics.d_fake:.2f}"
+        return f"{epoch}/{self.config.epochs}", loss_d, loss_g, d_real, d_fake, speed, left
+
+    def _print(self, cells: tuple[str, ...]) -> None:
+        self.notice.clear()
+        if self.live:
+            self.live.update("", refresh=True)  # or the row that grew would stay below this one
+            self.live.console.print(self._row(cells))
+        else:
+            say("".join(self._aligned(cells)))
+
+    def _aligned(self, cells: tuple[str, ...]) -> list[str]:
+        return [cell.rjust(width) for cell, width in zip(cells, self._WIDTHS, strict=True)]
+
+    def _row(self, cells: tuple[str, ...]) -> "Table":
+        """As many cells as the terminal has room for, and a bar in what is left over."""
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        assert self.live
+        room = self.live.console.width - 1
+        epoch, *rest = self._aligned(cells)
+        while rest and len(epoch) + sum(map(len, rest)) > room:
+            rest.pop()
+        bar_width = max(0, min(30, room - len(epoch) - sum(map(len, rest)) - 1))
+        done = (self.step - 1) % self.steps_per_epoch + 1 if self.step else 0
+        bar = ProgressBar(self.steps_per_epoch, done, bar_width) if self.step and bar_width else ""
+        row = Table.grid()
+        row.add_column(no_wrap=True)
+        row.add_column(width=bar_width)
+        row.add_column(no_wrap=True)
+        row.add_row(epoch[-room:] + (" " if bar_width else ""), bar, "".join(rest))
+        return row
