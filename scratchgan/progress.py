@@ -42,7 +42,8 @@ class _Notice:
     """Says that kernels are compiled: in a terminal which, on a line that goes away."""
 
     def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
+        self._stream = sys.stderr  # not what the rows will put in its place, who know only lines
+        self._is_terminal = self._stream.isatty()
         self._count = 0
         self._is_shown = False
 
@@ -52,7 +53,7 @@ class _Notice:
         if self._is_terminal:
             name = name.removeprefix("numba_").replace("_", " ")
             text = f"Compiling kernels for this processor, once: {name} ({self._count})"
-            width = os.get_terminal_size(sys.stderr.fileno()).columns
+            width = os.get_terminal_size(self._stream.fileno()).columns
             self._write(f"\r\x1b[2K{text[: max(0, width - 1)]}")
             self._is_shown = True
         elif self._count == 1:
@@ -66,8 +67,8 @@ class _Notice:
 
     def _write(self, text: str) -> None:
         try:
-            sys.stderr.write(text)
-            sys.stderr.flush()
+            self._stream.write(text)
+            self._stream.flush()
         except OSError:
             pass  # nobody can read it
 

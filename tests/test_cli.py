@@ -1,5 +1,6 @@
 """The command line: what it writes and shows, and that every mistake is one clear sentence."""
 
+import errno
 import inspect
 import os
 import re
@@ -16,7 +17,7 @@ from matplotlib.image import imread
 
 import scratchgan as sg
 from scratchgan import cli
-from scratchgan.backend import machine_code
+from scratchgan.backend import machine_code, object_files
 from scratchgan.backend.processor import host
 from scratchgan.gan import OBJECTIVES, Config, Run
 
@@ -249,6 +250,234 @@ def test_train_refuses_the_folder_of_another_run(refused, trained, tiny_mnist):
     message = refused("train", "--data", tiny_mnist, "--out", folder)
     assert message == f"{folder}: already holds another run; choose a new folder"
     assert (folder / "config.json").read_bytes() == before
+
+
+# --- What surrounds the command --------------------------------------------------------
+
+
+def in_a_shell(line, **environment):
+    """Runs a line of shell in which "$@" is the command: exit code, stdout, stderr."""
+    done = subprocess.run(
+        ["bash", "-c", line, "bash", *COMMAND],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+NOWHERE = (">&-", ">&- 2>&-", "> /dev/full", "> /dev/full 2>&1", "| head -c 1", "<&- >&-")
+linux = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+
+
+@linux
+@pytest.mark.parametrize("where", NOWHERE)
+def test_a_training_that_nobody_reads_is_whole(where, tiny_mnist, tmp_path):
+    options = f"train --data {tiny_mnist} --epochs 2 --batch-size 64 --out {tmp_path}/run"
+    code, _, err = in_a_shell(f'set -o pipefail; "$@" {options} {where}')
+    assert code == 0
+    assert err in ("", COMPILING)
+    assert len(list((tmp_path / "run").rglob("*.*"))) == 7
+
+
+@linux
+@pytest.mark.parametrize("command", ["info", "cache", "gradcheck relu", "--help"])
+def test_output_that_is_lost_is_told(command):
+    code, _, err = in_a_shell(f'"$@" {command} > /dev/full')
+    assert code == 1
+    assert err.removeprefix(COMPILING) == (
+        "scratchgan: the output: cannot be written (No space left on device)\n"
+    )
+    code, _, err = in_a_shell(f'"$@" {command} | true')
+    assert err in ("", COMPILING)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
+        {"MPLBACKEND": "nonsense"},
+        {"NUMBA_DISABLE_JIT": "1"},
+        {"OMP_NUM_THREADS": "100000"},
+        {"OMP_NUM_THREADS": "4,2"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"TERM": "dumb"},
+    ],
+    ids=str,
+)
+def test_variables_of_other_programs(variables, tiny_mnist, tmp_path):
+    options = f"train --data {tiny_mnist} --epochs 1 --batch-size 64 --out {tmp_path}/run"
+    code, _out, err = in_a_shell(f'"$@" {options}', **variables)
+    assert code == 0
+    assert err in ("", COMPILING)
+    assert (tmp_path / "run" / "losses.png").exists()
+
+
+def test_a_number_of_threads_that_is_none_is_one_sentence():
+    code, _out, err = in_a_shell('"$@" info', OMP_NUM_THREADS="many")
+    assert code == 0
+    assert "scratchgan: OMP_NUM_THREADS is 'many', which is no number of threads; " in err
+
+
+def test_a_matplotlibrc_does_not_draw_the_figures(tmp_path):
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
+    code = "import io, scratchgan.viz as v; v.save_losses(io.BytesIO(), dict.fromkeys("
+    code += "('step', 'discriminator_loss', 'generator_loss', 'd_real', 'd_fake'), [1, 2]))"
+    environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@pytest.mark.parametrize("failing", ["config.json", "epoch-0001.png", "metrics.csv"])
+def test_a_disk_that_is_full_at_first_leaves_no_folder(
+    refused_late, failing, tiny_mnist, tmp_path, full_at
+):
+    full_at(failing)
+    message = refused_late("train", "--data", tiny_mnist, "--out", tmp_path / "run")
+    assert f"{failing}: cannot be written (No space left on device)" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_that_is_full_later_leaves_what_there_is(
+    refused_late, tiny_mnist, tmp_path, full_at
+):
+    full_at("epoch-0002.png")
+    message = refused_late("train", "--data", tiny_mnist, "--out", tmp_path / "run")
+    assert "epoch-0002.png: cannot be written (No space left on device)" in message
+    assert Run.open(tmp_path / "run").load_generator() is not None
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.fixture
+def full_at(monkeypatch):
+    """Has the disk be full when the file of this name is to take its place."""
+
+    def full_at(name):
+        replace = os.replace
+
+        def failing(source, target):
+            if Path(target).name == name:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", failing)
+
+    return full_at
+
+
+@pytest.fixture
+def refused_late(scratchgan):
+    """Runs a command that must fail with one sentence on stderr, after it showed something."""
+
+    def run(*arguments):
+        code, _, err = scratchgan(*arguments)
+        assert code == 1
+        return err.removeprefix(COMPILING)
+
+    return run
+
+
+def odd_path(tmp_path, kind):
+    path = tmp_path / "odd"
+    if kind == "a link to itself":
+        path.symlink_to("odd")
+    elif kind == "a link to nowhere":
+        path.symlink_to("nowhere")
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        return Path("/dev/null")
+    elif kind == "below a file":
+        (tmp_path / "file").touch()
+        return tmp_path / "file" / "odd"
+    elif kind == "too long":
+        return tmp_path / ("x" * 300)
+    elif kind == "much too long":
+        return tmp_path / "/".join(["x" * 100] * 50)
+    elif kind == "no text":
+        return tmp_path / "\udcff"
+    elif kind == "empty":
+        return ""
+    return path
+
+
+ODD = (
+    *("a link to itself", "a link to nowhere", "a pipe", "a device", "below a file"),
+    *("too long", "much too long", "no text", "empty", "missing"),
+)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_paths_are_refused_in_one_sentence(kind, refused, trained, tmp_path, monkeypatch):
+    path = odd_path(tmp_path, kind)
+    refused("train", "--data", path, "--out", tmp_path / "run")
+    refused("generate", path, "--out", tmp_path / "a.npz")
+    if kind not in ("no text", "missing", "a link to nowhere"):  # folders can be made there
+        refused("train", "--data", tmp_path, "--out", path)
+    assert not (tmp_path / "run").exists()
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_bytes((trained[0] / "config.json").read_bytes())
+    if kind in ("a link to itself", "a link to nowhere", "a pipe"):
+        os.rename(path, broken / "generator.safetensors")
+        refused("generate", broken, "--out", tmp_path / "a.npz")
+
+
+def test_files_that_are_too_large_are_not_read(refused, tmp_path):
+    with (tmp_path / "config.json").open("wb") as file:
+        file.truncate(1 << 40)
+    message = refused("generate", tmp_path, "--out", tmp_path / "a.npz")
+    assert "config.json: holds 1,099,511,627,776 bytes, more than any file of a run" in message
+
+
+# --- The cache ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_cache(tmp_path, monkeypatch):
+    """A cache with two files."""
+    monkeypatch.setenv("SCRATCHGAN_CACHE_DIR", str(tmp_path))
+    for name in ("a.o", "b.o"):
+        object_files.write(name, object_files.ObjectFile({"f": "f"}, [], bytes(100_000)))
+    return tmp_path / "machine-code"
+
+
+def test_the_cache_is_shown_checked_and_emptied(scratchgan, small_cache):
+    shown = f"{small_cache}: 2 files, 0.2 MB\n"
+    assert scratchgan("cache") == (0, shown, "")
+    whole = "every file is as it was written\n"
+    assert scratchgan("cache", "--verify") == (0, shown + whole, "")
+    (small_cache / "b.o").write_bytes(b"")
+    code, out, _ = scratchgan("cache", "--verify")
+    assert code == 1
+    assert f"\n{small_cache}/b.o: is damaged, and will be compiled anew\n" in out
+    code, out, _ = scratchgan("cache", "--clear")
+    assert (code, out) == (0, f"{small_cache}: removed 2 files, 0.1 MB\n")
+    assert list(small_cache.iterdir()) == []
+    assert scratchgan("cache", "--clear")[0] == 0
+
+
+def test_a_cache_that_is_not_there(scratchgan, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCRATCHGAN_CACHE_DIR", str(tmp_path / "nowhere"))
+    for options in ((), ("--verify",), ("--clear",)):
+        code, _out, err = scratchgan("cache", *options)
+        assert (code, err) == (0, "")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_cache_that_cannot_be_emptied(refused, small_cache, monkeypatch):
+    def unlink(self, missing_ok=False):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    message = refused("cache", "--clear")
+    assert message == f"{small_cache}/a.o: cannot be written (Permission denied)"
+
+
+def test_one_thing_at_a_time(refused):
+    assert "choose one" in refused("cache", "--verify", "--clear")
 
 
 # --- generate -------------------------------------------------------------------------
