@@ -1,6 +1,8 @@
 # make train      train the GAN on MNIST and write a run folder
 # make test       lint, format check, types, tests on all cores
 # make test-deep  the tests with 50 times as many random examples (20 to 60 minutes on two cores)
+# make test-arm   tests of the kernels on an AArch64 Python under qemu (Debian, Ubuntu; 20 minutes)
+# make test-oldest  the tests with the oldest dependencies that pyproject.toml admits
 # make clean      remove what these targets made, except the runs
 
 PYTHON ?= python3
@@ -8,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: train test test-deep clean
+.PHONY: train test test-deep test-arm test-oldest clean
 
 train: $(VENV)/runtime.stamp
 	$(BIN)/scratchgan train
@@ -22,8 +24,14 @@ test: $(VENV)/dev.stamp
 test-deep: $(VENV)/dev.stamp
 	HYPOTHESIS_PROFILE=deep $(BIN)/pytest --numprocesses auto
 
+test-arm: $(VENV)/dev.stamp
+	tests/arm/run.sh $(BIN)/python
+
+test-oldest: $(VENV)-oldest/dev.stamp
+	$(VENV)-oldest/bin/pytest --numprocesses auto
+
 clean:
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-oldest build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/pip:
@@ -35,4 +43,12 @@ $(VENV)/runtime.stamp: pyproject.toml | $(BIN)/pip
 
 $(VENV)/dev.stamp: $(VENV)/runtime.stamp
 	$(PIP_INSTALL) --editable '.[dev]'
+	touch $@
+
+# Every lower bound of the dependencies, and of what the tests need, as the version to install.
+$(VENV)-oldest/dev.stamp: pyproject.toml tests/oldest.py
+	$(PYTHON) -m venv --clear $(VENV)-oldest
+	$(PYTHON) tests/oldest.py > $(VENV)-oldest/constraints.txt
+	$(VENV)-oldest/bin/pip install --quiet --disable-pip-version-check \
+		--constraint $(VENV)-oldest/constraints.txt --editable '.[dev]'
 	touch $@

@@ -37,7 +37,8 @@ def main() -> None:
     except OSError as error:
         where = error.filename or "the output"
         code = _refuse(f"{where}: cannot be written ({error.strerror or error})", 1)
-        discard_output()
+        if not error.filename:
+            discard_output()
     except _user_errors() as error:
         code = _refuse(str(error), 1)
     sys.exit(code)

@@ -81,3 +81,10 @@ def pytest_terminal_summary(
 ) -> None:
     for name, count in config.stash[SUMMARY].items():
         terminalreporter.write_line(f"{name}: {count}")
+    # Nothing is skipped in silence: what this machine lacks, and how many tests that concerns.
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", ()):
+        _, _, reason = report.longrepr
+        reasons[reason.removeprefix("Skipped: ")] += 1
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"skipped: {count} tests, because {reason}")

@@ -345,3 +345,22 @@ def test_indices_that_do_not_come_first() -> None:
         expected = np.tanh(x.numpy()[:, [1, 2]]), np.tanh(x.numpy()[:, [1, 2], [1, 2]])
         for got, wanted in zip(step(x), expected, strict=True):
             np.testing.assert_allclose(got.numpy(), wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_pixels_become_floats_as_they_are_read(dtype, parts):
+    def network_input(*images):
+        floats = [(x.to(dtype) / 127.5 - 1).unsqueeze(1) for x in images]
+        return sg.cat(floats), floats[0].sum()
+
+    rng = np.random.default_rng(0)
+    images = [sg.tensor(rng.integers(0, 256, (5, 4, 4), np.uint8)) for _ in range(parts)]
+    jitted = sg.jit(network_input)
+    expected, total = network_input(*images)
+    for _ in range(2):
+        got, got_total = jitted(*images)
+        np.testing.assert_array_equal(got.numpy(), expected.numpy())
+        np.testing.assert_allclose(got_total.item(), total.item(), rtol=1e-6)
+    if sg.get_backend() == "numba":
+        assert "bytes_at(arguments" in jitted.explain(1)
