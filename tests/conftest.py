@@ -76,9 +76,7 @@ def pytest_testnodedown(node: Any) -> None:
     node.config.stash[SUMMARY].update(getattr(node, "workeroutput", {}).get("summary", {}))
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     for name, count in config.stash[SUMMARY].items():
         terminalreporter.write_line(f"{name}: {count}")
     # Nothing is skipped in silence: what this machine lacks, and how many tests that concerns.

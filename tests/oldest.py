@@ -1,4 +1,4 @@
-"""Print pip's constraints for the oldest versions that pyproject.toml admits: ``make test-oldest``."""
+"""Print pip's constraints for the oldest versions that pyproject.toml admits."""
 
 import re
 import tomllib
@@ -8,4 +8,4 @@ project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 for requirement in (*project["dependencies"], *project["optional-dependencies"]["dev"]):
     if bound := re.fullmatch(r"([\w-]+)(?:\[[\w,]+\])?>=([\d.]+)(;.*)?", requirement):
         name, version, marker = bound.groups()
-        print(f"{name}=={version}{marker or ''}")
+        print(f"{name}=={version}.*{marker or ''}")

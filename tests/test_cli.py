@@ -178,36 +178,6 @@ def wait_for(path, seconds=120):
         time.sleep(0.05)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are Unix's")
-def test_in_a_terminal_a_bar_grows(tiny_mnist, tmp_path):
-    import pty
-
-    controller, terminal = pty.openpty()
-    options = ["--data", tiny_mnist, "--epochs", 2, "--batch-size", 1, "--out", tmp_path / "run"]
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, ["train", *options])],
-        stdout=terminal,
-        stderr=terminal,
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "OPENBLAS_NUM_THREADS": "1"},
-    )
-    os.close(terminal)
-    shown = b""
-    try:
-        while piece := os.read(controller, 65536):
-            shown += piece
-    except OSError:  # Linux says so when the other end is closed
-        pass
-    assert process.wait() == 0
-    text = shown.decode()
-
-    assert "━" in text  # the bar
-    assert "\x1b[2K" in text  # drawn over itself
-    rows = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).replace("\r", "\n").splitlines()
-    finished = [row for row in rows if re.search(r" [12]/2 ━+ .*[\d,]+ +0:\d\d:\d\d$", row)]
-    assert {row.split()[0] for row in finished} == {"1/2", "2/2"}
-    assert all(len(row) <= 80 for row in finished)
-
-
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

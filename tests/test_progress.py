@@ -61,6 +61,8 @@ def test_rows_fit_any_width(width: int, tiny_mnist: Path, tmp_path: Path) -> Non
     assert shown == list(HEADINGS[: len(shown)])
     assert len(shown) == sum(width > end for end in (0, 17, 25, 31, 40, 50, 61))
     assert b"\x1b[2K" in sent  # rows grew where they stand
+    if width >= 80:
+        assert all(" ━" in row for row in rows)  # with a bar
 
 
 def test_compilation_is_told_on_a_line_that_goes_away(tiny_mnist: Path, tmp_path: Path) -> None:

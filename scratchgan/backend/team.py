@@ -133,32 +133,35 @@ class Team:
 
     def run(self, tasks: Tasks, pace: Pace) -> None:
         """Run ``tasks``, with as many threads as ``pace`` says; all are done when this returns."""
-        if pace.most != self.most:  # it is new, or the team is
-            pace.start(self.most)
-        begin = time.perf_counter()
-        if pace.threads == 1:
-            self.run_alone(tasks)
-        else:
-            self._run_together(tasks, pace.threads)
-        pace.took(time.perf_counter() - begin)
-
-    def _run_together(self, tasks: Tasks, lanes: int) -> None:
-        request = self._request
         with self._lock:
-            request[1], request[2], request[3] = tasks.address, tasks.count, 0
-            try:
-                self._lead(0, lanes, self._scratch, self._address, None)
-            finally:  # even if Ctrl-C was pressed, for some lanes may have begun, and wait
-                if request[3]:
-                    self._wake(lanes)
-                    self._run(0, lanes, self._scratch, self._address, None)
+            if pace.most != self.most:  # it is new, or the team is
+                pace.start(self.most)
+            begin = time.perf_counter()
+            if pace.threads == 1:
+                self._run_in_one(tasks)
+            else:
+                self._run_together(tasks, pace.threads)
+            pace.took(time.perf_counter() - begin)
 
     def run_alone(self, tasks: Tasks) -> None:
         """Run ``tasks`` in this thread, because they are too small to be worth a meeting."""
-        request = self._request
         with self._lock:
-            request[1], request[2] = tasks.address, tasks.count
-            self._run(0, 1, self._scratch, self._address, None)
+            self._run_in_one(tasks)
+
+    def _run_in_one(self, tasks: Tasks) -> None:
+        request = self._request
+        request[1], request[2] = tasks.address, tasks.count
+        self._run(0, 1, self._scratch, self._address, None)
+
+    def _run_together(self, tasks: Tasks, lanes: int) -> None:
+        request = self._request
+        request[1], request[2], request[3] = tasks.address, tasks.count, 0
+        try:
+            self._lead(0, lanes, self._scratch, self._address, None)
+        finally:  # even if Ctrl-C was pressed, for some lanes may have begun, and wait
+            if request[3]:
+                self._wake(lanes)
+                self._run(0, lanes, self._scratch, self._address, None)
 
     def end(self) -> None:
         """Let the helpers go."""
@@ -166,7 +169,8 @@ class Team:
         if self.lanes > 1:
             nothing = Tasks([])
             nothing.count = END
-            self._run_together(nothing, self.lanes)
+            with self._lock:
+                self._run_together(nothing, self.lanes)
 
     def _wake(self, lanes: int) -> None:
         for bell in self._bells[: lanes - 1]:

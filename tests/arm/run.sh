@@ -68,8 +68,7 @@ echo "Losses of a jitted training, on this processor and on AArch64:"
 on_arm tests/arm/losses.py | tee "$arm/losses-on-arm"
 cmp "$arm/losses-here" "$arm/losses-on-arm"
 
-# No test that starts another Python: the kernel cannot start an emulated one by itself.
-on_arm -m pytest -q -p no:cacheprovider -p no:xdist "${@:2}" \
+on_arm -m pytest -q -p no:cacheprovider -p no:xdist -p arm.no_programs "${@:2}" \
     tests/test_tensor.py tests/test_autograd.py tests/test_optim.py tests/test_what_fits.py \
     tests/backend/test_ufuncs.py tests/backend/test_float32.py tests/backend/test_team.py \
     tests/backend/test_products.py tests/jit/test_replay.py tests/jit/test_sums.py \
