@@ -251,7 +251,7 @@ def busy(quick: bool, device: str) -> tuple[Measurement, ...]:
                 for name, package in (("scratchgan train", "scratchgan"), ("PyTorch", "torch"))
             ),
             tuple(
-                Case(name, {"epochs": 1 if quick else 3, "others": others})
+                Case(name, {"epochs": 1, "others": others})
                 for others, name in enumerate(("alone", "beside one", "beside two"))
             ),
             (Comparison("scratchgan over PyTorch", ("scratchgan train",), ("PyTorch",)),),
