@@ -19,6 +19,7 @@ from scratchgan.backend import amx, machine_code, numba_kernels, products
 from scratchgan.backend.pace import Pace
 from scratchgan.backend.processor import host
 from scratchgan.backend.team import Tasks, team
+from scratchgan.gan import GAN
 
 SIZES = st.integers(0, 70)
 TYPES = st.sampled_from([np.float32, np.float64])
@@ -190,3 +191,17 @@ def test_what_cannot_be_multiplied_so_goes_to_numpy():
     np.testing.assert_array_equal(columns, np.eye(3))
     with pytest.raises(ValueError, match="mismatch"):
         numba_kernels.matmul(out, out[:2], out=out)
+
+
+def losses_of_a_training(batch: int) -> list[list[float]]:
+    sg.manual_seed(0)
+    gan = GAN()
+    step = sg.jit(gan.step)
+    inputs = (sg.rand(batch, 1, 28, 28) * 2 - 1, sg.randn(batch, 100), sg.randn(batch, 100))
+    return [[x.item() for x in step(*inputs)] for _ in range(4)]
+
+
+def test_a_training_follows_the_reference():
+    with sg.use_backend("numpy"):
+        expected = losses_of_a_training(128)
+    np.testing.assert_allclose(losses_of_a_training(128), expected, rtol=2e-6)
