@@ -288,9 +288,12 @@ def _processor() -> list[str]:
         has_amx = machine_code.may_use_matrix_unit()
     except Exception as fault:  # without LLVM, NumPy computes
         return [f"unknown ({fault})"]
+    named = ("sse4.2", "avx", "avx2", "fma", "avx512f", "neon")
+    used = [name for name in named if processor.has(name)] or ["what every such processor has"]
     return [
         str(processor),
-        f"vectors of {8 * processor.vector_bytes} bits, {processor.vector_registers} registers",
+        f"{', '.join(used)}: {processor.vector_registers} vectors of "
+        f"{8 * processor.vector_bytes} bits",
         "AMX computes large products of float32" if has_amx else "AMX cannot be used here",
     ]
 

@@ -521,7 +521,7 @@ def test_info(scratchgan):
     for name in sg.backend.CPU_BACKENDS:
         assert f"{name} is available\n" in out
     assert f"\nprocessor {host()}\n" in out
-    assert re.search(r"\n +vectors of \d+ bits, \d+ registers\n", out)
+    assert re.search(r"\n +\w.*: (16|32) vectors of \d+ bits\n", out)
     assert re.search(r"\n +AMX (computes large products of float32|cannot be used here)\n", out)
     assert re.search(rf"\nthreads +{sg.get_num_threads()} \(.+\)\n", out)
     assert "\nkernels   none fell back to NumPy\n" in out
