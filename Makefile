@@ -1,7 +1,7 @@
 # make train      train the GAN on MNIST and write a run folder
 # make test       lint, format check, types, tests on all cores
 # make test-deep  the tests with 50 times as many random examples (20 to 60 minutes on two cores)
-# make test-arm   tests of the kernels on an AArch64 Python under qemu (Debian, Ubuntu; 20 minutes)
+# make test-arm   tests of the kernels on an AArch64 Python under qemu (Debian, Ubuntu; 15 to 30 minutes)
 # make test-oldest  the tests with the oldest dependencies that pyproject.toml admits
 # make clean      remove what these targets made, except the runs
 
