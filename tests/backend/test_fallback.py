@@ -28,7 +28,7 @@ SABOTAGE = {
     ),
     "LLVM loads nothing": ("import llvmlite.binding as l; del l.create_mcjit_compiler", True),
     "LLVM does not know the processor": (
-        "import llvmlite.binding as l; del l.get_host_cpu_name",
+        "import llvmlite.binding as l; del l.get_process_triple",
         True,
     ),
     "a system without sched_yield": (
