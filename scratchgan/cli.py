@@ -39,6 +39,8 @@ def main() -> None:
         code = _refuse(f"{where}: cannot be written ({error.strerror or error})", 1)
         if not error.filename:
             discard_output()
+    except MemoryError as error:
+        code = _refuse(f"there is not enough memory ({error or 'Python says no more'})", 1)
     except _user_errors() as error:
         code = _refuse(str(error), 1)
     sys.exit(code)
@@ -114,14 +116,16 @@ def train(
     weights. Ctrl-C ends the training early, with all of this written.
     """
     from scratchgan.backend import devices, get_backend, set_backend
-    from scratchgan.gan import Config, Run, load_images
+    from scratchgan.gan import Config, Run, RunError, load_images
     from scratchgan.gan import train as run_training
     from scratchgan.gan.runs import new_folder
     from scratchgan.progress import Rows
 
     if backend is not None:
         set_backend(backend)
-    data = None if data is None else Path(os.path.realpath(data))
+    if data is not None:
+        with suppress(OSError):  # the current folder is gone; what is read will say so
+            data = Path(os.path.realpath(data))
     config = Config(
         data=None if data is None else str(data),
         epochs=epochs,
@@ -151,8 +155,9 @@ def train(
             else "Stopped before there was anything to keep"
         )
         raise typer.Exit(130) from None
-    except BaseException:
-        run.discard_if_untrained()
+    except BaseException as error:
+        if run.discard_if_untrained() and isinstance(error, RunError):
+            raise RunError(f"{error}; {run.folder} keeps what was written before") from None
         raise
     say(f"Done: {run.sample_path(epochs)} shows what the generator has learned")
 
@@ -242,7 +247,7 @@ def info() -> None:
         "kernels": _kernels(),
         "BLAS": _blas(),
         "data": _data(),
-        "cache": _cache(),
+        "cache": _cache_if_any(),
     }
     for label, lines in facts.items():
         for line in lines:
@@ -319,6 +324,13 @@ def _cache() -> list[str]:
 
     count, nbytes = object_files.size()
     return [f"{object_files.folder()}: {count} files, {nbytes / 1e6:.1f} MB"]
+
+
+def _cache_if_any() -> list[str]:
+    try:
+        return _cache()
+    except OSError as error:
+        return [f"none ({error.strerror or error})"]
 
 
 def _backends() -> list[str]:

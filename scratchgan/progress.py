@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -17,9 +17,20 @@ if TYPE_CHECKING:
 
 
 def say(line: str) -> None:
-    """Print a line of progress. Work goes on where it cannot be read: on a full disk, say."""
-    try:
+    """Print a line of progress; see :func:`unread_is_fine`."""
+    with unread_is_fine():
         typer.echo(line)
+
+
+@contextmanager
+def unread_is_fine() -> Iterator[None]:
+    """Have work go on where what the ``with`` block prints cannot be read.
+
+    The disk may be full, a pipe without a reader, or a terminal gone. All further output of this
+    process is lost then.
+    """
+    try:
+        yield
     except OSError:
         discard_output()
 
@@ -43,7 +54,9 @@ class _Notice:
 
     def __init__(self) -> None:
         self._stream = sys.stderr  # not what the rows will put in its place, who know only lines
-        self._is_terminal = self._stream.isatty()
+        # A terminal that knows no escape codes is a pipe to us, as it is to rich.
+        is_dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+        self._is_terminal = self._stream.isatty() and not is_dumb
         self._count = 0
         self._is_shown = False
 
@@ -53,8 +66,7 @@ class _Notice:
         if self._is_terminal:
             name = name.removeprefix("numba_").replace("_", " ")
             text = f"Compiling kernels for this processor, once: {name} ({self._count})"
-            width = os.get_terminal_size(self._stream.fileno()).columns
-            self._write(f"\r\x1b[2K{text[: max(0, width - 1)]}")
+            self._write(f"\r\x1b[2K{text[: self._width() - 1]}")
             self._is_shown = True
         elif self._count == 1:
             self._write("Compiling kernels for this processor, once; it takes some seconds\n")
@@ -65,12 +77,15 @@ class _Notice:
             self._write("\r\x1b[2K")
             self._is_shown = False
 
+    def _width(self) -> int:
+        with suppress(OSError):  # it has gone away
+            return os.get_terminal_size(self._stream.fileno()).columns or 80  # 0 is unknown
+        return 80
+
     def _write(self, text: str) -> None:
-        try:
+        with suppress(OSError):  # nobody can read it
             self._stream.write(text)
             self._stream.flush()
-        except OSError:
-            pass  # nobody can read it
 
 
 @contextmanager
@@ -121,14 +136,16 @@ class Rows:
         self.live = Live(console=console, auto_refresh=False, transient=True) if is_live else None
 
     def __enter__(self) -> Self:
-        if self.live:
-            self.live.start()
+        with unread_is_fine():
+            if self.live:
+                self.live.start()
         self._print(self._HEADINGS)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.live:
-            self.live.stop()
+        with unread_is_fine():
+            if self.live:
+                self.live.stop()
 
     def __call__(self, step: int, metrics: "Metrics | None") -> None:
         """Show that ``step`` is done; see :data:`scratchgan.gan.training.Watch`."""
@@ -142,7 +159,8 @@ class Rows:
             self._print(self._cells(now))
         elif self.live and now - self.drawn > self._REDRAW:
             self.notice.clear()
-            self.live.update(self._row(self._cells(now)), refresh=True)
+            with unread_is_fine():
+                self.live.update(self._row(self._cells(now)), refresh=True)
             self.drawn = now
 
     def _cells(self, now: float) -> tuple[str, ...]:
@@ -153,7 +171,7 @@ class Rows:
             rate = (self.step - steps) / (now - start)
             remaining = self.config.epochs * self.steps_per_epoch - self.step
             speed = f"{rate * self.config.batch_size:,.0f}"
-            left = str(timedelta(seconds=round(remaining / rate)))
+            left = _duration(remaining, rate)
         if self.metrics:
             loss_d = f"{self.metrics.discriminator_loss:.3f}"
             loss_g = f"{self.metrics.generator_loss:.3f}"
@@ -162,14 +180,17 @@ class Rows:
 
     def _print(self, cells: tuple[str, ...]) -> None:
         self.notice.clear()
-        if self.live:
+        if not self.live:
+            say("".join(self._aligned(cells)))
+            return
+        with unread_is_fine():
             self.live.update("", refresh=True)  # or the row that grew would stay below this one
             self.live.console.print(self._row(cells))
-        else:
-            say("".join(self._aligned(cells)))
 
     def _aligned(self, cells: tuple[str, ...]) -> list[str]:
-        return [cell.rjust(width) for cell, width in zip(cells, self._WIDTHS, strict=True)]
+        """The cells as wide as their columns; a number that needs more room shifts the others."""
+        first, *rest = zip(cells, self._WIDTHS, strict=True)
+        return [first[0].rjust(first[1]), *(f" {cell}".rjust(width) for cell, width in rest)]
 
     def _row(self, cells: tuple[str, ...]) -> "Table":
         """As many cells as the terminal has room for, and a bar in what is left over."""
@@ -190,3 +211,11 @@ class Rows:
         row.add_column(no_wrap=True)
         row.add_row(epoch[-room:] + (" " if bar_width else ""), bar, "".join(rest))
         return row
+
+
+def _duration(steps: int, rate: float) -> str:
+    """How long so many steps take, or a dash where that is more than all calendars hold."""
+    try:
+        return str(timedelta(seconds=round(steps / rate)))
+    except OverflowError:
+        return "-"

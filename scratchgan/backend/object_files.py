@@ -5,6 +5,7 @@ anew, and the file replaced if that is possible. So the folder may be read-only,
 away at any time; all that it costs then is time.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -30,18 +31,27 @@ class ObjectFile(NamedTuple):
 
 
 def folder() -> Path:
-    """The cache folder: ``machine-code`` in ``$SCRATCHGAN_CACHE_DIR``, or in the user's cache."""
-    chosen = os.environ.get("SCRATCHGAN_CACHE_DIR") or platformdirs.user_cache_dir("scratchgan")
+    """The cache folder: ``machine-code`` in ``$SCRATCHGAN_CACHE_DIR``, or in the user's cache.
+
+    Raises:
+        FileNotFoundError: This user has no home folder, and so no cache.
+    """
+    chosen = os.environ.get("SCRATCHGAN_CACHE_DIR")
+    if not chosen:
+        with suppress(RuntimeError):
+            chosen = platformdirs.user_cache_dir("scratchgan")
+        if not chosen or chosen.startswith("~"):  # which older versions leave as it is
+            reason = "this user has no home folder; SCRATCHGAN_CACHE_DIR may name another place"
+            raise FileNotFoundError(errno.ENOENT, reason, "the cache")
     return Path(chosen) / "machine-code"
 
 
 def read(name: str) -> ObjectFile | None:
     """The file of this name; None if there is none that is whole and can be read."""
-    path = folder() / name
     try:
-        content = (
-            path.read_bytes() if path.is_file() else b""
-        )  # and not a pipe, which may be silent
+        path = folder() / name
+        # And not a pipe, which may be silent.
+        content = path.read_bytes() if path.is_file() else b""
     except OSError:
         return None
     return _parsed(name, content)
@@ -49,8 +59,8 @@ def read(name: str) -> ObjectFile | None:
 
 def write(name: str, file: ObjectFile) -> bool:
     """Keep a file; False if the folder cannot be written."""
-    path = folder() / name
     try:
+        path = folder() / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as out:
             out.write(_content(name, file))

@@ -16,9 +16,9 @@ import csv
 import io
 import json
 import os
-import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -54,18 +54,25 @@ class Metrics:
     seconds: float
 
 
-#: More than the weights of the largest generator.
-_MOST_BYTES = 1 << 30
+#: More than the weights of the largest generator, and than any settings.
+_MOST_BYTES, _MOST_SETTINGS = 1 << 30, 1 << 20
 
-_COLUMNS = [field.name for field in fields(Metrics)]
+_COLUMNS = [column.name for column in fields(Metrics)]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder and the settings in it; made by :meth:`create` or :meth:`open`."""
+    """A run folder and the settings in it; made by :meth:`create` or :meth:`open`.
+
+    Attributes:
+        folder: Where its files are.
+        config: Its settings.
+        made: The folders that :meth:`create` made, innermost first.
+    """
 
     folder: Path
     config: Config
+    made: tuple[Path, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def create(cls, folder: str | os.PathLike[str], config: Config) -> "Run":
@@ -75,10 +82,13 @@ class Run:
             RunError: The folder holds a run or anything else, or cannot be written.
         """
         folder = Path(folder)
+        made: tuple[Path, ...] = ()
         try:
+            made = tuple(path for path in (folder, *folder.parents) if not os.path.lexists(path))
             folder.mkdir(parents=True, exist_ok=True)
             present = {entry.name for entry in folder.iterdir()}
         except OSError as fault:
+            _remove(made)
             reason = "it is a file" if os.path.isfile(folder) else fault.strerror
             raise RunError(f"{folder}: cannot be made a run folder ({reason})") from None
         if present:
@@ -87,7 +97,7 @@ class Run:
         from importlib.metadata import version  # here, because it takes as long as the rest
 
         settings = {"scratchgan": version("scratchgan"), **config.to_dict()}
-        run = cls(folder, config)
+        run = cls(folder, config, made)
         try:
             with whole(folder / "config.json") as file:
                 file.write(json.dumps(settings, indent=2).encode() + b"\n")
@@ -106,7 +116,8 @@ class Run:
         folder = Path(folder)
         path = folder / "config.json"
         try:
-            settings = json.loads(_read(path, f"{folder}: holds no run (there is no config.json)"))
+            missing = f"{folder}: holds no run (there is no config.json)"
+            settings = json.loads(_read(path, missing, most=_MOST_SETTINGS))
         except (ValueError, RecursionError) as fault:
             if isinstance(fault, RunError):
                 raise
@@ -119,14 +130,21 @@ class Run:
             raise RunError(f"{path}: {fault}") from None
 
     def discard_if_untrained(self) -> bool:
-        """Remove the folder if there are no weights in it, so that the next run may have it.
+        """Remove what was written if there are no weights, so that the folder is free again.
+
+        A folder that was there before the run stays, as do files that are not the run's.
 
         Returns:
-            Whether it was kept.
+            Whether there are weights, and all was kept.
         """
         if (self.folder / "generator.safetensors").exists():
             return True
-        shutil.rmtree(self.folder, ignore_errors=True)
+        samples = self.folder / "samples"
+        names = ("config.json", "metrics.csv", "losses.png", "discriminator.safetensors")
+        for path in (*samples.glob("epoch-*.png"), *(self.folder / name for name in names)):
+            with suppress(OSError):
+                path.unlink()
+        _remove((samples, *self.made))
         return False
 
     # --- What a training writes ---------------------------------------------------------
@@ -138,7 +156,10 @@ class Run:
     def save_sample(self, epoch: int, images: NDArray[np.uint8]) -> None:
         """Write the images (n, 28, 28) of an epoch as a grid."""
         path = self.sample_path(epoch)
-        path.parent.mkdir(exist_ok=True)
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as fault:
+            raise RunError(f"{path.parent}: cannot be made ({fault.strerror})") from None
         with whole(path) as file:
             viz.save_grid(file, images)
 
@@ -156,8 +177,12 @@ class Run:
     def save_losses(self, rows: Sequence[Metrics]) -> None:
         """Write losses.png."""
         columns = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
-        with whole(self.folder / "losses.png") as file:
-            viz.save_losses(file, columns)
+        path = self.folder / "losses.png"
+        try:
+            with whole(path) as file:
+                viz.save_losses(file, columns)
+        except ImportError as fault:
+            raise RunError(f"{path}: cannot be drawn ({fault})") from None
 
     def save_weights(self, gan: GAN) -> None:
         """Write both networks."""
@@ -200,19 +225,26 @@ class Run:
 def new_folder(name: str) -> Path:
     """``runs/name``, or the first of ``runs/name-2``, ``runs/name-3``, ... that does not exist."""
     folder, number = Path("runs", name), 1
-    while folder.exists():
+    while os.path.lexists(folder):  # also a link to nowhere
         number += 1
         folder = Path("runs", f"{name}-{number}")
     return folder
 
 
-def _read(path: Path, missing: str) -> bytes:
+def _remove(folders: Sequence[Path]) -> None:
+    """Remove those that are empty, in this order."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _read(path: Path, missing: str, most: int = _MOST_BYTES) -> bytes:
     try:
         size = path.stat().st_size
         if not path.is_file():  # a pipe would be waited for
             raise RunError(f"{path}: is not a file")
-        if size > _MOST_BYTES:
-            raise RunError(f"{path}: holds {size:,} bytes, more than any file of a run")
+        if size > most:
+            raise RunError(f"{path}: holds {size:,} bytes, more than any {path.name} of a run")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(missing) from None

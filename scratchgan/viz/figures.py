@@ -1,5 +1,6 @@
 """Pictures as PNG files: a grid of images, and the curves of a training."""
 
+import logging
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,6 +62,9 @@ def save_losses(file: BinaryIO, metrics: Mapping[str, Sequence[float]]) -> None:
     Args:
         file: Open for writing bytes.
         metrics: As there.
+
+    Raises:
+        ImportError: Matplotlib cannot be imported.
     """
     with _own_matplotlib():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -75,17 +79,26 @@ def _own_matplotlib() -> Iterator[None]:
     """Within the ``with`` block, draw as Matplotlib does by itself, whatever a user has chosen.
 
     ``MPLBACKEND`` may name a notebook's backend, which Matplotlib cannot even be imported with
-    where there is no notebook; and a matplotlibrc may ask for LaTeX.
+    where there is no notebook; and a matplotlibrc may ask for LaTeX. What Matplotlib logs is of
+    such settings, or of a folder of its own that cannot be written: nothing that matters here.
     """
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     chosen = os.environ.pop("MPLBACKEND", None)
     try:
-        import matplotlib
+        try:
+            import matplotlib
+        except Exception as fault:  # of many kinds where a matplotlibrc is damaged
+            raise ImportError(f"Matplotlib cannot be imported: {fault}") from fault
+        finally:
+            if chosen is not None:
+                os.environ["MPLBACKEND"] = chosen
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            yield
     finally:
-        if chosen is not None:
-            os.environ["MPLBACKEND"] = chosen
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        yield
+        log.setLevel(level)
 
 
 def losses_figure(metrics: Mapping[str, Sequence[float]]) -> "Figure":
