@@ -39,7 +39,7 @@ def screen_after(width: int, *arguments: object, **environment: str) -> tuple[li
         pass
     os.close(controller)
     assert process.wait() == 0, sent
-    screen = pyte.Screen(width, LINES)
+    screen = pyte.Screen(width or 80, LINES)  # 0 is a width that nobody set
     pyte.ByteStream(screen).feed(sent)
     return [line.rstrip() for line in screen.display if line.strip()], sent
 
@@ -84,3 +84,44 @@ def test_gradcheck_tells_of_compilation_too(tmp_path: Path) -> None:
     assert b"Compiling kernels for this processor, once: tanh (" in sent
     assert "Compiling" not in "".join(lines)
     assert any("passes" in line for line in lines)
+
+
+def test_a_width_that_nobody_set_is_that_of_a_common_terminal(
+    tiny_mnist: Path, tmp_path: Path
+) -> None:
+    options = ("--data", tiny_mnist, "--epochs", 1, "--batch-size", 1, "--out", tmp_path / "run")
+    lines, _ = screen_after(0, "train", *options)
+    (headings,) = (line for line in lines if line.split()[0] == "epoch")
+    assert headings.endswith("time left")
+    _, sent = screen_after(0, "gradcheck", "relu", SCRATCHGAN_CACHE_DIR=str(tmp_path / "cache"))
+    assert b"Compiling kernels for this processor, once: relu (1)" in sent
+
+
+def test_a_terminal_that_knows_no_escape_codes_gets_none(tmp_path: Path) -> None:
+    dumb = {"SCRATCHGAN_CACHE_DIR": str(tmp_path / "cache"), "TERM": "dumb"}
+    lines, sent = screen_after(80, "gradcheck", "relu", **dumb)
+    assert b"\x1b" not in sent
+    assert "Compiling kernels for this processor, once; it takes some seconds" in lines
+
+
+@pytest.mark.parametrize("stderr", ["the terminal", "elsewhere"])
+def test_a_training_outlives_its_terminal(stderr: str, tiny_mnist: Path, tmp_path: Path) -> None:
+    """As under nohup: what is written then fails, and the run is whole all the same."""
+    options = ("--data", tiny_mnist, "--epochs", 3, "--batch-size", 1, "--out", tmp_path / "run")
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from scratchgan.cli import main; main()"]
+        + ["train", *map(str, options)],
+        stdout=terminal,
+        stderr=terminal if stderr == "the terminal" else subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(terminal)
+    sent = b""
+    while b"1/3" not in sent:
+        sent += os.read(controller, 65536)
+    os.close(controller)
+    _, err = process.communicate()
+    assert process.returncode == 0
+    assert b"Traceback" not in (err or b"")
+    assert len(list((tmp_path / "run").rglob("*.*"))) == 8
