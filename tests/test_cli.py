@@ -399,7 +399,7 @@ def test_files_that_are_too_large_are_not_read(refused, tmp_path):
     with (tmp_path / "config.json").open("wb") as file:
         file.truncate(1 << 40)
     message = refused("generate", tmp_path, "--out", tmp_path / "a.npz")
-    assert "config.json: holds 1,099,511,627,776 bytes, more than any config.json of a run" in message
+    assert "holds 1,099,511,627,776 bytes, more than any config.json of a run" in message
 
 
 # --- The cache ------------------------------------------------------------------------
