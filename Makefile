@@ -28,7 +28,7 @@ test-arm: $(VENV)/dev.stamp
 	tests/arm/run.sh $(BIN)/python
 
 test-oldest: $(VENV)-oldest/dev.stamp
-	$(VENV)-oldest/bin/pytest --numprocesses auto
+	$(VENV)-oldest/bin/pytest --numprocesses auto -W ignore::DeprecationWarning
 
 clean:
 	rm -rf $(VENV) $(VENV)-oldest build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
