@@ -118,7 +118,6 @@ def train(
     from scratchgan.backend import devices, get_backend, set_backend
     from scratchgan.gan import Config, Run, RunError, load_images
     from scratchgan.gan import train as run_training
-    from scratchgan.gan.runs import new_folder
     from scratchgan.progress import Rows
 
     if backend is not None:
@@ -139,7 +138,8 @@ def train(
         jit=jit,
     )
     images = load_images(config)
-    run = Run.create(out or new_folder("mnist" if data is None else data.name), config)
+    name = "mnist" if data is None else data.name
+    run = Run.create_next(name, config) if out is None else Run.create(out, config)
     say(f"Training on {len(images):,} images, writing to {run.folder}")
     held = [images]
     try:

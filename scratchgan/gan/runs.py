@@ -60,6 +60,10 @@ _MOST_BYTES, _MOST_SETTINGS = 1 << 30, 1 << 20
 _COLUMNS = [column.name for column in fields(Metrics)]
 
 
+class FolderTaken(RunError):
+    """A folder that is to be a run's holds something else."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A run folder and the settings in it; made by :meth:`create` or :meth:`open`.
@@ -75,25 +79,36 @@ class Run:
     made: tuple[Path, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
-    def create(cls, folder: str | os.PathLike[str], config: Config) -> "Run":
+    def create(
+        cls, folder: str | os.PathLike[str], config: Config, may_exist: bool = True
+    ) -> "Run":
         """A new run in ``folder``, which does not exist yet or is empty.
 
+        Args:
+            folder: Where its files will be.
+            config: Its settings.
+            may_exist: False if even an empty folder is another's, which has just made it.
+
         Raises:
-            RunError: The folder holds a run or anything else, or cannot be written.
+            FolderTaken: The folder holds a run or anything else.
+            RunError: It cannot be written.
         """
         folder = Path(folder)
-        made: tuple[Path, ...] = ()
+        made = tuple(path for path in (folder, *folder.parents) if not os.path.lexists(path))
         try:
-            made = tuple(path for path in (folder, *folder.parents) if not os.path.lexists(path))
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            # One that was not there a moment ago, and is now, is another's.
+            folder.mkdir(exist_ok=may_exist and not made)
             present = {entry.name for entry in folder.iterdir()}
         except OSError as fault:
-            _remove(made)
+            _remove(made[1:])
+            is_taken = isinstance(fault, FileExistsError) and os.path.lexists(folder)
+            kind = FolderTaken if is_taken else RunError
             reason = "it is a file" if os.path.isfile(folder) else fault.strerror
-            raise RunError(f"{folder}: cannot be made a run folder ({reason})") from None
+            raise kind(f"{folder}: cannot be made a run folder ({reason})") from None
         if present:
             what = "another run" if "config.json" in present else "other files"
-            raise RunError(f"{folder}: already holds {what}; choose a new folder")
+            raise FolderTaken(f"{folder}: already holds {what}; choose a new folder")
         from importlib.metadata import version  # here, because it takes as long as the rest
 
         settings = {"scratchgan": version("scratchgan"), **config.to_dict()}
@@ -105,6 +120,17 @@ class Run:
             run.discard_if_untrained()
             raise
         return run
+
+    @classmethod
+    def create_next(cls, name: str, config: Config) -> "Run":
+        """A new run in the :func:`new_folder` of this name.
+
+        Raises:
+            RunError: It cannot be written.
+        """
+        while True:
+            with suppress(FolderTaken):  # by a run that began at the same moment
+                return cls.create(new_folder(name), config, may_exist=False)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> "Run":

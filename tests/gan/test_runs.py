@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -100,6 +103,36 @@ def test_a_file_is_no_folder(tmp_path):
     below = file / "run"
     assert refusal(Run.create, below, CONFIG).startswith(f"{below}: cannot be made a run folder")
     assert refusal(Run.open, file) == f"{file}: holds no run (there is no config.json)"
+
+
+def test_of_two_runs_at_once_one_has_the_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    folder.mkdir()  # by the other, after this one has looked
+    monkeypatch.setattr(os.path, "lexists", lambda path: path != folder)
+    message = refusal(Run.create, folder, CONFIG)
+    assert message == f"{folder}: cannot be made a run folder (File exists)"
+    assert list(folder.iterdir()) == []
+
+
+def test_runs_that_begin_at_the_same_moment_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    count = 12
+    together = threading.Barrier(count)
+
+    def begin(seed):
+        together.wait()
+        return Run.create_next("mnist", Config(seed=seed))
+
+    with ThreadPoolExecutor(count) as threads:
+        runs = list(threads.map(begin, range(count)))
+    assert len({run.folder for run in runs}) == count
+    assert all(Run.open(run.folder) == run for run in runs)
+
+
+def test_a_name_that_cannot_be_numbered_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").symlink_to("nowhere")
+    assert "cannot be made a run folder" in refusal(Run.create_next, "mnist", CONFIG)
 
 
 def test_new_folder(tmp_path, monkeypatch):
