@@ -32,7 +32,8 @@ nvrtc = pytest.importorskip(
 from scratchgan.backend import cuda_launch as launch  # noqa: E402
 from scratchgan.backend import cupy_kernels as kernels  # noqa: E402
 
-ARCHITECTURES = (70, 75, 80, 86, 89, 90)
+#: Compute capabilities; from CUDA 13 on, NVRTC knows 7.0 (Volta) no more.
+ARCHITECTURES = sorted({70, 75, 80, 86, 89, 90}.intersection(nvrtc.getSupportedArchs()))
 
 #: Here the compiler optimizes as in use; elsewhere it hurries, which takes an eighth of the time.
 FULLY = 80
@@ -50,6 +51,7 @@ def compiled(source: str, architecture: int) -> str:
     """The PTX of a translation unit."""
     program = nvrtc.createProgram(source, "kernels.cu", (), ())
     options = [f"--gpu-architecture=compute_{architecture}", "-std=c++17", *cuda_source.OPTIONS]
+    options.append("-ftz=true")  # as CuPy adds
     if architecture != FULLY:
         options.append("--Ofast-compile=max")
     try:

@@ -161,9 +161,14 @@ def test_functions_at_special_values(name: str, dtype: Any, kernels: Backend) ->
     tolerance = 4 * float(np.finfo(dtype).eps)
     if name in ("sin", "cos"):  # far from 0 libraries reduce the argument each in its way
         tolerance = 1e-3 if dtype is np.float32 else 1e-12
-    np.testing.assert_allclose(got.numpy(), expected, rtol=tolerance, atol=0)
+    # CuPy has every kernel flush float32 results below the smallest normal number to zero.
+    smallest = float(np.finfo(np.float32).tiny) if dtype is np.float32 else 0
+    np.testing.assert_allclose(got.numpy(), expected, rtol=tolerance, atol=smallest)
     if name in ("neg", "abs", "relu"):
-        np.testing.assert_array_equal(np.signbit(got.numpy()), np.signbit(expected))
+        is_number = ~np.isnan(expected)  # the sign of a nan says nothing
+        np.testing.assert_array_equal(
+            np.signbit(got.numpy())[is_number], np.signbit(expected)[is_number]
+        )
     found = []
     with sg.use_backend("numpy"), np.errstate(all="ignore"):
         for x in (sg.tensor(values), card(values)):
@@ -173,7 +178,7 @@ def test_functions_at_special_values(name: str, dtype: Any, kernels: Backend) ->
                 assert x.grad is not None
                 found.append(x.grad.numpy())
     if found:
-        np.testing.assert_allclose(found[1], found[0], rtol=2 * tolerance, atol=0)
+        np.testing.assert_allclose(found[1], found[0], rtol=2 * tolerance, atol=smallest)
 
 
 TYPES = [np.bool_, np.uint8, np.int8, np.int32, np.int64, np.float32, np.float64]

@@ -6,6 +6,7 @@ It checks what a card would not: that the arguments of a launch are of the param
 import ctypes
 import functools
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ def _built(text: str, *libraries: Path) -> Path:
     digest = hashlib.sha256("\0".join((text, *OPTIONS)).encode()).hexdigest()[:20]
     library = folder / f"{digest}.so"
     if not library.exists():
-        partial = library.with_suffix(".partial")
+        partial = library.with_suffix(f".{os.getpid()}")  # others may compile it at the same time
         command = (COMPILER, *OPTIONS, "-x", "c++", "-", "-x", "none", *libraries, "-o", partial)
         subprocess.run(command, input=text.encode(), check=True)
         partial.rename(library)
