@@ -6,6 +6,8 @@
 
 from scratchgan import autograd, cuda, nn, optim
 from scratchgan.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from scratchgan.autograd.elementwise import elementwise
+from scratchgan.autograd.primitive import primitive
 from scratchgan.backend import BackendError, get_backend, set_backend, use_backend
 from scratchgan.backend.team import get_num_threads, set_num_threads
 from scratchgan.creation import (
@@ -37,7 +39,6 @@ from scratchgan.dtypes import (
     set_default_dtype,
     uint8,
 )
-from scratchgan.elementwise import elementwise
 from scratchgan.functions import (
     argmax,
     broadcast_to,
@@ -90,7 +91,6 @@ from scratchgan.ops import (
     tanh,
     where,
 )
-from scratchgan.primitive import primitive
 from scratchgan.random import Generator, manual_seed
 from scratchgan.tensor import Tensor
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes
+from scratchgan.autograd.tape import Taped
 from scratchgan.backend import Array, devices, kernels_for
 from scratchgan.random import Generator, default_generator
-from scratchgan.tape import Taped
 from scratchgan.tensor import Tensor
 
 

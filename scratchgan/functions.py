@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.primitive import constant
+from scratchgan.autograd.tape import Taped
 from scratchgan.backend import devices, kernels_for
 from scratchgan.ops import Axis
-from scratchgan.primitive import constant
-from scratchgan.tape import Taped
 
 if TYPE_CHECKING:
     from scratchgan.tensor import Tensor

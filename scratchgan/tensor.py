@@ -7,10 +7,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from scratchgan import autograd, dtypes, functions, ops, tape
-from scratchgan.autograd import HookHandle
+from scratchgan import autograd, dtypes, functions, ops
+from scratchgan.autograd import tape
+from scratchgan.autograd.backward import HookHandle, backward_from, start
+from scratchgan.autograd.tape import Taped, current
 from scratchgan.backend import Array, devices, kernels_for
-from scratchgan.tape import Taped, current
 
 
 class Tensor(Taped):
@@ -149,7 +150,7 @@ class Tensor(Taped):
         create_graph: bool = False,
     ) -> None:
         """Add to ``grad`` of every leaf this tensor was made from (:func:`autograd.backward`)."""
-        autograd.backward_from((autograd.start(self, gradient),), retain_graph, create_graph)
+        backward_from((start(self, gradient),), retain_graph, create_graph)
 
     def detach(self) -> "Tensor":
         """The same memory without its place on the tape."""

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.primitive import REGISTRY
 
 # The default draws the same examples every time, so that a change is what makes a test fail. No
 # test is about time: a machine that is busy with other things must not make one fail.

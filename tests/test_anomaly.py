@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import scratchgan as sg
-from scratchgan import ops, tape
-from scratchgan.anomaly import AnomalyError
-from scratchgan.autograd import detect_anomaly
+from scratchgan import ops
+from scratchgan.autograd import detect_anomaly, tape
+from scratchgan.autograd.anomaly import AnomalyError
 from scratchgan.jit import JitError
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of the same

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 
 import scratchgan as sg
 from scratchgan import Tensor, autograd, functions, nn, ops, optim
+from scratchgan.autograd.primitive import REGISTRY
+from scratchgan.autograd.rules import Rules
 from scratchgan.backend import Backend, kernels_for
-from scratchgan.primitive import REGISTRY
-from scratchgan.rules import Rules
 from scratchgan.testing import gradcheck, gradgradcheck
 from scratchgan.testing.samplers import SAMPLERS
 from scratchgan.testing.strategies import graphs, samples

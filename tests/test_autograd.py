@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchgan as sg
-from scratchgan import autograd, ops, tape
-from scratchgan.autograd import TapeError, enable_grad, grad, no_grad, set_grad_enabled
+from scratchgan import autograd, ops
+from scratchgan.autograd import TapeError, enable_grad, grad, no_grad, set_grad_enabled, tape
 from scratchgan.ops.reductions import SMALL
 
 

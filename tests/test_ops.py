@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-from scratchgan.primitive import REGISTRY
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.testing import check_primitive
 from scratchgan.testing.samplers import SAMPLERS
 

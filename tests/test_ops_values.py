@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 import scratchgan as sg
 from scratchgan import Tensor
-from scratchgan.primitive import REGISTRY
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.testing.samplers import SAMPLERS
 from scratchgan.testing.strategies import samples
 

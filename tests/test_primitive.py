@@ -8,10 +8,10 @@ import pytest
 
 import scratchgan as sg
 from scratchgan import Tensor, ops
+from scratchgan.autograd.observe import observe
+from scratchgan.autograd.primitive import REGISTRY, Primitive
 from scratchgan.backend import kernels_for
 from scratchgan.backend.scalar import DefinitionError
-from scratchgan.observe import observe
-from scratchgan.primitive import REGISTRY, Primitive
 
 # --- Calling --------------------------------------------------------------------------
 

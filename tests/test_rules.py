@@ -7,8 +7,8 @@ import pytest
 
 import scratchgan as sg
 from scratchgan import Tensor, ops, primitive
+from scratchgan.autograd.rules import is_written_out
 from scratchgan.backend import Array
-from scratchgan.rules import is_written_out
 
 
 def test_a_rule_keeps_what_its_vjps_name_and_nothing_else() -> None:

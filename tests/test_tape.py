@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import scratchgan as sg
 from scratchgan import Tensor
+from scratchgan.autograd.tape import kind_of
 from scratchgan.backend import kernels_for, use_backend
-from scratchgan.tape import kind_of
 
 
 @st.composite

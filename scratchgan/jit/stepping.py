@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 
-from scratchgan import autograd, tape
+from scratchgan import autograd
+from scratchgan.autograd import tape
+from scratchgan.autograd.observe import is_observed, observe
 from scratchgan.backend import Array, kernels_for
 from scratchgan.jit import tracing
 from scratchgan.jit.tracing import JitError
-from scratchgan.observe import is_observed, observe
 from scratchgan.tensor import Tensor
 
 if TYPE_CHECKING:

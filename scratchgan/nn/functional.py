@@ -6,11 +6,11 @@ from typing import Any
 
 from scratchgan import dtypes, functions, ops, random
 from scratchgan.autograd import no_grad
+from scratchgan.autograd.primitive import constant
+from scratchgan.autograd.tape import Taped
 from scratchgan.backend import kernels_for
 from scratchgan.functions import softmax
 from scratchgan.ops import leaky_relu, log_softmax, relu, sigmoid, softplus, tanh
-from scratchgan.primitive import constant
-from scratchgan.tape import Taped
 from scratchgan.tensor import Tensor
 
 __all__ = [

@@ -1,8 +1,8 @@
 """The table of primitives, from simple to complex: each with its forward and its VJPs.
 
-Read :mod:`scratchgan.primitive` for how a row is written. A VJP is the transpose of the forward's
-derivative applied to ``g`` (Griewank & Walther 2008, "Evaluating Derivatives", section 3.2). The
-gradient of an input that was broadcast is summed back to its shape by the tape, not here.
+Read :mod:`scratchgan.autograd.primitive` for how a row is written. A VJP is the transpose of the
+forward's derivative applied to ``g`` (Griewank & Walther 2008, "Evaluating Derivatives", section
+3.2). The gradient of an input that was broadcast is summed back to its shape by the tape, not here.
 """
 
 from scratchgan.ops.elementwise import (

@@ -9,7 +9,7 @@ Called, they take and give tensors of shapes that broadcast.
 import math
 from typing import Any
 
-from scratchgan.elementwise import elementwise
+from scratchgan.autograd.elementwise import elementwise
 
 # --- Arithmetic ------------------------------------------------------------------------
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from scratchgan import dtypes
 from scratchgan.autograd import is_grad_enabled
+from scratchgan.autograd.primitive import constant, primitive
 from scratchgan.backend import Array, kernels_for
 from scratchgan.ops.elementwise import relu_backward, sigmoid_backward, tanh_backward
 from scratchgan.ops.reductions import sum
 from scratchgan.ops.shape import permute
-from scratchgan.primitive import constant, primitive
 
 
 def _transposed(x: Any) -> Any:

@@ -6,10 +6,10 @@ from math import prod
 from typing import Any
 
 from scratchgan import dtypes
+from scratchgan.autograd.primitive import primitive
 from scratchgan.backend import Array, kernels_for
 from scratchgan.ops.elementwise import eq, exp
 from scratchgan.ops.shape import Axis, axes_of, cast, contiguous, expand, expand_copy, reshape
-from scratchgan.primitive import primitive
 
 #: To repeat a number in so many places takes less time than to make a view that does.
 SMALL = 4096

@@ -6,9 +6,9 @@ import builtins
 from typing import Any
 
 from scratchgan import dtypes
+from scratchgan.autograd.primitive import primitive
 from scratchgan.backend import Array, devices, kernels_for
 from scratchgan.dtypes import DType
-from scratchgan.primitive import primitive
 
 Axis = int | tuple[int, ...] | None
 Index = tuple[Any, ...]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from scratchgan import autograd, dtypes
+from scratchgan.autograd.primitive import Operation, Primitive
 from scratchgan.backend import CPU_BACKENDS, use_backend
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.primitive import Operation, Primitive
 from scratchgan.tensor import Tensor
 from scratchgan.testing.choices import Choices, Domain
 from scratchgan.testing.comparison import Array, call_of
@@ -41,7 +41,7 @@ def check_primitive(
 
     Suppose a new primitive whose VJP lacks a factor::
 
-        @scratchgan.elementwise(x=lambda g, x: g * 2.0 * x * x)
+        @scratchgan.autograd.elementwise(x=lambda g, x: g * 2.0 * x * x)
         def cube(x: float) -> float:
             return x * x * x
 

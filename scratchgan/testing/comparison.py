@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from scratchgan import autograd, creation
+from scratchgan.autograd.primitive import Primitive
 from scratchgan.backend import kernels_for
-from scratchgan.primitive import Primitive
 from scratchgan.tensor import Tensor
 from scratchgan.testing.complex_step import complex_step
 from scratchgan.testing.differences import Slopes, slopes

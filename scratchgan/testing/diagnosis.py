@@ -4,8 +4,8 @@ import math
 from typing import Any, NamedTuple
 
 from scratchgan import autograd, dtypes
-from scratchgan.observe import observe
-from scratchgan.primitive import Primitive
+from scratchgan.autograd.observe import observe
+from scratchgan.autograd.primitive import Primitive
 from scratchgan.tensor import Tensor
 from scratchgan.testing.comparison import (
     Comparison,

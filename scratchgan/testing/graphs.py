@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchgan import ops
-from scratchgan.primitive import REGISTRY
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.tensor import Tensor
 from scratchgan.testing.choices import REAL, Choices, numbers, shape
 from scratchgan.testing.comparison import tensor_like

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend import devices
-from scratchgan.primitive import REGISTRY
 from scratchgan.tensor import Tensor
 from scratchgan.testing.check import Call
 from scratchgan.testing.choices import Choices

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.primitive import Primitive
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.primitive import Primitive
 from scratchgan.tensor import Tensor
 from scratchgan.testing.choices import (
     NONZERO,

@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from scratchgan import dtypes
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.dtypes import DType
-from scratchgan.primitive import REGISTRY
 from scratchgan.tensor import Tensor
 from scratchgan.testing import choices
 from scratchgan.testing.choices import REAL, Array, Choices, Domain, Shape

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import scratchgan as sg
 from scratchgan import BackendError
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend import CPU_BACKENDS, kernels_for, numba_kernels
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.primitive import REGISTRY
 
 TYPES = st.sampled_from(["float32", "float64"])
 SIZES = st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple)

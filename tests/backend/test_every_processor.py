@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import scratchgan as sg
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend import layers, machine_code
 from scratchgan.backend.processor import Processor
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.backend.ufuncs import FLOATS, loop_source
 from scratchgan.gan.adversary import GAN
 from scratchgan.ops.products import ACTIVATION_BACKWARD
-from scratchgan.primitive import REGISTRY
 
 LINUX = "x86_64-unknown-linux-gnu"
 AVX2 = "+sse4.2,+avx,+avx2,+fma"

@@ -9,9 +9,9 @@ import pytest
 
 import scratchgan as sg
 from scratchgan import Tensor
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend import Backend, cuda_source, kernels_for
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.primitive import REGISTRY
 from scratchgan.random import Generator
 
 FLOATS = (np.float32, np.float64)

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 import pytest
 
 from scratchgan import ops
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.primitive import REGISTRY
 from scratchgan.tensor import Tensor
 from scratchgan.testing import check_primitive
 from scratchgan.testing.samplers import SAMPLERS

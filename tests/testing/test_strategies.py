@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scratchgan import Tensor
-from scratchgan.primitive import REGISTRY
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.testing import choices, strategies
 from scratchgan.testing.choices import NONZERO, Choices
 from scratchgan.testing.graphs import random_graph

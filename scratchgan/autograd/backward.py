@@ -2,9 +2,9 @@
 
 Reverse-mode differentiation (Baydin et al. 2018, "Automatic differentiation in machine learning:
 a survey", section 3.2). :func:`backward` and :func:`grad` visit the nodes of the tape
-(:mod:`scratchgan.tape`) from last to first and ask each primitive for its vector-Jacobian products
-(VJPs). Those are made of primitives themselves, so with ``create_graph`` the way back is on the
-tape too, and can be differentiated again.
+(:mod:`scratchgan.autograd.tape`) from last to first and ask each primitive for its vector-Jacobian
+products (VJPs). Those are made of primitives themselves, so with ``create_graph`` the way back is
+on the tape too, and can be differentiated again.
 
 Nothing here does arithmetic: gradients that meet are added (``+``), and that is all.
 """
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ContextDecorator
 from typing import Any
 
-from scratchgan import tape
-from scratchgan.tape import Edge, Hook, Node, Taped, TapeError, current, edge_of, numbers
+from scratchgan.autograd import tape
+from scratchgan.autograd.tape import Edge, Hook, Node, Taped, TapeError, current, edge_of, numbers
 
 __all__ = [
     "HookHandle",
@@ -299,7 +299,7 @@ def detect_anomaly() -> AbstractContextManager[None]:
         AnomalyError: A nan or an inf appeared. The message names the primitive and the line of
             the user's code that called it, also where it appears only in the backward.
     """
-    from scratchgan import anomaly  # it watches primitives, which are made of nodes
+    from scratchgan.autograd import anomaly  # it watches primitives, which are made of nodes
 
     return anomaly.detect_anomaly()
 

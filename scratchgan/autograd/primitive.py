@@ -9,7 +9,8 @@ forward; or a value of ``common``, computed once for all inputs. What no VJP nam
         return x * y
 
 An input without a VJP has the derivative zero everywhere (or none at all, as an index has). For
-``elementwise``, see :mod:`scratchgan.elementwise`; :func:`primitive` is for all other functions.
+``elementwise``, see :mod:`scratchgan.autograd.elementwise`; :func:`primitive` is for all other
+functions.
 """
 
 import functools
@@ -18,11 +19,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 
-from scratchgan import tape
+from scratchgan.autograd import tape
+from scratchgan.autograd.rules import Rules, Vjp, write_out
+from scratchgan.autograd.tape import Taped, current
 from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.devices import different_devices
-from scratchgan.rules import Rules, Vjp, write_out
-from scratchgan.tape import Taped, current
 
 if TYPE_CHECKING:
     from scratchgan.tensor import Tensor

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scratchgan import dtypes, tape
+from scratchgan import dtypes
+from scratchgan.autograd import tape
+from scratchgan.autograd.primitive import ALONE, NUMBERS, REGISTRY, Operation, Primitive, of_any
+from scratchgan.autograd.rules import Vjp
+from scratchgan.autograd.tape import current, kind_of
 from scratchgan.backend import Array, forget, kernels_for
 from scratchgan.backend.devices import different_devices
 from scratchgan.backend.scalar import define
 from scratchgan.dtypes import DType
-from scratchgan.primitive import ALONE, NUMBERS, REGISTRY, Operation, Primitive, of_any
-from scratchgan.rules import Vjp
-from scratchgan.tape import current, kind_of
 
 if TYPE_CHECKING:
     from scratchgan.tensor import Tensor
@@ -24,7 +25,7 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
 
     Args:
         result: Type of the result where that is not the inputs' (bool for comparisons).
-        vjps: As in :func:`scratchgan.primitive.primitive`.
+        vjps: As in :func:`scratchgan.autograd.primitive.primitive`.
 
     The function's body is never called: every backend compiles it
     (see :mod:`scratchgan.backend.scalar` for what it may contain).

@@ -265,7 +265,7 @@ class Effects:
 effects: Effects | None = None
 
 #: Called after each primitive that ran, with it, its inputs, keywords and result
-#: (:func:`scratchgan.observe.observe` sets it).
+#: (:func:`scratchgan.autograd.observe.observe` sets it).
 watch: Callable[[Any, tuple[Any, ...], dict[str, Any], Any], None] | None = None
 
 #: In the order of time: nodes that are made, changes in place.
@@ -279,8 +279,8 @@ class Node(float):
     order of any graph. An int beside it would make the node half as large again, and a long tape
     has many.
 
-    For each case there is a class of nodes, its *rule* (:mod:`scratchgan.rules`), with a slot for
-    each thing that is kept.
+    For each case there is a class of nodes, its *rule* (:mod:`scratchgan.autograd.rules`), with a
+    slot for each thing that is kept.
 
     Attributes:
         kind: That of what the primitive made; it holds the hooks, too.

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from scratchgan import tape
-from scratchgan.primitive import Primitive
+from scratchgan.autograd import tape
+from scratchgan.autograd.primitive import Primitive
 
 if TYPE_CHECKING:
     from scratchgan.tensor import Tensor

@@ -1,8 +1,8 @@
 """What VJPs become: classes of nodes that keep what they need, and go back through it.
 
-A primitive has one line for each derivative (:mod:`scratchgan.primitive`). Which of its inputs
-require a gradient decides which of these lines run, and what must be kept for them. For each such
-case that occurs, a *rule* is written out as Python that does what this case needs and nothing
+A primitive has one line for each derivative (:mod:`scratchgan.autograd.primitive`). Which of its
+inputs require a gradient decides which of these lines run, and what must be kept for them. For each
+such case that occurs, a *rule* is written out as Python that does what this case needs and nothing
 else, as a careful hand would write it: a class of nodes, and the function that makes them. To find
 that out again for each node would take longer than small arrays take to compute.
 ``print(y.node.source)`` shows the rule of ``y``.
@@ -14,11 +14,11 @@ import textwrap
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from scratchgan import tape
-from scratchgan.tape import Freed, Node, kind_of, numbers
+from scratchgan.autograd import tape
+from scratchgan.autograd.tape import Freed, Node, kind_of, numbers
 
 if TYPE_CHECKING:
-    from scratchgan.primitive import Primitive
+    from scratchgan.autograd.primitive import Primitive
 
 Vjp = Callable[..., Any]
 Record = Callable[..., None]

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan import autograd
+from scratchgan.autograd.backward import _run
+from scratchgan.autograd.observe import observe
+from scratchgan.autograd.primitive import Primitive
+from scratchgan.autograd.rules import is_written_out, with_functions
+from scratchgan.autograd.tape import Node, Taped
 from scratchgan.backend import kernels_for
-from scratchgan.observe import observe
-from scratchgan.primitive import Primitive
-from scratchgan.rules import is_written_out, with_functions
-from scratchgan.tape import Node, Taped
 
-PACKAGE = str(Path(__file__).parent)
+PACKAGE = str(Path(__file__).parents[1])
 
 
 class AnomalyError(RuntimeError):
@@ -114,7 +114,7 @@ def _caller() -> tuple[str, bool]:
     frame = sys._getframe(1)
     in_backward = False
     while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
-        in_backward |= frame.f_code is autograd._run.__code__
+        in_backward |= frame.f_code is _run.__code__
         frame = frame.f_back
     file, number = frame.f_code.co_filename, frame.f_lineno
     source = linecache.getline(file, number, frame.f_globals).strip()
