@@ -9,7 +9,7 @@ from scratchgan.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_
 from scratchgan.autograd.elementwise import elementwise
 from scratchgan.autograd.primitive import primitive
 from scratchgan.backend import BackendError, get_backend, set_backend, use_backend
-from scratchgan.backend.team import get_num_threads, set_num_threads
+from scratchgan.backend.cpu.threads.pool import get_num_threads, set_num_threads
 from scratchgan.creation import (
     arange,
     as_tensor,

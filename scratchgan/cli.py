@@ -234,7 +234,7 @@ def info() -> None:
     import platform
     from importlib.metadata import version
 
-    from scratchgan.backend.team import get_num_threads, why_as_many
+    from scratchgan.backend.cpu.threads.pool import get_num_threads, why_as_many
 
     packages = ("scratchgan", "numpy", "numba", "llvmlite", "matplotlib", "safetensors")
     facts = {
@@ -264,7 +264,7 @@ def cache(
 
     What is missing or damaged is compiled when it is needed next.
     """
-    from scratchgan.backend import object_files
+    from scratchgan.backend.cpu.codegen import object_files
 
     if verify and clear:
         raise typer.BadParameter("--verify and --clear are two things; choose one")
@@ -285,8 +285,8 @@ def cache(
 
 
 def _processor() -> list[str]:
-    from scratchgan.backend import machine_code
-    from scratchgan.backend.processor import host
+    from scratchgan.backend.cpu.codegen import machine_code
+    from scratchgan.backend.cpu.processor import host
 
     try:
         processor = host()
@@ -305,9 +305,10 @@ def _processor() -> list[str]:
 
 def _kernels() -> list[str]:
     """Whether the kernels that every training needs are there; those that are not, and why."""
-    from scratchgan.backend import machine_code, products
+    from scratchgan.backend.cpu.codegen import machine_code
+    from scratchgan.backend.cpu.gemm import products
 
-    modules = ("numba_team", "numba_loops", "numba_sums", "numba_products")
+    modules = ("threads.worker", "loops", "reductions", "gemm.microkernel")
     with compilation_shown(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it is said below
         for module in modules:
@@ -320,7 +321,7 @@ def _kernels() -> list[str]:
 
 
 def _cache() -> list[str]:
-    from scratchgan.backend import object_files
+    from scratchgan.backend.cpu.codegen import object_files
 
     count, nbytes = object_files.size()
     return [f"{object_files.folder()}: {count} files, {nbytes / 1e6:.1f} MB"]

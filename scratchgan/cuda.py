@@ -57,12 +57,12 @@ def set_matmul_precision(precision: str) -> None:
         ValueError: There is no such precision.
     """
     devices.card_of("cuda")
-    from scratchgan.backend import cublas
+    from scratchgan.backend.cuda import blas
 
-    if precision not in cublas.COMPUTE_TYPES:
-        known = ", ".join(cublas.COMPUTE_TYPES)
+    if precision not in blas.COMPUTE_TYPES:
+        known = ", ".join(blas.COMPUTE_TYPES)
         raise ValueError(f"set_matmul_precision: there is no {precision!r}; choose one of {known}")
-    cublas.matmul_precision = precision
+    blas.matmul_precision = precision
 
 
 def _cupy() -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from scratchgan import creation, dtypes
 from scratchgan.backend import Array, kernels_for
-from scratchgan.jit import tracing
+from scratchgan.jit import context
 from scratchgan.tensor import Tensor
 
 Group = dict[str, Any]
@@ -113,7 +113,7 @@ class Optimizer:
                 optimizer was made; nothing of this parameter was changed.
         """
         for group in self.param_groups:
-            hyperparameters = tracing.live(functools.partial(self.hyperparameters, group))
+            hyperparameters = context.live(functools.partial(self.hyperparameters, group))
             for parameter in group["params"]:
                 gradient = parameter.grad
                 if gradient is None:

@@ -64,7 +64,7 @@ class _Notice:
         """``name`` is about to be compiled."""
         self._count += 1
         if self._is_terminal:
-            name = name.removeprefix("numba_").replace("_", " ")
+            name = name.replace("_", " ").replace(".", " ")
             text = f"Compiling kernels for this processor, once: {name} ({self._count})"
             self._write(f"\r\x1b[2K{text[: self._width() - 1]}")
             self._is_shown = True
@@ -91,7 +91,7 @@ class _Notice:
 @contextmanager
 def compilation_shown() -> Iterator[_Notice]:
     """Within the ``with`` block, say so where kernels must be compiled before they run."""
-    from scratchgan.backend import machine_code
+    from scratchgan.backend.cpu.codegen import machine_code
 
     notice, before = _Notice(), machine_code.on_compile
     machine_code.on_compile = notice.show

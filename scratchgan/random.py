@@ -1,13 +1,14 @@
 """Random numbers: counter-based streams, the same numbers on every backend.
 
-A stream is a key and a position (:mod:`scratchgan.backend.noise`). The default stream is seeded
-by :func:`manual_seed`; a :class:`Generator` of its own makes a computation independent of it.
+A stream is a key and a position (:mod:`scratchgan.backend.counter_rng`). The default stream is
+seeded by :func:`manual_seed`; a :class:`Generator` of its own makes a computation independent of
+it.
 """
 
 import numpy as np
 
 from scratchgan.backend import Array
-from scratchgan.backend.noise import GAMMA, mix
+from scratchgan.backend.counter_rng import GAMMA, mix
 
 
 class Generator:

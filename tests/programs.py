@@ -38,7 +38,7 @@ print((sg.ones(128, 128) @ sg.ones(128, 128)).numpy().max())
 #: Its last lines: whether Numba was imported, and what fell back to NumPy.
 ENDING = """
 print("numba" in sys.modules)
-from scratchgan.backend import machine_code
+from scratchgan.backend.cpu.codegen import machine_code
 print(sorted(machine_code.failures))
 """
 

@@ -17,8 +17,8 @@ from matplotlib.image import imread
 
 import scratchgan as sg
 from scratchgan import cli
-from scratchgan.backend import machine_code, object_files
-from scratchgan.backend.processor import host
+from scratchgan.backend.cpu.codegen import machine_code, object_files
+from scratchgan.backend.cpu.processor import host
 from scratchgan.gan import OBJECTIVES, Config, Run
 
 COMMAND = [sys.executable, "-c", "from scratchgan.cli import main; main()"]

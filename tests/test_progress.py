@@ -71,7 +71,7 @@ def test_compilation_is_told_on_a_line_that_goes_away(tiny_mnist: Path, tmp_path
     lines, sent = screen_after(400, "train", *options, **cold)
     for text in (b"numba", b"fused"):
         assert text not in "".join(lines).encode()
-    assert b"Compiling kernels for this processor, once: products float32 (" in sent
+    assert b"Compiling kernels for this processor, once: gemm microkernel float32 (" in sent
     assert b"Compiling kernels for this processor, once: fused (" in sent
     assert [line.split()[0] for line in lines] == ["Training", "epoch", "1/1", "Done:"]
     lines, sent = screen_after(100, "train", *options[:-1], tmp_path / "again", **cold)

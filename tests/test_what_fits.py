@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 import scratchgan as sg
 from scratchgan import nn, optim
 from scratchgan.autograd import TapeError
-from scratchgan.backend import kernels_for, numba_kernels
+from scratchgan.backend import kernels_for
+from scratchgan.backend.cpu import kernels as numba_kernels
 
 SHAPE = (4, 3)
 

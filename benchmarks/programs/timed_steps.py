@@ -10,7 +10,7 @@ from typing import Any
 
 import scratchgan.gan
 from scratchgan.cli import main
-from scratchgan.jit.program import Program
+from scratchgan.jit.executor import Program
 
 train, replay = scratchgan.gan.train, Program.__call__
 spent = 0.0

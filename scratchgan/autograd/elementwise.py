@@ -118,11 +118,11 @@ def _require_free_name(function: Callable[..., Any]) -> None:
     package = __name__.partition(".")[0]
     if (function.__module__ or "").partition(".")[0] == package:
         return
-    from scratchgan.backend import numpy_kernels
+    from scratchgan.backend import reference
 
     name = function.__name__
     taken = name in REGISTRY and REGISTRY[name].forward.__module__.startswith(package + ".")
-    if taken or hasattr(numpy_kernels, name):
+    if taken or hasattr(reference, name):
         raise TypeError(f"{name}: {package} has a kernel of this name; give yours another")
 
 

@@ -24,6 +24,9 @@ Kernel = Callable[..., Any]
 
 CPU_BACKENDS = ("numpy", "numba")
 
+#: The module of each backend's kernels.
+_MODULES = {"numpy": "reference", "numba": "cpu.kernels", "cupy": "cuda.kernels"}
+
 
 class BackendError(RuntimeError):
     """A backend cannot be used here; the message says why and what to do."""
@@ -68,7 +71,7 @@ def forget(name: str) -> None:
 @functools.cache
 def _load(name: str) -> Backend:
     try:
-        module = importlib.import_module(f"scratchgan.backend.{name}_kernels")
+        module = importlib.import_module(f"scratchgan.backend.{_MODULES[name]}")
     except ImportError as error:
         raise BackendError(f"the {name} backend is not available: {error}") from error
     return Backend(name, module)

@@ -217,8 +217,8 @@ def as_numpy(definition: Definition) -> Callable[..., np.ndarray]:
 def as_numba(definition: Definition) -> str:
     """Source of a scalar function for a scope that holds ``njit``, ``math`` and ``real``.
 
-    ``math`` holds the functions (:mod:`scratchgan.backend.float32`) and ``real`` is the floating
-    type of the arithmetic, to which keyword scalars are converted.
+    ``math`` holds the functions (:mod:`scratchgan.backend.cpu.float32_math`) and ``real`` is the
+    floating type of the arithmetic, to which keyword scalars are converted.
     """
     parameters = ", ".join((*definition.inputs, *definition.scalars))
     lines = [f"{scalar} = real({scalar})" for scalar in definition.scalars]

@@ -7,7 +7,7 @@ parameters, optimizer state, running statistics and streams of noise all move on
 jit.
 """
 
-from scratchgan.jit.stepping import Jitted, jit
-from scratchgan.jit.tracing import JitError
+from scratchgan.jit.context import JitError
+from scratchgan.jit.function import Jitted, jit
 
 __all__ = ["JitError", "Jitted", "jit"]

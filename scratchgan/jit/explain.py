@@ -1,7 +1,7 @@
 """The page that ``step.explain()`` gives: what was recorded, what became of it, what it costs."""
 
-from scratchgan.jit.fuse import Fused, Loop
-from scratchgan.jit.program import Program, Step
+from scratchgan.jit.executor import Program, Step
+from scratchgan.jit.passes.fuse import Fused, Loop
 
 
 def page(name: str, program: Program, repeats: int) -> str:

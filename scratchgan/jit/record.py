@@ -15,7 +15,7 @@ from scratchgan.backend import Array, Backend, kernels_for
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.dtypes import DType
 from scratchgan.jit.composites import COMPOSITES
-from scratchgan.jit.tracing import JitError, LiveScalar, LiveScalars
+from scratchgan.jit.context import JitError, LiveScalar, LiveScalars
 
 
 @dataclass(frozen=True)

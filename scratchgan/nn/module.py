@@ -15,7 +15,7 @@ from scratchgan import dtypes, functions
 from scratchgan.autograd import no_grad
 from scratchgan.backend import devices
 from scratchgan.creation import as_tensor
-from scratchgan.jit import tracing
+from scratchgan.jit import context
 from scratchgan.tensor import Tensor
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Module:
 
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         """What :meth:`forward` gives."""
-        tracing.depends_on(self, "training")
+        context.depends_on(self, "training")
         return self.forward(*inputs, **keywords)
 
     def __setattr__(self, name: str, value: Any) -> None:

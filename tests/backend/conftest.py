@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 import scratchgan as sg
-from scratchgan.backend import cores, team
+from scratchgan.backend.cpu.threads import cores
+from scratchgan.backend.cpu.threads import pool as team
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import scratchgan as sg
 from scratchgan import BackendError
 from scratchgan.autograd.primitive import REGISTRY
-from scratchgan.backend import CPU_BACKENDS, kernels_for, numba_kernels
+from scratchgan.backend import CPU_BACKENDS, kernels_for
+from scratchgan.backend.cpu import kernels as numba_kernels
 from scratchgan.backend.scalar import DEFINITIONS
 
 TYPES = st.sampled_from(["float32", "float64"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchgan.backend import cores
+from scratchgan.backend.cpu.threads import cores
 
 
 @pytest.fixture

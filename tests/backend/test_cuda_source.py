@@ -13,13 +13,15 @@ import pytest
 
 import scratchgan as sg
 from scratchgan import nn
-from scratchgan.backend import cuda_source, kernels_for
-from scratchgan.backend.cuda_source import C_TYPES, COPY
+from scratchgan.backend import kernels_for
+from scratchgan.backend.cuda import source as cuda_source
+from scratchgan.backend.cuda.source import C_TYPES, COPY
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.gan.adversary import GAN
-from scratchgan.jit import Jitted, cuda_code
-from scratchgan.jit.fuse import Fused
-from scratchgan.jit.plan import make_plan
+from scratchgan.jit import Jitted
+from scratchgan.jit.lower import cuda as cuda_code
+from scratchgan.jit.passes.fuse import Fused
+from scratchgan.jit.passes.plan import make_plan
 from scratchgan.jit.record import Recording
 
 nvrtc = pytest.importorskip(
@@ -29,8 +31,7 @@ nvrtc = pytest.importorskip(
 )
 
 # They import CuPy.
-from scratchgan.backend import cuda_launch as launch  # noqa: E402
-from scratchgan.backend import cupy_kernels as kernels  # noqa: E402
+from scratchgan.backend.cuda import kernels, launch  # noqa: E402
 
 #: Compute capabilities; from CUDA 13 on, NVRTC knows 7.0 (Volta) no more.
 ARCHITECTURES = sorted({70, 75, 80, 86, 89, 90}.intersection(nvrtc.getSupportedArchs()))

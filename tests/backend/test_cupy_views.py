@@ -12,7 +12,8 @@ from standin import arrays
 
 cupy = pytest.importorskip("cupy", reason="CuPy is not installed; the extra 'dev' has it on Linux")
 
-from scratchgan.backend import cublas, cuda_launch, cupy_kernels  # noqa: E402
+from scratchgan.backend.cuda import blas, launch  # noqa: E402
+from scratchgan.backend.cuda import kernels as cupy_kernels  # noqa: E402
 
 
 def on_host(shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
@@ -77,21 +78,21 @@ def test_what_is_refused() -> None:
 def test_what_lies_apart() -> None:
     x = on_host((6,))
     y = on_host((6,))
-    assert cuda_launch.apart(x, x) is x
-    assert cuda_launch.apart(y, x) is y
+    assert launch.apart(x, x) is x
+    assert launch.apart(y, x) is y
     first, last = x[:3], x[3:]
-    assert cuda_launch.apart(first, last) is first
+    assert launch.apart(first, last) is first
     same = x[:3]
-    assert cuda_launch.apart(same, first) is same
+    assert launch.apart(same, first) is same
 
 
 def test_layouts_that_cublas_reads() -> None:
     x = on_host((4, 6))
-    assert cublas._blas_layout(x) == (0, 6)
-    assert cublas._blas_layout(x.T) == (1, 6)
-    assert cublas._blas_layout(x[:, 1:4]) == (0, 6)
-    assert cublas._blas_layout(x[:, 1:4].T) == (1, 6)
-    assert cublas._blas_layout(x[::2]) == (0, 12)
-    assert cublas._blas_layout(x[:, ::2])[0] == -1
-    assert cublas._blas_layout(x[:1]) == (0, 6)
-    assert cublas._blas_layout(x[:, :1])[1] >= 1
+    assert blas._blas_layout(x) == (0, 6)
+    assert blas._blas_layout(x.T) == (1, 6)
+    assert blas._blas_layout(x[:, 1:4]) == (0, 6)
+    assert blas._blas_layout(x[:, 1:4].T) == (1, 6)
+    assert blas._blas_layout(x[::2]) == (0, 12)
+    assert blas._blas_layout(x[:, ::2])[0] == -1
+    assert blas._blas_layout(x[:1]) == (0, 6)
+    assert blas._blas_layout(x[:, :1])[1] >= 1

@@ -12,10 +12,11 @@ import pytest
 
 import scratchgan as sg
 from scratchgan.autograd.primitive import REGISTRY
-from scratchgan.backend import layers, machine_code
-from scratchgan.backend.processor import Processor
+from scratchgan.backend.cpu import linear as layers
+from scratchgan.backend.cpu.codegen import machine_code
+from scratchgan.backend.cpu.elementwise import FLOATS, loop_source
+from scratchgan.backend.cpu.processor import Processor
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.backend.ufuncs import FLOATS, loop_source
 from scratchgan.gan.adversary import GAN
 from scratchgan.ops.products import ACTIVATION_BACKWARD
 
@@ -73,16 +74,16 @@ def sources(processor: Processor) -> dict[str, str]:
     """All that is ever compiled for the processor, by name."""
     found = {}
     for dtype in FLOATS.values():
-        for name in ("numba_loops", "numba_products", "numba_sums"):
+        for name in ("loops", "gemm.microkernel", "reductions"):
             found[f"{name} {dtype}"] = machine_code.source_for(name, dtype)
         for activation in ACTIVATION_BACKWARD:
             found[f"layer {activation} {dtype}"] = layers.source_of(dtype, activation)
         for definition in DEFINITIONS.values():
             if definition.name in REGISTRY:  # and not of another test
                 found[f"{definition.name} {dtype}"] = loop_source(definition, dtype)
-    found["numba_team"] = machine_code.source_for("numba_team", "float32")
+    found["threads.worker"] = machine_code.source_for("threads.worker", "float32")
     if processor.has_matrix_unit:
-        found["numba_amx"] = machine_code.source_for("numba_amx", "float32")
+        found["gemm.amx.microkernel"] = machine_code.source_for("gemm.amx.microkernel", "float32")
     return found | fused_loops()
 
 
@@ -132,7 +133,7 @@ def test_only_processors_with_all_of_it_use_the_matrix_unit() -> None:
 def test_tiles_fit_the_registers() -> None:
     for processor in PROCESSORS.values():
         with machine_code.compiling_for(processor):
-            from scratchgan.backend.simd import tile_of  # it brings Numba
+            from scratchgan.backend.cpu.codegen.simd import tile_of  # it brings Numba
 
             for real in (np.float32, np.float64):
                 tile = tile_of(real)

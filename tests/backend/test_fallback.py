@@ -7,13 +7,13 @@ from pathlib import Path
 import programs
 import pytest
 
-from scratchgan.backend import addresses
+from scratchgan.backend.cpu import addresses
 
 #: What may change in a later Numba, llvmlite or NumPy, or fail on a processor: as Python that does
 #: it, and whether all kernels are concerned.
 SABOTAGE = {
     "LLVM's words cannot be had": (
-        "import scratchgan.backend.numba_target as t; t.llvm_of = None",
+        "import scratchgan.backend.cpu.codegen.numba_target as t; t.llvm_of = None",
         True,
     ),
     "Numba's class has another name": ("import numba.core.codegen as c; del c.AOTCPUCodegen", True),
@@ -41,7 +41,7 @@ SABOTAGE = {
         False,
     ),
     "fused loops do not compile": (
-        "import scratchgan.backend.machine_code as m; f = m.compiled\n"
+        "import scratchgan.backend.cpu.codegen.machine_code as m; f = m.compiled\n"
         "def compiled(name, *a, **k):\n"
         "    assert name != 'fused', 'a test says so'\n"
         "    return f(name, *a, **k)\n"

@@ -1,9 +1,9 @@
-"""The errors that :mod:`scratchgan.backend.float32` states, against float64's far finer results."""
+"""The errors that :mod:`~scratchgan.backend.cpu.float32_math` states, against float64's."""
 
 import numpy as np
 import pytest
 
-from scratchgan.backend import numba_kernels
+from scratchgan.backend.cpu import kernels as numba_kernels
 from scratchgan.backend.scalar import DEFINITIONS
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import programs
 import pytest
 
-from scratchgan.backend import machine_code
-from scratchgan.backend.processor import host
+from scratchgan.backend.cpu.codegen import machine_code
+from scratchgan.backend.cpu.processor import host
 
 
 def test_a_second_start_gives_the_same_without_numba(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ def test_a_second_start_gives_the_same_without_numba(tmp_path: Path) -> None:
 
 
 SOURCE = """
-from scratchgan.backend.native import float64_at, task
+from scratchgan.backend.cpu.codegen.intrinsics import float64_at, task
 import math
 
 @task

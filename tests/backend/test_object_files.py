@@ -10,8 +10,8 @@ from typing import Any
 import programs
 import pytest
 
-from scratchgan.backend import machine_code, object_files
-from scratchgan.backend.object_files import ObjectFile
+from scratchgan.backend.cpu.codegen import machine_code, object_files
+from scratchgan.backend.cpu.codegen.object_files import ObjectFile
 
 FILE = ObjectFile({"run": "run_1"}, ["sched_yield"], bytes(range(256)) * 4)
 
@@ -113,7 +113,7 @@ def test_files_have_the_permissions_of_any_new_file(cache: Path) -> None:
 
 
 SOURCE = """
-from scratchgan.backend.native import integers_at, task
+from scratchgan.backend.cpu.codegen.intrinsics import integers_at, task
 
 @task
 def answer(lane, lanes, scratch, arguments, numbers):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from scratchgan.backend.pace import Pace
+from scratchgan.backend.cpu.threads.pace import Pace
 
 #: Seconds that a turn takes with so many threads, at a moment.
 Work = Callable[[int, float], float]

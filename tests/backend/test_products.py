@@ -15,10 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchgan as sg
-from scratchgan.backend import amx, machine_code, numba_kernels, products
-from scratchgan.backend.pace import Pace
-from scratchgan.backend.processor import host
-from scratchgan.backend.team import Tasks, team
+from scratchgan.backend.cpu import kernels as numba_kernels
+from scratchgan.backend.cpu.codegen import machine_code
+from scratchgan.backend.cpu.gemm import products
+from scratchgan.backend.cpu.gemm.amx import instructions
+from scratchgan.backend.cpu.processor import host
+from scratchgan.backend.cpu.threads.pace import Pace
+from scratchgan.backend.cpu.threads.pool import Tasks, team
 from scratchgan.gan import GAN
 
 SIZES = st.integers(0, 70)
@@ -59,10 +62,10 @@ def task(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 @functools.cache
 def stand_in() -> int:
     """The task for the matrix unit, with plain instructions in the place of the unit's."""
-    source = machine_code.source_for("numba_amx", "float32")
+    source = machine_code.source_for("gemm.amx.microkernel", "float32")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(amx, "instruction", standin.amx.instruction)
-        file = machine_code.compiled("numba_amx", source, host(), "stand_in")
+        patch.setattr(instructions, "instruction", standin.amx.instruction)
+        file = machine_code.compiled("gemm.amx.microkernel", source, host(), "stand_in")
     return machine_code.linked(file)["product"]
 
 

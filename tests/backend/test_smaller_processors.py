@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchgan.backend.processor import host
+from scratchgan.backend.cpu.processor import host
 
 #: LLVM's names of processors, the features that they have at the most, and which are hidden.
 SMALLER = {
@@ -58,7 +58,7 @@ TOLD = (
 PRODUCT = """
 import numpy as np
 import scratchgan as sg
-from scratchgan.backend.processor import host
+from scratchgan.backend.cpu.processor import host
 
 a, b = (sg.randn(256, 256, generator=sg.Generator(i)) for i in range(2))
 error = np.abs((a @ b.T).numpy() - a.numpy().astype(float) @ b.numpy().T.astype(float)).max()

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import scratchgan as sg
-from scratchgan.backend import addresses, numba_kernels, team
+from scratchgan.backend.cpu import addresses
+from scratchgan.backend.cpu import kernels as numba_kernels
+from scratchgan.backend.cpu.threads import pool as team
 
 pytestmark = pytest.mark.usefixtures("every_product_is_shared")
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scratchgan.backend import use_backend
+from scratchgan.backend.cpu.elementwise import BLOCK, FLOATS, ufunc_of
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.backend.ufuncs import BLOCK, FLOATS, ufunc_of
 
 NAMES = ("tanh", "tanh_backward", "leaky_relu")
 UFUNCS = {(name, t): ufunc_of(DEFINITIONS[name], t) for name in NAMES for t in FLOATS}

@@ -116,12 +116,12 @@ def test_a_replay_allocates_nothing() -> None:
 
 
 def test_several_kernels_are_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scratchgan.backend import cuda_launch
+    from scratchgan.backend.cuda import launch
 
     sizes = []
-    as_graph = cuda_launch.as_graph
+    as_graph = launch.as_graph
     monkeypatch.setattr(
-        cuda_launch, "as_graph", lambda launches: sizes.append(len(launches)) or as_graph(launches)
+        launch, "as_graph", lambda launches: sizes.append(len(launches)) or as_graph(launches)
     )
 
     def step(x: Tensor, w: Tensor) -> Tensor:

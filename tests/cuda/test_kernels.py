@@ -10,7 +10,8 @@ import pytest
 import scratchgan as sg
 from scratchgan import Tensor
 from scratchgan.autograd.primitive import REGISTRY
-from scratchgan.backend import Backend, cuda_source, kernels_for
+from scratchgan.backend import Backend, kernels_for
+from scratchgan.backend.cuda import source as cuda_source
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.random import Generator
 
@@ -130,16 +131,16 @@ def test_few_blocks_do_all_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_positions_of_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scratchgan.backend import cuda_launch
+    from scratchgan.backend.cuda import launch
 
     monkeypatch.setattr(cuda_source, "LARGEST_INT", 1)
-    cuda_launch._walk.cache_clear()
+    launch._walk.cache_clear()
     values = normal(5, 6, 7)
     x = card(values)
     expected = (values + values[:, :1]).transpose(2, 0, 1) * values[0, 0, 0]
     assert_close((x + x[:, :1]).permute(2, 0, 1) * x[0, 0, 0], expected, 1e-14)
     assert_close(x.sum((0, 2)), values.sum((0, 2)), 1e-13)
-    cuda_launch._walk.cache_clear()
+    launch._walk.cache_clear()
 
 
 # --- Elementwise --------------------------------------------------------------------------

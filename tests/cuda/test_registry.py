@@ -9,8 +9,7 @@ import scratchgan as sg
 from scratchgan import Tensor, autograd, cli, ops
 from scratchgan.autograd.observe import observe
 from scratchgan.autograd.primitive import REGISTRY
-from scratchgan.backend import kernels_for
-from scratchgan.backend import numpy_kernels as reference
+from scratchgan.backend import kernels_for, reference
 from scratchgan.testing import gradcheck
 from scratchgan.testing.check import AGREEMENT, check_sample
 from scratchgan.testing.choices import Choices

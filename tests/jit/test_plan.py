@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import scratchgan as sg
 from scratchgan import nn, optim
 from scratchgan.jit import Jitted
-from scratchgan.jit.fuse import Fused
-from scratchgan.jit.plan import Plan, lay_out
+from scratchgan.jit.passes.fuse import Fused
+from scratchgan.jit.passes.plan import Plan, lay_out
 from scratchgan.jit.record import Call, Memory, Operand
 
 

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 import scratchgan as sg
 from scratchgan import Tensor, autograd, ops
 from scratchgan.autograd.primitive import REGISTRY
-from scratchgan.backend import float64, native
-from scratchgan.backend.team import SCRATCH, Task
-from scratchgan.jit import numba_code
+from scratchgan.backend.cpu import float64_math as float64
+from scratchgan.backend.cpu.codegen import intrinsics as native
+from scratchgan.backend.cpu.threads.pool import SCRATCH, Task
+from scratchgan.jit.lower import cpu as numba_code
 from scratchgan.testing.choices import Choices
 from scratchgan.testing.graphs import Graph
 from scratchgan.testing.samplers import SAMPLERS, Sample

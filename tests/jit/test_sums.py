@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import scratchgan as sg
-from scratchgan.jit import numba_loop, program
+from scratchgan.jit import executor as program
+from scratchgan.jit.lower import loop as numba_loop
 
 
 @pytest.fixture(params=[1, 2, 3], autouse=True)

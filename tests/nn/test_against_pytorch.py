@@ -8,7 +8,7 @@ import pytest
 
 import scratchgan as sg
 from scratchgan import nn, optim
-from scratchgan.backend.processor import host
+from scratchgan.backend.cpu.processor import host
 from scratchgan.data import MNIST
 
 with np.load(Path(__file__).parents[1] / "golden" / "golden.npz") as file:

@@ -1,10 +1,11 @@
 """A stand-in for the instructions of Intel's AMX, made of plain ones over memory.
 
-With :func:`instruction` in the place of :func:`scratchgan.backend.amx.instruction`, the task for
-the matrix unit runs on any processor. Registers are memory of the function that uses them. What an
-instruction computes is as in Intel's manual ("Intel 64 and IA-32 Architectures Software Developer's
-Manual", volume 2, TDPBF16PS): sums of the even and the odd products, each rounded once, and numbers
-below 2**-126 are zero on their way in and out.
+With :func:`instruction` in the place of
+:func:`scratchgan.backend.cpu.gemm.amx.instructions.instruction`, the task for the matrix unit runs
+on any processor. Registers are memory of the function that uses them. What an instruction computes
+is as in Intel's manual ("Intel 64 and IA-32 Architectures Software Developer's Manual", volume 2,
+TDPBF16PS): sums of the even and the odd products, each rounded once, and numbers below 2**-126 are
+zero on their way in and out.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from scratchgan.backend.amx import ROW, SQUARE, TILE
+from scratchgan.backend.cpu.gemm.amx.instructions import ROW, SQUARE, TILE
 
 BYTE, INT, INT32 = ir.IntType(8), ir.IntType(64), ir.IntType(32)
 FLOATS, BITS = ir.VectorType(ir.FloatType(), SQUARE), ir.VectorType(INT32, SQUARE)

@@ -14,8 +14,8 @@ import numpy as np
 
 from standin import arrays, emulator, kernels
 
-_ROOM = "scratchgan.backend"
-_MODULES = ("cuda_launch", "cublas", "cupy_kernels")
+_ROOM = "scratchgan.backend.cuda"
+_MODULES = ("launch", "blas", "kernels")
 
 
 class CUDARuntimeError(RuntimeError):
@@ -144,7 +144,7 @@ def install(emulated: bool) -> Iterator[ModuleType]:
     before = {name: sys.modules.get(name) for name in stand_ins}
     sys.modules.update(stand_ins)
     _forget()
-    loaded = importlib.import_module(f"{_ROOM}.cupy_kernels")
+    loaded = importlib.import_module(f"{_ROOM}.kernels")
     kept = backend.kernels_for.pop(arrays.ndarray, None)
     assert kept is None
     backend.kernels_for[arrays.ndarray] = (
@@ -165,9 +165,11 @@ def install(emulated: bool) -> Iterator[ModuleType]:
 
 def _forget() -> None:
     """The backend's modules are imported anew with whatever CuPy there is then."""
-    room = sys.modules[_ROOM]
+    from scratchgan import backend
+
+    room = sys.modules.get(_ROOM)
     for name in _MODULES:
         sys.modules.pop(f"{_ROOM}.{name}", None)
         if hasattr(room, name):
             delattr(room, name)
-    room._load.cache_clear()  # type: ignore[attr-defined]
+    backend._load.cache_clear()  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 COMPILER = shutil.which("g++")
-# Products and sums are not contracted here either: see scratchgan.backend.cuda_source.OPTIONS.
+# Products and sums are not contracted here either: see scratchgan.backend.cuda.source.OPTIONS.
 OPTIONS = ("-O1", "-ffp-contract=off", "-std=c++17", "-shared", "-fPIC", "-w", "-Wl,-Bsymbolic")
 
 #: Where compiled kernels are kept; the fixtures set it.

@@ -1,0 +1,1 @@
+"""Matrix products: blocks, packed operands and micro-kernels."""

@@ -1,0 +1,1 @@
+"""Matrix products on Intel's matrix unit (AMX)."""

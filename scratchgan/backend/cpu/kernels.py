@@ -1,0 +1,330 @@
+"""The ``numba`` backend: compiled loops where they are faster than NumPy, else NumPy's kernels.
+
+Exactly rounded arithmetic stays with NumPy's ufuncs, which are as fast. Elementwise functions are
+compiled from their scalar definitions by :mod:`scratchgan.backend.cpu.elementwise`, and layers and
+optimizers from :mod:`scratchgan.backend.cpu.loops`.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from scratchgan.backend import reference
+from scratchgan.backend.cpu.addresses import Array, address_of
+from scratchgan.backend.cpu.codegen import machine_code
+from scratchgan.backend.cpu.codegen.machine_code import MachineCodeError
+from scratchgan.backend.cpu.elementwise import FLOATS, ufunc_of
+from scratchgan.backend.cpu.gemm.products import Products, work_of
+from scratchgan.backend.cpu.linear import WIDEST, layer_backward, layer_forward
+from scratchgan.backend.cpu.threads.pool import Prepared, Task
+from scratchgan.backend.scalar import DEFINITIONS, Definition
+
+#: So many numbers are copied faster by several threads, though some must come from another core.
+LARGE_COPY = 1 << 18
+
+#: Elementwise kernels that are exactly rounded: NumPy's ufuncs are as fast as a compiled loop.
+EXACT = frozenset(
+    ("abs", "add", "clip", "div", "eq", "ge", "gt", "le", "lt", "maximum", "minimum", "mul", "ne")
+    + ("neg", "sign", "sqrt", "square", "sub", "where")
+)
+
+
+def is_compiled(kernel: str) -> bool:
+    """Whether it is an elementwise kernel, or the sum, that Numba compiles."""
+    return kernel == "sum" or (kernel in DEFINITIONS and kernel not in EXACT)
+
+
+def __getattr__(name: str) -> Any:
+    """What is not in this module is as in the reference, but for definitions to be compiled."""
+    if name in DEFINITIONS and name not in EXACT:
+        raise AttributeError(name)
+    return getattr(reference, name)
+
+
+# --- Elementwise kernels from scalar definitions ----------------------------------------
+
+
+def compile_elementwise(definition: Definition) -> Callable[..., Array]:
+    """A kernel for ``definition``, which is a ufunc for each floating type."""
+    simple = reference.compile_elementwise(definition)
+
+    @functools.cache
+    def plain(dtype: np.dtype[Any]) -> Callable[..., Array]:
+        try:
+            return ufunc_of(definition, dtype) if dtype in FLOATS else simple
+        except MachineCodeError:
+            return simple
+
+    def kernel(*inputs: Any, out: Array | None = None, **scalars: float) -> Array:
+        if out is None:
+            return plain(inputs[0].dtype)(*inputs)
+        ufunc = plain(out.dtype)
+        if ufunc is simple:
+            return simple(*inputs, out=out, **scalars)
+        numbers = [scalars[name] for name in definition.scalars]
+        ufunc(*inputs, *numbers, out=out, dtype=out.dtype, casting="unsafe")
+        return out
+
+    kernel.__name__ = definition.name
+    kernel.plain = plain  # type: ignore[attr-defined]
+    return kernel
+
+
+# --- Copies, sums, products, layers, optimizers -----------------------------------------
+
+
+def _or_reference(kernel: Callable[..., None]) -> Callable[..., None]:
+    """Decorator: the reference's kernel computes where machine code cannot be had."""
+    simple = getattr(reference, kernel.__name__)
+
+    @functools.wraps(kernel)
+    def computing(*inputs: Any, **keywords: Any) -> None:
+        try:
+            kernel(*inputs, **keywords)
+        except MachineCodeError:
+            simple(*inputs, **keywords)
+
+    return computing
+
+
+@_or_reference
+def copy(x: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.reference.copy`."""
+    dtype = out.dtype
+    if (
+        out.size >= LARGE_COPY
+        and (x.shape == out.shape and dtype in FLOATS and _all_contiguous(dtype, x, out))
+        and not np.may_share_memory(x, out)
+    ):
+        places = address_of(x, out.shape, dtype), address_of(out, out.shape, dtype, writes=True)
+        _prepared("copy", dtype).run(*places, out.size, work=out.size)
+    else:
+        out[...] = x
+
+
+def concatenate(*arrays: Array, axis: int, out: Array) -> None:
+    """See :func:`scratchgan.backend.reference.concatenate`."""
+    if out.size < LARGE_COPY:
+        reference.concatenate(*arrays, axis=axis, out=out)
+        return
+    start = 0
+    for x in arrays:
+        end = start + x.shape[axis]
+        copy(x, out=out[(*[slice(None)] * axis, slice(start, end))])
+        start = end
+
+
+def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
+    for x in arrays:  # noqa: SIM110, all() takes three times as long
+        if x.dtype is not dtype or not x.flags.c_contiguous:
+            return False
+    return True
+
+
+@_or_reference
+def sum_all(x: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.reference.sum_all`."""
+    if x.dtype in FLOATS and _all_contiguous(x.dtype, x, out):
+        _sum("sum_rows", x, out, 1, x.size)
+    else:
+        reference.sum_all(x, out=out)
+
+
+@_or_reference
+def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
+    """See :func:`scratchgan.backend.reference.sum`."""
+    kept = x.ndim - len(axis)
+    if x.dtype in FLOATS and x.size and out.size and _all_contiguous(x.dtype, x, out):
+        if axis == tuple(range(kept, x.ndim)):
+            _sum("sum_rows", x, out, out.size, x.size // out.size)
+            return
+        if axis == tuple(range(len(axis))):
+            _sum("sum_columns", x, out, x.size // out.size, out.size)
+            return
+    reference.sum(x, axis=axis, keepdims=keepdims, out=out)
+
+
+def _sum(name: str, x: Array, out: Array, rows: int, columns: int) -> None:
+    kept = (rows,) if name == "sum_rows" else (columns,)
+    places = (
+        address_of(x.reshape(rows, columns), (rows, columns), x.dtype),
+        address_of(out.reshape(-1), kept, x.dtype, writes=True),
+    )
+    prepared = _prepared(name, x.dtype)
+    prepared.run(*places, rows, columns, work=x.size)
+
+
+@functools.cache
+def _products(dtype: np.dtype[Any]) -> Products:
+    return Products(dtype)
+
+
+@_or_reference
+def matmul(a: Array, b: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.reference.matmul`."""
+    if not (_are_matrices(a, b, out) and _products(out.dtype).multiply(a, b, out)):
+        reference.matmul(a, b, out=out)
+
+
+def _are_matrices(a: Array, b: Array, out: Array) -> bool:
+    """Whether these are matrices of one floating type."""
+    dtype = out.dtype
+    return a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is dtype and dtype in FLOATS
+
+
+@_or_reference
+def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
+    """See :func:`scratchgan.backend.reference.linear`."""
+    dtype = out.dtype
+    arguments = None
+    if _are_matrices(x, weight, out) and _all_contiguous(dtype, bias, out):
+        arguments = _products(dtype).arguments(x, weight.T, out)
+    if arguments is None:
+        reference.linear(x, weight, bias, activation=activation, out=out)
+        return
+    forward = layer_forward(_products(dtype).function(arguments), dtype, activation)
+    forward.run(*arguments, address_of(bias, weight.shape[:1], dtype), work=work_of(arguments))
+
+
+@_or_reference
+def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
+    """See :func:`scratchgan.backend.reference.linear_backward`."""
+    dtype = y.dtype
+    if dtype not in FLOATS or y.shape[1] > WIDEST or not _all_contiguous(dtype, g, y, *out):
+        reference.linear_backward(g, y, activation=activation, out=out)
+        return
+    backward = layer_backward(dtype, activation)
+    before, bias_gradient = out
+    addresses = (
+        address_of(g, y.shape, dtype),
+        address_of(y, y.shape, dtype),
+        address_of(before, y.shape, dtype, writes=True),
+        address_of(bias_gradient, y.shape[1:], dtype, writes=True),
+    )
+    backward.run(*addresses, *y.shape, work=y.size)
+
+
+@_or_reference
+def adam(gradient: Array, *, out: tuple[Array, Array, Array, Array], **settings: float) -> None:
+    """See :func:`scratchgan.backend.reference.adam`."""
+    if not _fits_adam(gradient, out):
+        reference.adam(gradient, out=out, **settings)
+        return
+    numbers = [settings[name] for name in SCALARS["adam"]]
+    size = out[0].size
+    _prepared("adam", out[0].dtype).run(
+        1, *_addresses_of_adam(gradient, out), numbers=numbers, work=size
+    )
+
+
+@_or_reference
+def uniform(state: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.reference.uniform`."""
+    _draw("uniform", state, out)
+
+
+@_or_reference
+def normal(state: Array, *, out: Array) -> None:
+    """See :func:`scratchgan.backend.reference.normal`."""
+    _draw("normal", state, out)
+
+
+def _draw(name: str, state: Array, out: Array) -> None:
+    if out.dtype not in FLOATS or not out.flags.c_contiguous:
+        getattr(reference, name)(state, out=out)
+        return
+    size = out.size
+    prepared = _prepared(name, out.dtype)
+    prepared.run(*_addresses_of_noise(state, out), size, work=size)
+
+
+def _addresses_of_noise(state: Array, out: Array) -> tuple[int, int]:
+    place = address_of(out, out.shape, out.dtype, writes=True)
+    return address_of(state, (2,), _STATE, writes=True), place
+
+
+_STATE, _COUNT = np.dtype(np.uint64), np.dtype(np.intp)
+
+
+def _fits_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> bool:
+    dtype = out[0].dtype
+    fits = dtype in FLOATS and _all_contiguous(dtype, gradient, *out[:3])
+    return fits and out[3].dtype == _COUNT
+
+
+def _addresses_of_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> tuple[int, ...]:
+    """What the task takes for one parameter: where all lies, and the size."""
+    parameter, m, v, step = out
+    shape, dtype = parameter.shape, parameter.dtype
+    changed = [address_of(x, shape, dtype, writes=True) for x in (parameter, m, v)]
+    count = address_of(step, (), _COUNT, writes=True)
+    return address_of(gradient, shape, dtype), *changed, count, parameter.size
+
+
+#: The tasks of a kernel, in order, which take the same arguments, and how many these are.
+_TASKS_OF = {
+    "adam": (("adam", "count"), 7),
+    "copy": (("copy",), 3),
+    "normal": (("normal", "move_on"), 3),
+    "sum_columns": (("sum_columns",), 4),
+    "sum_rows": (("sum_rows",), 4),
+    "uniform": (("uniform", "move_on"), 3),
+}
+#: The scalars of a kernel in the order in which its tasks have them as numbers.
+SCALARS = {"adam": ("lr", "beta1", "beta2", "eps", "weight_decay")}
+
+
+@functools.cache
+def _prepared(kernel: str, dtype: np.dtype[Any]) -> Prepared:
+    names, arguments = _TASKS_OF[kernel]
+    module = "reductions" if kernel.startswith("sum_") else "loops"
+    code = machine_code.load_for(module, dtype.name)
+    return Prepared([code[name] for name in names], arguments, len(SCALARS.get(kernel, ())))
+
+
+# --- Kernels as tasks, which a replay runs again and again on the same arrays -------------
+
+#: The inputs and ``out`` of one call or of several.
+Calls = list[tuple[tuple[Any, ...], Any]]
+
+
+def _tasks(kernel: str, dtype: np.dtype[Any], arguments: list[int], holds: Any) -> list[Task]:
+    values = np.array(arguments, np.intp)
+    numbers = np.empty(len(SCALARS.get(kernel, ())))
+    code = machine_code.load_for("loops", dtype.name)
+    return [Task(code[name], values, numbers, holds) for name in _TASKS_OF[kernel][0]]
+
+
+def _matmul(calls: Calls) -> list[Task] | None:
+    (((a, b), out),) = calls
+    task = _products(out.dtype).task(a, b, out) if _are_matrices(a, b, out) else None
+    return None if task is None else [task]
+
+
+def _adam(calls: Calls) -> list[Task] | None:
+    if not all(_fits_adam(gradient, out) for (gradient,), out in calls):
+        return None
+    arguments = [len(calls)]
+    for (gradient,), out in calls:
+        arguments += _addresses_of_adam(gradient, out)
+    return _tasks("adam", calls[0][1][0].dtype, arguments, calls)
+
+
+def _drawn(name: str, calls: Calls) -> list[Task] | None:
+    (((state,), out),) = calls
+    if out.dtype not in FLOATS or not out.flags.c_contiguous:
+        return None
+    return _tasks(name, out.dtype, [*_addresses_of_noise(state, out), out.size], calls)
+
+
+#: From calls of a kernel, the tasks that do the same; None where the arrays do not suit.
+TASKS: dict[str, Callable[[Calls], list[Task] | None]] = {
+    "adam": _adam,
+    "matmul": _matmul,
+    "normal": functools.partial(_drawn, "normal"),
+    "uniform": functools.partial(_drawn, "uniform"),
+}
+#: Of these, the ones that take several calls with the same scalars.
+TOGETHER = frozenset(("adam",))

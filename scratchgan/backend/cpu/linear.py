@@ -1,0 +1,111 @@
+"""A layer, which is a product and one pass over it, and its backward, one pass too.
+
+They are compiled from the scalar definitions of the activation and of its derivative.
+"""
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from scratchgan.backend.cpu.codegen import machine_code
+from scratchgan.backend.cpu.threads.pool import Prepared
+from scratchgan.backend.scalar import DEFINITIONS, as_numba
+
+#: The bias's gradient is the sum of so many parts at most, which threads share; what is wider than
+#: this leaves no room for them.
+PARTS, WIDEST = 16, 8192
+
+_SOURCE = '''\
+from scratchgan.backend.cpu.codegen.numba_target import njit
+from scratchgan.backend.cpu import {dtype}_math as math
+from scratchgan.backend.cpu.{dtype}_math import real
+from scratchgan.backend.cpu.codegen.intrinsics import {dtype}_at as numbers_at
+from scratchgan.backend.cpu.codegen.intrinsics import float64_at, share, task
+from scratchgan.backend.cpu.threads.pool import SCRATCH
+
+{definitions}
+@task
+def forward(lane, lanes, scratch, arguments, numbers):
+    """y = activation(y + bias) for the product y; its arguments are this task's too."""
+    y, bias = numbers_at(arguments[6], 0), numbers_at(arguments[12], 1)
+    rows, columns = arguments[8], arguments[9]
+    begin, end = share(rows, lane, lanes, 1)
+    for i in range(begin, end):
+        for j in range(columns):
+            x = y[i * columns + j] + bias[j]
+            y[i * columns + j] = {forward}
+
+
+@task
+def backward(lane, lanes, scratch, arguments, numbers):
+    """From the gradient of y to the one before the activation, and parts of its sum over rows."""
+    gradient, y = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1)
+    before, sums = numbers_at(arguments[2], 2), float64_at(scratch - lane * SCRATCH, 3)
+    rows, columns = arguments[4], arguments[5]
+    parts = min({parts}, 1 + rows // 64)
+    first, last = share(parts, lane, lanes, 1)
+    for part in range(first, last):
+        for j in range(columns):
+            sums[part * columns + j] = 0.0
+        for i in range(rows * part // parts, rows * (part + 1) // parts):
+            for j in range(columns):
+                g = gradient[i * columns + j]
+                d = {backward}
+                before[i * columns + j] = d
+                sums[part * columns + j] += d
+
+
+@task
+def finish(lane, lanes, scratch, arguments, numbers):
+    """The parts of each sum added up, in order."""
+    bias, sums = numbers_at(arguments[3], 0), float64_at(scratch - lane * SCRATCH, 1)
+    parts, columns = min({parts}, 1 + arguments[4] // 64), arguments[5]
+    begin, end = share(columns, lane, lanes, 16)
+    for j in range(begin, end):
+        total = 0.0
+        for part in range(parts):
+            total += sums[part * columns + j]
+        bias[j] = total
+'''
+
+
+@functools.cache
+def layer_forward(product: int, dtype: np.dtype[Any], activation: str) -> Prepared:
+    """The tasks of a layer with an activation, or ``"none"``.
+
+    They take the arguments of the task ``product``, which multiplies matrices of type ``dtype``
+    into contiguous ones, and the address of the bias.
+    """
+    return Prepared([product, _code(dtype, activation)["forward"]], 13, 0)
+
+
+@functools.cache
+def layer_backward(dtype: np.dtype[Any], activation: str) -> Prepared:
+    """The tasks of its backward.
+
+    They take the addresses of the gradient of y, of y, of the gradient before the activation and
+    of the bias's, then rows and columns.
+    """
+    code = _code(dtype, activation)
+    return Prepared([code["backward"], code["finish"]], 6, 0)
+
+
+def _code(dtype: np.dtype[Any], activation: str) -> dict[str, int]:
+    return machine_code.load(f"layer_{activation}", source_of(dtype.name, activation))
+
+
+def source_of(dtype: str, activation: str) -> str:
+    """The source of ``forward``, ``backward`` and ``finish``."""
+    then, back = "x", "g"
+    names: tuple[str, ...] = ()
+    if activation != "none":
+        names = (activation, f"{activation}_backward")
+        then, back = f"{activation}(x)", f"{activation}_backward(g, y[i * columns + j])"
+    return _SOURCE.format(
+        dtype=dtype,
+        definitions="\n".join(as_numba(DEFINITIONS[name]) + "\n" for name in names),
+        forward=then,
+        backward=back,
+        parts=PARTS,
+    )

@@ -1,0 +1,1 @@
+"""Threads that run the tasks of a step together."""

@@ -1,0 +1,267 @@
+"""A team of threads, one for each core, that runs compiled tasks together.
+
+See :mod:`scratchgan.backend.cpu.codegen.intrinsics` for what a task is, and
+:mod:`scratchgan.backend.cpu.threads.worker` for how the threads wait for each other.
+"""
+
+import ctypes
+import os
+import struct
+import threading
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchgan.backend.cpu.addresses import Array, begin_of
+from scratchgan.backend.cpu.threads import cores
+from scratchgan.backend.cpu.threads.pace import Pace
+
+#: Bytes that each lane has for itself while a task runs.
+SCRATCH = 1 << 21
+#: As many memories can a task tell apart, in which it then knows that nothing else is.
+MEMORIES = 24
+
+#: To compute fewer numbers takes less time than it may take to wake another thread; 32
+#: multiplications of a product count as one.
+WORTH_SHARING = 1 << 15
+
+#: The board is memory that all threads of a team read and write; its slots lie so far apart, in
+#: bytes, that no two share a line of a cache. They hold the tasks, their count, how many lanes are
+#: at work, and the number of the last meeting before; then for each lane how many times work was
+#: posted for it, whether its thread sleeps, the last posting that it has seen, the last meeting
+#: that it has come to, and how long it waits before it gives its core away.
+SLOT = 128
+TASKS, COUNT, AT_WORK, FIRST, LANES = (i * SLOT for i in range(5))
+POSTED, SLEEPS, SEEN, MEETINGS, PATIENCE, LANE = (i * SLOT for i in range(6))
+#: The count that says that there will be no more.
+END = -1
+#: How often a waiting thread looks before it lets others have the core between looks: for about
+#: half a millisecond, because a thread that gives its core away too soon loses it for milliseconds
+#: where another process wants it. One that waited in vain so long is less patient from then on.
+MOST_LOOKS, FEWEST_LOOKS = 10_000, 200
+
+#: What tasks are to Python, which lets other threads run meanwhile.
+_CODE = ctypes.CFUNCTYPE(None, *[ctypes.c_ssize_t] * 3, ctypes.c_void_p, ctypes.c_void_p)
+
+
+class Task(NamedTuple):
+    """The address of compiled code, what it works on, and what must live as long."""
+
+    function: int
+    arguments: Array
+    numbers: Array
+    holds: Any = None
+
+
+class Tasks:
+    """Tasks to run one after another."""
+
+    def __init__(self, tasks: list[Task]) -> None:
+        self._tasks = tasks
+        self._table = np.array(
+            [(t.function, begin_of(t.arguments), begin_of(t.numbers)) for t in tasks], np.intp
+        )
+        self.address = begin_of(self._table)
+        self.count = len(tasks)
+
+
+class Prepared(threading.local):
+    """Tasks on the same arguments and numbers, which each thread fills in anew for every call."""
+
+    def __init__(self, functions: list[int], arguments: int, numbers: int) -> None:
+        self._arguments = np.empty(arguments, np.intp)
+        self._numbers = np.empty(numbers)
+        self._tasks = Tasks([Task(f, self._arguments, self._numbers) for f in functions])
+        # It takes a third of NumPy's time.
+        self._fill_in: Callable[..., None] = struct.Struct(f"{arguments}n").pack_into
+        #: Calls of about the same work take about the same time.
+        self._paces: dict[int, Pace] = defaultdict(Pace)
+
+    def run(self, *arguments: int, numbers: Sequence[float] = (), work: int) -> None:
+        """Run the tasks on these; ``work`` is about how many numbers they compute."""
+        self._fill_in(self._arguments, 0, *arguments)
+        if numbers:
+            self._numbers[:] = numbers
+        if work >= WORTH_SHARING:
+            team().run(self._tasks, self._paces[work.bit_length()])
+        else:
+            team().run_alone(self._tasks)
+
+
+class Team:
+    """The calling thread and ``lanes`` - 1 helpers, which sleep while there is nothing to do.
+
+    Attributes:
+        lanes: How many threads there are.
+        most: How many of them work at a time: never more than there are cores for them.
+    """
+
+    def __init__(self, lanes: int) -> None:
+        from scratchgan.backend.cpu.codegen import machine_code
+
+        try:
+            code = machine_code.load_for("threads.worker", "float32")
+        except machine_code.MachineCodeError:
+            code, lanes = {}, 1
+        self._lead, self._run, self._help = (
+            _CODE(code[name]) if code else _run_from_python for name in ("lead", "run", "help")
+        )
+        self.lanes = lanes
+        self.most = min(lanes, cores.usable()[0])
+        nbytes = LANES + LANE * lanes
+        self._memory = np.zeros(SLOT + nbytes + lanes * SCRATCH, np.uint8)
+        board = -(-begin_of(self._memory) // SLOT) * SLOT
+        for lane in range(lanes):
+            place = board + LANES + LANE * lane + PATIENCE
+            ctypes.c_ssize_t.from_address(place).value = MOST_LOOKS
+        self._scratch = board + nbytes
+        #: The board, the tasks that are to be run, their count, and how many helpers sleep.
+        self._request = (ctypes.c_ssize_t * 4)(board)
+        self._address = ctypes.addressof(self._request)
+        self._lock = threading.Lock()
+        self._is_over = False
+        #: Each helper sleeps until it can acquire its own.
+        self._bells = [threading.Lock() for _ in range(1, lanes)]
+        for lane, bell in enumerate(self._bells, 1):
+            bell.acquire()
+            name = f"scratchgan lane {lane}"
+            threading.Thread(target=self._work, name=name, args=(lane, bell), daemon=True).start()
+
+    def run(self, tasks: Tasks, pace: Pace) -> None:
+        """Run ``tasks``, with as many threads as ``pace`` says; all are done when this returns."""
+        with self._lock:
+            if pace.most != self.most:  # it is new, or the team is
+                pace.start(self.most)
+            begin = time.perf_counter()
+            if pace.threads == 1:
+                self._run_in_one(tasks)
+            else:
+                self._run_together(tasks, pace.threads)
+            pace.took(time.perf_counter() - begin)
+
+    def run_alone(self, tasks: Tasks) -> None:
+        """Run ``tasks`` in this thread, because they are too small to be worth a meeting."""
+        with self._lock:
+            self._run_in_one(tasks)
+
+    def _run_in_one(self, tasks: Tasks) -> None:
+        request = self._request
+        request[1], request[2] = tasks.address, tasks.count
+        self._run(0, 1, self._scratch, self._address, None)
+
+    def _run_together(self, tasks: Tasks, lanes: int) -> None:
+        request = self._request
+        request[1], request[2], request[3] = tasks.address, tasks.count, 0
+        try:
+            self._lead(0, lanes, self._scratch, self._address, None)
+        finally:  # even if Ctrl-C was pressed, for some lanes may have begun, and wait
+            if request[3]:
+                self._wake(lanes)
+                self._run(0, lanes, self._scratch, self._address, None)
+
+    def end(self) -> None:
+        """Let the helpers go."""
+        self._is_over = True
+        if self.lanes > 1:
+            nothing = Tasks([])
+            nothing.count = END
+            with self._lock:
+                self._run_together(nothing, self.lanes)
+
+    def _wake(self, lanes: int) -> None:
+        for bell in self._bells[: lanes - 1]:
+            if bell.locked():  # only its helper acquires it
+                bell.release()
+
+    def _work(self, lane: int, bell: threading.Lock) -> None:
+        while True:
+            self._help(lane, self.lanes, self._scratch, self._address, None)
+            if self._is_over:
+                return
+            bell.acquire()
+
+
+def _run_from_python(lane: int, lanes: int, scratch: int, request: int, numbers: None) -> None:
+    """What the task ``run`` does, for a single lane, where there is no machine code of it."""
+    _, table, count = (ctypes.c_ssize_t * 3).from_address(request)
+    for function, arguments, values in (ctypes.c_ssize_t * 3 * count).from_address(table):
+        _CODE(function)(lane, lanes, scratch, arguments, values)
+
+
+_team: Team | None = None
+_lanes: int | None = None
+
+
+def team() -> Team:
+    """The team of this process, made when it is first needed."""
+    global _team
+    if _team is None:
+        _team = Team(get_num_threads())
+    return _team
+
+
+def get_num_threads() -> int:
+    """How many threads the CPU's kernels use together, at the most.
+
+    At first as many as this process may use cores, or ``OMP_NUM_THREADS`` if that is less. Where
+    other programs want the cores too, fewer work as long as that is quicker.
+    """
+    global _lanes
+    if _lanes is None:
+        _lanes = _first_number()[0]
+    return _lanes
+
+
+def why_as_many() -> str:
+    """A phrase that says what :func:`get_num_threads` comes from."""
+    number, reason = _first_number()
+    return reason if get_num_threads() == number else "set_num_threads() said so"
+
+
+def _first_number() -> tuple[int, str]:
+    count, reason = cores.usable()
+    given = os.environ.get("OMP_NUM_THREADS", "").strip()
+    outermost = given.partition(",")[0].strip()  # a list is for regions inside of others (OpenMP)
+    if not given:
+        return count, reason
+    if not outermost.isdecimal() or not int(outermost):
+        warnings.warn(
+            f"OMP_NUM_THREADS is {given!r}, which is no number of threads; {count} are used "
+            f"({reason})",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return count, reason
+    if int(outermost) > count:
+        return count, f"{reason}; OMP_NUM_THREADS={given} would be more than these"
+    return int(outermost), f"OMP_NUM_THREADS={given}"
+
+
+def set_num_threads(n: int) -> None:
+    """Use up to ``n`` threads from now on, but no more at a time than there are cores for them.
+
+    Results do not depend on their number.
+
+    Raises:
+        ValueError: ``n`` is not a whole number above 0.
+    """
+    global _team, _lanes
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"set_num_threads: {n!r} is not a whole number above 0")
+    if _team is not None:
+        _team.end()
+    _team, _lanes = None, n
+
+
+def _forget() -> None:
+    """After a fork: the threads stayed with the parent."""
+    global _team
+    _team = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

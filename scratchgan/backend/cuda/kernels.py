@@ -1,0 +1,376 @@
+"""The ``cupy`` backend: kernels for arrays on an NVIDIA card.
+
+Elementwise kernels and reductions are generated from the scalar definitions
+(:mod:`scratchgan.backend.cuda.source`) and compiled when first used; CuPy keeps them on disk.
+Products are cuBLAS's, indexing by arrays is CuPy's. A kernel only starts work on the card's current
+stream; nothing here waits for it but :func:`to_host`, :func:`nonzero` and :func:`wait`.
+"""
+
+import builtins
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cupy
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from scratchgan.backend import reference
+from scratchgan.backend.cuda import blas, launch
+from scratchgan.backend.cuda import source as cuda_source
+from scratchgan.backend.cuda.launch import CompiledLoop, beside, contiguous, empty, on_one_card
+from scratchgan.backend.cuda.source import SUM, Loop
+from scratchgan.backend.reference import filled_in
+from scratchgan.backend.scalar import Definition
+
+Array = Any  # cupy.ndarray, which mypy knows nothing of
+Index = tuple[Any, ...]
+Axis = tuple[int, ...]
+Kernel = Callable[..., Any]
+
+# --- Making arrays, and reading them back ----------------------------------------------
+
+
+def fill(value: float, *, out: Array) -> None:
+    """``out[...] = value``."""
+    with beside(out):
+        out.fill(value)
+
+
+@launch.enough_memory
+def from_host(
+    value: ArrayLike, dtype: DTypeLike | None = None, *, like: Array | None = None
+) -> Array:
+    """A copy of ``value`` beside ``like``, or on the current card."""
+    with beside(like):
+        return cupy.array(np.asarray(value, dtype))
+
+
+def to_host(x: Array) -> np.ndarray[Any, Any]:
+    """``x`` as a NumPy array; this waits until the card has computed it."""
+    host: np.ndarray[Any, Any] = cupy.asnumpy(x)
+    return host
+
+
+def wait() -> None:
+    """Return when the card has done all that it was given."""
+    cupy.cuda.get_current_stream().synchronize()
+
+
+def memory(x: Array) -> tuple[Array, int]:
+    """See :func:`scratchgan.backend.reference.memory`; ``x`` may be a stream's host array."""
+    if isinstance(x, np.ndarray):
+        return reference.memory(x)
+    owner = x if x.base is None else x.base
+    return owner, x.data.ptr - owner.data.ptr
+
+
+@launch.enough_memory
+def allocate(nbytes: int, *, like: Array | None = None) -> Array:
+    """``nbytes`` bytes of memory beside ``like``, on a boundary of 512 bytes."""
+    with beside(like):
+        return cupy.zeros(nbytes, np.uint8)
+
+
+def part(owner: Array, *, offset: int, shape: Axis, strides: Axis, dtype: np.dtype[Any]) -> Array:
+    """See :func:`scratchgan.backend.reference.part`."""
+    if isinstance(owner, np.ndarray):
+        return reference.part(owner, offset=offset, shape=shape, strides=strides, dtype=dtype)
+    return cupy.ndarray(shape, dtype, memptr=owner.data + offset, strides=strides)
+
+
+# --- Elementwise ----------------------------------------------------------------------
+
+
+def compile_elementwise(definition: Definition) -> Kernel:
+    """A kernel for a scalar definition."""
+    loop = CompiledLoop(cuda_source.loop_of(definition), definition.is_real)
+
+    def kernel(*inputs: Any, out: Array | None = None, **scalars: float) -> Array:
+        if out is None:
+            out = empty(inputs[0].shape, inputs[0].dtype, like=inputs[0])
+        loop.elementwise(inputs, out, [scalars[name] for name in definition.scalars])
+        return out
+
+    kernel.__name__ = definition.name
+    return on_one_card(kernel)
+
+
+@on_one_card
+def copy(x: Array, *, out: Array) -> None:
+    """``out[...] = x``, broadcast and converted to the type of ``out``."""
+    launch.copy(x, out)
+
+
+# --- Reductions -----------------------------------------------------------------------
+
+
+def _reduce(loop: CompiledLoop, x: Array, axis: Axis, out: Array) -> None:
+    if out.flags.c_contiguous:
+        loop.reduction((x,), None, out, axis)
+        return
+    whole = empty(out.shape, out.dtype, like=out)
+    loop.reduction((x,), None, whole, axis)
+    copy(whole, out=out)
+
+
+@on_one_card
+def sum(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
+    """Sum over the axes ``axis``; floating elements are added in float64."""
+    _reduce(launch.SUMS, x, axis, out)
+
+
+@on_one_card
+def sum_all(x: Array, *, out: Array) -> None:
+    """Sum of all elements, which are added in float64, into ``out`` without dimensions."""
+    _reduce(launch.SUMS, x, tuple(range(x.ndim)), out)
+
+
+@on_one_card
+def max(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
+    """Largest element over the axes ``axis``; nan where there is one."""
+    _reduce(launch.LARGEST, x, axis, out)
+
+
+@on_one_card
+def min(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
+    """Smallest element over the axes ``axis``; nan where there is one."""
+    _reduce(launch.SMALLEST, x, axis, out)
+
+
+@on_one_card
+def argmax(x: Array, *, axis: int, out: Array) -> None:
+    """Index of the first largest element along ``axis``."""
+    x.argmax(axis=axis, out=out)
+
+
+@on_one_card
+def log_softmax(x: Array, *, axis: int, out: Array) -> None:
+    """``x - log(sum(exp(x)))`` along ``axis``, shifted by the maximum so that nothing overflows."""
+    if not out.size:
+        return
+    axis %= out.ndim
+    whole = contiguous(out)
+    length, inner = out.shape[axis], math.prod(out.shape[axis + 1 :])
+    lines = out.size // length
+    threads = cuda_source.power_of_two(builtins.min(length, cuda_source.THREADS))
+    launch.hand_written("log_softmax", out.dtype)(
+        (builtins.min(lines, 2**16),), (threads,), (lines, length, inner, contiguous(x), whole)
+    )
+    if whole is not out:
+        copy(whole, out=out)
+
+
+# --- Views: the same memory under another shape ---------------------------------------
+
+
+def is_contiguous(x: Array) -> bool:
+    """Whether the elements lie in memory in row-major order without gaps."""
+    return bool(x.flags.c_contiguous)
+
+
+def reshape(x: Array, *, shape: Sequence[int]) -> Array:
+    """The contiguous array ``x`` seen under another shape of the same size."""
+    return x.reshape(shape)
+
+
+def permute(x: Array, *, axes: Sequence[int]) -> Array:
+    """``x`` with its axes in the order ``axes``."""
+    return x.transpose(axes)
+
+
+def expand(x: Array, *, shape: Sequence[int]) -> Array:
+    """``x`` broadcast to ``shape``; the repeated elements share memory."""
+    return cupy.broadcast_to(x, shape)
+
+
+def view(x: Array, *, index: Index) -> Array:
+    """``x[index]`` for integers, slices, ``None`` and ``...``."""
+    return x[index if ... in index else (*index, ...)]
+
+
+# --- Indexing by arrays: CuPy checks no bounds, an index beyond them wraps around -------------
+
+
+@on_one_card
+def nonzero(x: Array) -> tuple[Array, ...]:
+    """Positions of the true elements, one integer array for each axis; waits for their number."""
+    found: tuple[Array, ...] = x.nonzero()
+    return found
+
+
+@on_one_card
+def gather(x: Array, *indices: Array, template: Index, out: Array | None = None) -> Array:
+    """``x[template]`` with ``indices`` in their places; a new array where no ``out`` is given."""
+    taken = x[filled_in(template, indices)]
+    if out is None:
+        return taken
+    copy(taken, out=out)
+    return out
+
+
+@on_one_card
+def scatter(x: Array, *, index: Index, out: Array) -> None:
+    """Zeros, but for ``out[index] = x``; ``index`` as in :func:`view`."""
+    out.fill(0)
+    copy(x, out=view(out, index=index))
+
+
+@on_one_card
+def scatter_add(x: Array, *indices: Array, template: Index, out: Array) -> None:
+    """Zeros, to which ``x`` is added at ``template``, in any order: elements named twice add up."""
+    out.fill(0)
+    cupy.add.at(out, filled_in(template, indices), x)
+
+
+@on_one_card
+def put(x: Array, *indices: Array, template: Index, out: Array) -> None:
+    """``out[template] = x``; what the index leaves out keeps its value."""
+    out[filled_in(template, indices)] = x
+
+
+@on_one_card
+def concatenate(*arrays: Array, axis: int, out: Array) -> None:
+    """The arrays one after another along ``axis``."""
+    before = (slice(None),) * (axis % out.ndim)
+    start = 0
+    for x in arrays:
+        end = start + x.shape[axis]
+        copy(x, out=out[(*before, slice(start, end))])
+        start = end
+
+
+# --- Products and layers --------------------------------------------------------------
+
+
+@on_one_card
+def matmul(a: Array, b: Array, *, out: Array) -> None:
+    """Matrix product ``a @ b`` of the last two axes; the axes before them broadcast."""
+    if out.ndim > 2 or out.dtype.char not in "fd":
+        cupy.matmul(a, b, out=out)
+    elif not a.size or not b.size:
+        out.fill(0)
+    else:
+        blas.product(a, b, out)
+
+
+#: By activation: what comes after a layer's product, and the way back through both.
+WITH_BIAS = {
+    "none": CompiledLoop(Loop("linear", "sg::add({0}, {1})", ("add",))),
+    **{
+        name: CompiledLoop(Loop("linear", f"sg::{name}(sg::add({{0}}, {{1}}))", ("add", name)))
+        for name in ("relu", "tanh", "sigmoid")
+    },
+}
+BACKWARD = {
+    "none": CompiledLoop(Loop("linear_backward", "{0}", total=SUM)),
+    **{
+        name: CompiledLoop(
+            Loop(
+                "linear_backward",
+                f"sg::{name}_backward({{0}}, {{1}})",
+                (f"{name}_backward",),
+                total=SUM,
+            )
+        )
+        for name in ("relu", "tanh", "sigmoid")
+    },
+}
+
+
+@on_one_card
+def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
+    """``activation(x @ weight.T + bias)``; ``x`` (N, in), ``weight`` (out, in), ``bias`` (out,)."""
+    matmul(x, weight.T, out=out)
+    WITH_BIAS[activation].elementwise((out, bias), out, ())
+
+
+@on_one_card
+def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
+    """See :func:`scratchgan.backend.reference.linear_backward`."""
+    before, bias = out
+    inputs = (g,) if activation == "none" else (g, y)
+    BACKWARD[activation].reduction(inputs, before, bias, (0,))
+
+
+# --- Optimizers: update in place what ``out`` names -----------------------------------
+
+
+def _update(name: str, gradient: Array, out: tuple[Array, ...], settings: Sequence[Any]) -> None:
+    """Launch an optimizer's kernel on flat arrays; those that do not lie so are copied back."""
+    parameter, *kept, step = out
+    whole = [contiguous(x) for x in (parameter, *kept)]
+    if gradient.dtype != parameter.dtype:
+        gradient = launch.converted(gradient, parameter.dtype)
+    launch.hand_written(name, parameter.dtype)(
+        *cuda_source.elementwise_launch(parameter.size),
+        (parameter.size, contiguous(gradient), *whole, step, *settings),
+    )
+    for x, copied in zip((parameter, *kept), whole, strict=True):
+        if copied is not x:
+            copy(copied, out=x)
+
+
+def _advance(step: Array) -> None:
+    launch.hand_written("advance", np.dtype(np.float32))((1,), (1,), (step,))
+
+
+@on_one_card
+def sgd(
+    gradient: Array,
+    *,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    out: tuple[Array, Array, Array],
+) -> None:
+    """One step of stochastic gradient descent on ``out = (parameter, velocity, step)``."""
+    settings = map(np.float64, (lr, momentum, dampening, weight_decay))
+    _update("sgd", gradient, out, (*settings, np.bool_(nesterov)))
+    _advance(out[-1])
+
+
+@on_one_card
+def adam(
+    gradient: Array,
+    *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    out: tuple[Array, Array, Array, Array],
+) -> None:
+    """One step of Adam (Kingma & Ba 2015, algorithm 1) on ``out = (parameter, m, v, step)``."""
+    _advance(out[-1])
+    settings = map(np.float64, (lr, beta1, beta2, eps, weight_decay))
+    _update("adam", gradient, out, tuple(settings))
+
+
+# --- Noise: the same numbers as on the CPU ---------------------------------------------
+
+
+def uniform(state: np.ndarray[Any, Any], *, out: Array) -> None:
+    """Uniform numbers in [0, 1) from the stream ``state = [key, position]``, which advances.
+
+    The state stays on the host, where it costs nothing to read.
+    """
+    _draw("uniform", state, out)
+
+
+def normal(state: np.ndarray[Any, Any], *, out: Array) -> None:
+    """Standard normal numbers from the stream ``state``, as in :func:`uniform`."""
+    _draw("normal", state, out)
+
+
+def _draw(name: str, state: np.ndarray[Any, Any], out: Array) -> None:
+    with beside(out):
+        whole = out if out.flags.c_contiguous else empty(out.shape, out.dtype)
+        launch.hand_written(name, out.dtype)(
+            *cuda_source.elementwise_launch(out.size), (out.size, state[0], state[1], whole)
+        )
+        if whole is not out:
+            copy(whole, out=out)
+    state[1] += np.uint64(out.size)

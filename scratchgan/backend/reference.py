@@ -1,0 +1,385 @@
+"""The ``numpy`` backend: the readable reference that says what every kernel means.
+
+A kernel takes arrays (an elementwise one also Python numbers in their place), keyword scalars,
+and ``out``, the array or tuple of arrays that it writes. It knows nothing of gradients. View
+kernels (:func:`reshape`, :func:`permute`, :func:`expand`, :func:`view`) write nothing: they
+return another view of their input's memory.
+
+An elementwise kernel of one or two inputs that gives their type may be called without ``out``, and
+makes its result: if the first is contiguous and has a floating type and dimensions, and the second
+is like it or is a Python number.
+"""
+
+import builtins
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from scratchgan.backend import counter_rng
+from scratchgan.backend.scalar import Definition, as_numpy
+
+Array = np.ndarray[Any, Any]
+Index = tuple[Any, ...]
+Axis = tuple[int, ...]
+
+# --- Making arrays, and reading them back ----------------------------------------------
+
+# glibc hands the memory of large arrays back to the system when they are freed, and each page of
+# the next ones is a fault again: an eager step with a batch of 4096 took a fifth longer. It keeps
+# that memory once it has seen an array of the largest size that it looks at freed (mallopt(3),
+# M_MMAP_THRESHOLD): this one, of which no page is ever touched.
+np.empty((1 << 25) - (1 << 13), np.uint8)
+
+
+#: ``empty(shape, dtype, like=x)`` is an uninitialized array where ``x`` lies, if that is given.
+empty = np.empty
+
+
+def fill(value: float, *, out: Array) -> None:
+    """``out[...] = value``."""
+    out.fill(value)
+
+
+def arange(*, out: Array) -> None:
+    """``out = [0, 1, 2, ...]``, of one dimension."""
+    out[:] = np.arange(out.size)
+
+
+def from_host(
+    value: ArrayLike, dtype: DTypeLike | None = None, *, like: Array | None = None
+) -> Array:
+    """An array of this backend that holds a copy of ``value``, where ``like`` lies."""
+    return np.array(value, dtype)
+
+
+def to_host(x: Array) -> Array:
+    """``x`` as a NumPy array, sharing memory where that is possible."""
+    return x
+
+
+def wait() -> None:
+    """Return when all is computed; at once, since these kernels compute while they are called."""
+
+
+def memory(x: Array) -> tuple[Array, int]:
+    """The array that owns the memory of ``x``, and where in it ``x`` starts, in bytes."""
+    owner = x
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    return owner, x.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+
+
+def allocate(nbytes: int, *, like: Array | None = None) -> Array:
+    """``nbytes`` bytes of memory that begin at a multiple of 64, a line of the cache."""
+    memory = np.zeros(nbytes + 64, np.uint8)
+    start = -memory.__array_interface__["data"][0] % 64
+    return memory[start : start + nbytes]
+
+
+class _Part:
+    """What NumPy needs to know to make an array of another array's memory."""
+
+    def __init__(self, owner: Array, interface: dict[str, Any]) -> None:
+        self.owner = owner
+        self.__array_interface__ = interface
+
+
+def part(owner: Array, *, offset: int, shape: Axis, strides: Axis, dtype: np.dtype[Any]) -> Array:
+    """A view of ``owner``'s memory from byte ``offset`` on; ``strides`` are in bytes.
+
+    Raises:
+        ValueError: It would reach beyond that memory.
+    """
+    reach = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
+    first = offset + builtins.sum(x for x in reach if x < 0)
+    last = offset + builtins.sum(x for x in reach if x > 0) + dtype.itemsize
+    if 0 not in shape and not 0 <= first <= last <= owner.nbytes:
+        raise ValueError(
+            f"part: bytes {first} to {last} of a memory of {owner.nbytes}: an array of shape "
+            f"{shape} does not fit there"
+        )
+    address = owner.__array_interface__["data"][0] + offset
+    description = {"data": (address, False), "shape": shape, "strides": strides}
+    return np.asarray(_Part(owner, {**description, "typestr": dtype.str, "version": 3}))
+
+
+def copy(x: Array, *, out: Array) -> None:
+    """``out[...] = x``, broadcast and converted to the type of ``out``."""
+    out[...] = x
+
+
+# --- Elementwise ----------------------------------------------------------------------
+
+add = np.add
+sub = np.subtract
+mul = np.multiply
+div = np.true_divide
+neg = np.negative
+abs = np.absolute
+sign = np.sign
+square = np.square
+sqrt = np.sqrt
+clip = np.clip
+exp = np.exp
+expm1 = np.expm1
+log = np.log
+log1p = np.log1p
+sin = np.sin
+cos = np.cos
+tanh = np.tanh
+pow = np.power
+maximum = np.maximum
+minimum = np.minimum
+eq = np.equal
+ne = np.not_equal
+lt = np.less
+le = np.less_equal
+gt = np.greater
+ge = np.greater_equal
+
+
+def where(condition: Array, x: Any, y: Any, *, out: Array) -> None:
+    """``x`` where ``condition`` holds, else ``y``."""
+    np.copyto(out, y, casting="unsafe")
+    np.copyto(out, x, casting="unsafe", where=np.asarray(condition, bool))
+
+
+def compile_elementwise(definition: Definition) -> Callable[..., Array]:
+    """A kernel for a scalar definition that has none in this file."""
+    function = as_numpy(definition)
+
+    def kernel(*inputs: Any, out: Array | None = None, **scalars: float) -> Array:
+        if out is None:
+            out = np.empty_like(inputs[0])
+        # Masks compute both sides of a condition, so the side not taken may overflow.
+        with np.errstate(all="ignore"):
+            np.copyto(out, function(*inputs, **scalars), casting="unsafe")
+        return out
+
+    kernel.__name__ = definition.name
+    return kernel
+
+
+# --- Reductions -----------------------------------------------------------------------
+
+
+def sum(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
+    """Sum over the axes ``axis``."""
+    np.add.reduce(x, axis=axis, out=out, keepdims=keepdims)
+
+
+def sum_all(x: Array, *, out: Array) -> None:
+    """Sum of all elements, into ``out`` without dimensions."""
+    np.add.reduce(x, axis=None, out=out)
+
+
+def max(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
+    """Largest element over the axes ``axis``; nan where there is one."""
+    np.maximum.reduce(x, axis=axis, out=out, keepdims=keepdims)
+
+
+def min(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
+    """Smallest element over the axes ``axis``; nan where there is one."""
+    np.minimum.reduce(x, axis=axis, out=out, keepdims=keepdims)
+
+
+def argmax(x: Array, *, axis: int, out: Array) -> None:
+    """Index of the first largest element along ``axis``."""
+    np.argmax(x, axis=axis, out=out)
+
+
+def log_softmax(x: Array, *, axis: int, out: Array) -> None:
+    """``x - log(sum(exp(x)))`` along ``axis``, shifted by the maximum so that nothing overflows."""
+    with np.errstate(all="ignore"):
+        np.subtract(x, x.max(axis=axis, keepdims=True), out=out)
+        out -= np.log(np.exp(out).sum(axis=axis, keepdims=True))
+
+
+# --- Views: the same memory under another shape ---------------------------------------
+
+
+def is_contiguous(x: Array) -> bool:
+    """Whether the elements lie in memory in row-major order without gaps."""
+    return x.flags.c_contiguous
+
+
+def reshape(x: Array, *, shape: Sequence[int]) -> Array:
+    """The contiguous array ``x`` seen under another shape of the same size."""
+    return x.reshape(shape)
+
+
+def permute(x: Array, *, axes: Sequence[int]) -> Array:
+    """``x`` with its axes in the order ``axes``."""
+    return x.transpose(axes)
+
+
+def expand(x: Array, *, shape: Sequence[int]) -> Array:
+    """``x`` broadcast to ``shape``; the repeated elements share memory."""
+    if x.ndim:
+        return np.broadcast_to(x, shape)
+    out = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))  # in a tenth of the time
+    out.flags.writeable = False
+    return out
+
+
+def view(x: Array, *, index: Index) -> Array:
+    """``x[index]`` for integers, slices, ``None`` and ``...``."""
+    # The ellipsis makes NumPy return an array, not a number, also for one element.
+    return x[index if ... in index else (*index, ...)]
+
+
+# --- Indexing by arrays ---------------------------------------------------------------
+
+
+def filled_in(template: Index, indices: Sequence[Array]) -> Index:
+    """The index ``template`` with each :data:`ARRAY` in it replaced by the next of ``indices``."""
+    arrays = iter(indices)
+    return tuple(next(arrays) if part is ARRAY else part for part in template)
+
+
+#: Stands in an index template for an array that is passed as an input.
+ARRAY = "array"
+
+
+def nonzero(x: Array) -> tuple[Array, ...]:
+    """Positions of the true elements, one integer array for each axis."""
+    return x.nonzero()
+
+
+def gather(x: Array, *indices: Array, template: Index, out: Array | None = None) -> Array:
+    """``x[template]`` with ``indices`` in their places; a new array where no ``out`` is given."""
+    taken = x[filled_in(template, indices)]
+    if out is None:
+        # NumPy may give a view of an array that nobody else holds, its axes in another order;
+        # the result of a kernel owns its memory.
+        return np.array(taken) if taken.base is not None else np.asarray(taken)
+    out[...] = taken
+    return out
+
+
+def scatter(x: Array, *, index: Index, out: Array) -> None:
+    """Zeros, but for ``out[index] = x``; ``index`` as in :func:`view`."""
+    out.fill(0)
+    out[index] = x
+
+
+def scatter_add(x: Array, *indices: Array, template: Index, out: Array) -> None:
+    """Zeros, to which ``x`` is added at ``template``: elements that are named twice add up."""
+    out.fill(0)
+    np.add.at(out, filled_in(template, indices), x)
+
+
+def put(x: Array, *indices: Array, template: Index, out: Array) -> None:
+    """``out[template] = x``; what the index leaves out keeps its value."""
+    out[filled_in(template, indices)] = x
+
+
+def concatenate(*arrays: Array, axis: int, out: Array) -> None:
+    """The arrays one after another along ``axis``."""
+    np.concatenate(arrays, axis=axis, out=out)
+
+
+# --- Products and layers --------------------------------------------------------------
+
+
+def matmul(a: Array, b: Array, *, out: Array) -> None:
+    """Matrix product ``a @ b`` of the last two axes; the axes before them broadcast."""
+    # OpenBLAS also computes with what lies beside a matrix in memory. That changes no result, but
+    # NumPy warns of what became of it (numpy/numpy#24067).
+    with np.errstate(all="ignore"):
+        np.matmul(a, b, out=out)
+
+
+def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
+    """``activation(x @ weight.T + bias)``; ``x`` (N, in), ``weight`` (out, in), ``bias`` (out,)."""
+    matmul(x, weight.T, out=out)
+    out += bias
+    if activation == "relu":
+        np.maximum(out, 0, out=out)
+    elif activation == "tanh":
+        np.tanh(out, out=out)
+    elif activation == "sigmoid":
+        with np.errstate(over="ignore"):
+            np.divide(1, 1 + np.exp(-out), out=out)
+
+
+def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
+    """The gradient before the activation, (N, out), and its sum over rows, the bias's, (out,).
+
+    ``g`` is the gradient of ``y = linear(...)``.
+    """
+    before, bias_gradient = out
+    if activation == "relu":
+        np.multiply(g, y > 0, out=before)
+    elif activation == "tanh":
+        np.multiply(g, 1 - y * y, out=before)
+    elif activation == "sigmoid":
+        np.multiply(g, y * (1 - y), out=before)
+    else:
+        np.copyto(before, g)
+    np.add.reduce(before, axis=0, out=bias_gradient)
+
+
+# --- Optimizers: update in place what ``out`` names -----------------------------------
+
+
+def sgd(
+    gradient: Array,
+    *,
+    lr: float,
+    momentum: float,
+    dampening: float,
+    weight_decay: float,
+    nesterov: bool,
+    out: tuple[Array, Array, Array],
+) -> None:
+    """One step of stochastic gradient descent on ``out = (parameter, velocity, step)``."""
+    parameter, velocity, step = out
+    gradient = gradient + weight_decay * parameter
+    if momentum:
+        # The first velocity is the gradient itself, undamped.
+        velocity *= momentum
+        velocity += gradient * (1 - dampening if step > 0 else 1)
+        gradient = gradient + momentum * velocity if nesterov else velocity
+    parameter -= lr * gradient
+    step += 1
+
+
+def adam(
+    gradient: Array,
+    *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    out: tuple[Array, Array, Array, Array],
+) -> None:
+    """One step of Adam (Kingma & Ba 2015, algorithm 1) on ``out = (parameter, m, v, step)``."""
+    parameter, m, v, step = out
+    step += 1
+    gradient = gradient + weight_decay * parameter
+    m += (1 - beta1) * (gradient - m)
+    v *= beta2
+    v += (1 - beta2) * gradient * gradient
+    t = float(step)
+    step_size = lr / (1 - beta1**t)
+    parameter -= step_size * m / (np.sqrt(v) * (1 / np.sqrt(1 - beta2**t)) + eps)
+
+
+# --- Noise: the same numbers on every backend -----------------------------------------
+
+
+def uniform(state: Array, *, out: Array) -> None:
+    """Uniform numbers in [0, 1) from the stream ``state = [key, position]``, which advances."""
+    draws = counter_rng.uniform(state, out.size).reshape(out.shape)
+    if out.dtype == np.float32:  # rounding could give 1
+        draws = np.floor(draws * 2.0**24) / 2.0**24
+    np.copyto(out, draws, casting="unsafe")
+
+
+def normal(state: Array, *, out: Array) -> None:
+    """Standard normal numbers from the stream ``state = [key, position]``, which advances."""
+    np.copyto(out, counter_rng.normal(state, out.size).reshape(out.shape), casting="unsafe")

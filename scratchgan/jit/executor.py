@@ -1,0 +1,236 @@
+"""Replay: a plan bound to memory is a list of functions to call, one after another."""
+
+import functools
+import itertools
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchgan.backend import Array, Backend, kernels_for
+from scratchgan.backend.cpu.codegen.machine_code import MachineCodeError
+from scratchgan.backend.cpu.threads.pace import Pace
+from scratchgan.backend.cpu.threads.pool import WORTH_SHARING, Task, Tasks, team
+from scratchgan.dtypes import DType
+from scratchgan.jit.context import LiveScalars
+from scratchgan.jit.lower import cpu as numba_code
+from scratchgan.jit.lower import cuda as cuda_code
+from scratchgan.jit.passes.fuse import Fused, Loop, alone
+from scratchgan.jit.passes.plan import Plan
+from scratchgan.jit.record import Call, Operand, Recording
+
+#: The backends whose elementwise calls become loops; others run their calls one by one.
+FUSING = ("numba", "cupy")
+
+
+@dataclass
+class Step:
+    """A part of a replay: what to run, and what it stands for.
+
+    Attributes:
+        run: Runs it.
+        items: What of the plan it stands for.
+        source: Generated source, if any.
+        tasks: What ``run`` has a team of threads do, if it is that.
+    """
+
+    run: Callable[[], Any]
+    items: list[Call | Fused | Loop]
+    source: str | None = None
+    tasks: list[Task] | None = None
+
+
+class Program:
+    """A plan with its arena, which lies beside ``like``, ready to run again and again.
+
+    Raises:
+        MachineCodeError: A loop of several calls cannot be compiled; the calls alone can be run.
+    """
+
+    def __init__(
+        self, plan: Plan, backend: Backend, live: list[LiveScalars], like: Array | None
+    ) -> None:
+        self.plan = plan
+        self._backend = backend
+        self._live = live
+        self._refreshed: list[Callable[[], None]] = []
+        self._arena = backend.allocate(plan.arena_bytes, like=like)
+        self.steps = [
+            step
+            for _, items in itertools.groupby(plan.items, functools.partial(_key, backend))
+            for step in self._bound(list(items))
+        ]
+        self._runs: list[Callable[[], Any]] = []
+        work = sum(map(_work, plan.items))
+        for has_tasks, steps in itertools.groupby(self.steps, lambda step: step.tasks is not None):
+            if has_tasks:
+                tasks = [task for step in steps for task in step.tasks or ()]
+                self._runs.append(_run_of(tasks, work))
+            else:
+                self._runs += [step.run for step in steps]
+
+    def __call__(self) -> None:
+        """Run all steps."""
+        self._refresh()
+        for run in self._runs:
+            run()
+
+    def _refresh(self) -> None:
+        """Read anew what may have changed since the last replay."""
+        for live in self._live:
+            live.refresh()
+        for refresh in self._refreshed:
+            refresh()
+
+    def array(self, operand: Operand) -> Array:
+        """The array that ``operand`` stands for."""
+        memory, offset = operand.memory, operand.offset
+        if memory in self.plan.inside:
+            memory, start = self.plan.inside[memory]
+            offset += start
+        if memory in self.plan.offsets:
+            owner, offset = self._arena, offset + self.plan.offsets[memory]
+        else:
+            owner = self.plan.memories[memory].owner
+        return self._backend.part(
+            owner, offset=offset, shape=operand.shape, strides=operand.strides, dtype=operand.dtype
+        )
+
+    def _bound(self, items: list[Call | Fused]) -> list[Step]:
+        first = items[0]
+        if isinstance(first, Fused):
+            if self._backend.name == "cupy":
+                return [self._launched(first)]
+            return [self._looped(loop, first.dtype) for loop in first.loops]
+        calls = [call for call in items if isinstance(call, Call)]
+        bound = []
+        for call in calls:
+            outs = tuple(self.array(x) for x in call.outs)
+            inputs = tuple(self.array(x) if isinstance(x, Operand) else x for x in call.inputs)
+            bound.append((inputs, outs if call.takes_tuple else outs[0]))
+        return [self._shared(calls, bound) or self._called(calls, bound)]
+
+    def _launched(self, fused: Fused) -> Step:
+        """Loops as kernels of a graphics card."""
+        source = cuda_code.source_of(fused)
+        arrays = [self.array(operand) for operand in source.operands]
+        function, arguments = cuda_code.compiled(source, arrays)
+        return Step(functools.partial(function, *arguments), [fused], source.text)
+
+    def _looped(self, loop: Loop, dtype: DType) -> Step:
+        """A loop as a task."""
+        source = numba_code.source_of(loop, dtype)
+        tasks = numba_code.compiled(source, [self.array(x) for x in source.operands])
+        return Step(_run_of(tasks, _work(loop)), [loop], source.text, tasks)
+
+    def _shared(self, calls: list[Call], bound: list[Any]) -> Step | None:
+        """Calls of a kernel as tasks, if its backend has it as such."""
+        first = calls[0]
+        make_tasks = getattr(self._backend, "TASKS", {}).get(first.kernel)
+        try:
+            tasks = make_tasks(bound) if make_tasks else None
+        except MachineCodeError:
+            tasks = None
+        if tasks is None:
+            return None
+        names = self._backend.SCALARS.get(first.kernel, ())
+        live = {} if first.live is None else first.live.values
+
+        def refresh() -> None:
+            tasks[-1].numbers[:] = [live.get(name, first.scalars[name]) for name in names]
+
+        refresh()
+        if first.live is not None:
+            self._refreshed.append(refresh)
+        return Step(_run_of(tasks, sum(map(_work, calls))), list(calls), tasks=tasks)
+
+    def _called(self, calls: list[Call], bound: list[Any]) -> Step:
+        """Calls of a kernel as they were recorded."""
+        first = calls[0]
+        function = getattr(self._backend, first.kernel)
+        runs = [functools.partial(function, *inputs, out=out) for inputs, out in bound]
+        fixed = _fixed(first)
+        live = {} if first.live is None else first.live.values
+
+        def run() -> None:
+            for call in runs:
+                call(**fixed, **live)
+
+        return Step(run, list(calls))
+
+    def timed(self, repeats: int) -> list[float]:
+        """Median seconds of each step over ``repeats`` replays, which leave no trace."""
+        state = [m.owner for m in self.plan.memories if m.owner is not None]
+        before = [_copied(owner) for owner in state]
+        seconds = np.empty((repeats, len(self.steps)))
+        for row in seconds:
+            self._refresh()
+            for position, step in enumerate(self.steps):
+                begin = time.perf_counter()
+                step.run()
+                self._backend.wait()
+                row[position] = time.perf_counter() - begin
+        for owner, saved in zip(state, before, strict=True):
+            kernels_for[type(owner)].copy(saved, out=owner)
+        return [float(x) for x in np.median(seconds, axis=0)]
+
+
+def run_compiled(recording: Recording, call: Call) -> bool:
+    """Run a call that must be compiled as the task that it would be by itself in a replay.
+
+    Then a start whose tasks are in the cache needs no compiler, not even for its first step.
+    """
+    is_compiled = getattr(recording.backend, "is_compiled", None)
+    fused = alone(call) if is_compiled and is_compiled(call.kernel) else None
+    if fused is None:
+        return False
+    try:
+        for loop in fused.loops:
+            source = numba_code.source_of(loop, fused.dtype)
+            tasks = numba_code.compiled(source, [recording.array(x) for x in source.operands])
+            _run_of(tasks, _work(fused))()
+    except MachineCodeError:
+        return False
+    return True
+
+
+def _run_of(tasks: list[Task], work: int) -> Callable[[], None]:
+    """What has this process's team do ``tasks``, which compute about so many numbers."""
+    table = Tasks(tasks)
+    if work < WORTH_SHARING:
+        return lambda: team().run_alone(table)
+    pace = Pace()
+    return lambda: team().run(table, pace)
+
+
+def _work(item: Call | Fused | Loop) -> int:
+    """About how many numbers it computes; 32 multiplications of a product count as one."""
+    if isinstance(item, Fused):
+        return sum(map(_work, item.loops))
+    if isinstance(item, Loop):
+        return math.prod(item.shape) * len(item.statements)
+    numbers = sum(math.prod(x.shape) for x in item.outs)
+    return numbers * item.reads[0].shape[-1] // 32 if item.kernel == "matmul" else numbers
+
+
+def _fixed(call: Call) -> dict[str, Any]:
+    """The scalars that stay as they are."""
+    live = call.live.values if call.live else ()
+    return {name: x for name, x in call.scalars.items() if name not in live}
+
+
+def _key(backend: Backend, item: Call | Fused) -> object:
+    """Equal for items that run as one step."""
+    if isinstance(item, Fused) or item.kernel not in getattr(backend, "TOGETHER", ()):
+        return object()
+    return item.kernel, item.outs[0].dtype, id(item.live), sorted(_fixed(item).items())
+
+
+def _copied(array: Array) -> Array:
+    kernels = kernels_for[type(array)]
+    out = kernels.empty(array.shape, array.dtype, like=array)
+    kernels.copy(array, out=out)
+    return out

@@ -1,0 +1,1 @@
+"""From fused loops to source: for the CPU, and for CUDA."""

@@ -1,0 +1,1 @@
+"""Passes over a recording: fuse, reuse buffers, lay out memory."""
