@@ -4,10 +4,13 @@
 ``sg.optim``, under PyTorch's names. Only NumPy is imported; Numba comes when first needed.
 """
 
+import scratchgan.in_place
+import scratchgan.interchange  # noqa: F401, these two attach methods to Tensor
 from scratchgan import autograd, cuda, nn, optim
 from scratchgan.autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from scratchgan.autograd.elementwise import elementwise
 from scratchgan.autograd.primitive import primitive
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import BackendError, get_backend, set_backend, use_backend
 from scratchgan.backend.cpu.threads.pool import get_num_threads, set_num_threads
 from scratchgan.creation import (
@@ -92,7 +95,6 @@ from scratchgan.ops import (
     where,
 )
 from scratchgan.random import Generator, manual_seed
-from scratchgan.tensor import Tensor
 
 cat = concatenate
 clamp = clip

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes
-from scratchgan.autograd.tape import Taped
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, devices, kernels_for
 from scratchgan.random import Generator, default_generator
-from scratchgan.tensor import Tensor
 
 
 def tensor(
@@ -34,7 +33,7 @@ def tensor(
     Raises:
         TypeError: ``data`` is ragged, or its elements are not numbers.
     """
-    data = data.array if isinstance(data, Taped) else data
+    data = data.array if isinstance(data, Tensor) else data
     on_card = devices.shared(data)
     if on_card is not None:
         target = devices.device_of(on_card) if device is None else devices.full_name(device)
@@ -75,7 +74,7 @@ def as_tensor(data: Any, dtype: DTypeLike | None = None, *, device: str | None =
 
     Arrays of other libraries on a graphics card come through ``__cuda_array_interface__``.
     """
-    on_card = None if isinstance(data, Taped) else devices.shared(data)
+    on_card = None if isinstance(data, Tensor) else devices.shared(data)
     if isinstance(data, Tensor):
         result = data
     elif on_card is not None:
@@ -95,7 +94,7 @@ def from_dlpack(source: Any) -> Tensor:
 def _sharing(array: Array) -> Tensor:
     """A tensor in the memory of an array that someone else has."""
     tensor = Tensor(array)
-    tensor.is_shared = True
+    tensor.may_alias = True
     return tensor
 
 

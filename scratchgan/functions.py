@@ -3,19 +3,15 @@
 import builtins
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes, ops
-from scratchgan.autograd.primitive import constant
-from scratchgan.autograd.tape import Taped
+from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import devices, kernels_for
 from scratchgan.ops import Axis
-
-if TYPE_CHECKING:
-    from scratchgan.tensor import Tensor
 
 # --- Reductions ------------------------------------------------------------------------
 
@@ -26,7 +22,8 @@ def _count(shape: tuple[int, ...], axis: Axis) -> int:
     return math.prod(shape[one] for one in ((axis,) if isinstance(axis, int) else axis))
 
 
-def mean(x: "Tensor", axis: Axis = None, keepdims: bool = False) -> "Tensor":
+@method()
+def mean(x: Tensor, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Arithmetic mean over ``axis``; nan where there are no elements."""
     if x.array.dtype.kind not in "fc":
         raise TypeError(f"mean: takes floating point elements, not {x.dtype}")
@@ -35,7 +32,8 @@ def mean(x: "Tensor", axis: Axis = None, keepdims: bool = False) -> "Tensor":
     return ops.mul(total, 1.0 / count if count else math.nan)
 
 
-def var(x: "Tensor", axis: Axis = None, keepdims: bool = False, correction: int = 1) -> "Tensor":
+@method()
+def var(x: Tensor, axis: Axis = None, keepdims: bool = False, correction: int = 1) -> Tensor:
     """Variance over ``axis``: squared deviations summed, over their number less ``correction``."""
     deviations = x - mean(x, axis, keepdims=True)
     degrees = _count(x.shape, axis) - correction
@@ -43,17 +41,20 @@ def var(x: "Tensor", axis: Axis = None, keepdims: bool = False, correction: int 
     return ops.mul(total, 1.0 / degrees if degrees > 0 else math.nan)
 
 
-def std(x: "Tensor", axis: Axis = None, keepdims: bool = False, correction: int = 1) -> "Tensor":
+@method()
+def std(x: Tensor, axis: Axis = None, keepdims: bool = False, correction: int = 1) -> Tensor:
     """Standard deviation over ``axis``, the square root of :func:`var`."""
     return ops.sqrt(var(x, axis, keepdims, correction))
 
 
-def softmax(x: "Tensor", axis: int = -1) -> "Tensor":
+@method()
+def softmax(x: Tensor, axis: int = -1) -> Tensor:
     """``exp(x) / sum(exp(x))`` along ``axis``; never overflows."""
     return ops.exp(ops.log_softmax(x, axis=axis))
 
 
-def logsumexp(x: "Tensor", axis: int = -1, keepdims: bool = False) -> "Tensor":
+@method()
+def logsumexp(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
     """``log(sum(exp(x)))`` along ``axis``; never overflows."""
     highest = ops.max(x, axis=axis, keepdims=True).detach()
     # An infinite maximum would give inf - inf.
@@ -62,7 +63,8 @@ def logsumexp(x: "Tensor", axis: int = -1, keepdims: bool = False) -> "Tensor":
     return total if keepdims else squeeze(total, axis)
 
 
-def argmax(x: "Tensor", axis: int | None = None) -> "Tensor":
+@method()
+def argmax(x: Tensor, axis: int | None = None) -> Tensor:
     """Index of the first largest element, along ``axis`` or of all elements."""
     if axis is None:
         x, axis = flatten(x), 0
@@ -70,21 +72,23 @@ def argmax(x: "Tensor", axis: int | None = None) -> "Tensor":
     kernels = kernels_for[type(x.array)]
     out = kernels.empty(x.shape[:axis] + x.shape[axis + 1 :], dtypes.int64, like=x.array)
     kernels.argmax(x.array, axis=axis, out=out)
-    index: Tensor = constant(out)
-    return index
+    return Tensor(out)
 
 
-def all(x: "Tensor") -> bool:
+@method()
+def all(x: Tensor) -> bool:
     """Whether every element is true or not zero."""
     return bool(ops.min(ops.ne(x, 0)).item()) if x.size else True
 
 
-def any(x: "Tensor") -> bool:
+@method()
+def any(x: Tensor) -> bool:
     """Whether an element is true or not zero."""
     return bool(ops.max(ops.ne(x, 0)).item()) if x.size else False
 
 
-def isnan(x: "Tensor") -> "Tensor":
+@method()
+def isnan(x: Tensor) -> Tensor:
     """True where an element is nan."""
     return ops.ne(x, x)
 
@@ -99,7 +103,8 @@ def _sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
-def reshape(x: "Tensor", *shape: Any) -> "Tensor":
+@method("reshape", "view")
+def reshape(x: Tensor, *shape: Any) -> Tensor:
     """The elements in row-major order under another shape; one size may be -1, for "the rest".
 
     Shares memory where the elements lie in order, else copies.
@@ -116,7 +121,8 @@ def reshape(x: "Tensor", *shape: Any) -> "Tensor":
     return ops.reshape(ops.contiguous(x), shape=filled)
 
 
-def permute(x: "Tensor", *axes: Any) -> "Tensor":
+@method()
+def permute(x: Tensor, *axes: Any) -> Tensor:
     """The axes in another order, which names each once."""
     order = _sizes(axes)
     wanted = tuple(axis % x.ndim if -x.ndim <= axis < x.ndim else axis for axis in order)
@@ -125,7 +131,8 @@ def permute(x: "Tensor", *axes: Any) -> "Tensor":
     return ops.permute(x, axes=wanted)
 
 
-def transpose(x: "Tensor", axis0: int, axis1: int) -> "Tensor":
+@method()
+def transpose(x: Tensor, axis0: int, axis1: int) -> Tensor:
     """Two axes exchanged."""
     order = list(range(x.ndim))
     try:
@@ -137,7 +144,8 @@ def transpose(x: "Tensor", axis0: int, axis1: int) -> "Tensor":
     return ops.permute(x, axes=tuple(order))
 
 
-def flatten(x: "Tensor", start_axis: int = 0, end_axis: int = -1) -> "Tensor":
+@method()
+def flatten(x: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
     """The axes from ``start_axis`` to ``end_axis`` as one."""
     if x.ndim == 0:
         return reshape(x, 1)
@@ -145,13 +153,15 @@ def flatten(x: "Tensor", start_axis: int = 0, end_axis: int = -1) -> "Tensor":
     return reshape(x, *x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
 
 
-def squeeze(x: "Tensor", axis: Axis = None) -> "Tensor":
+@method()
+def squeeze(x: Tensor, axis: Axis = None) -> Tensor:
     """Without those of ``axis`` (all, if None) that have size 1."""
     axes = ops.axes_of("squeeze", axis, x.ndim)
     return reshape(x, *[n for i, n in enumerate(x.shape) if n != 1 or i not in axes])
 
 
-def unsqueeze(x: "Tensor", axis: int) -> "Tensor":
+@method()
+def unsqueeze(x: Tensor, axis: int) -> Tensor:
     """With a new axis of size 1 at ``axis``."""
     if not -x.ndim - 1 <= axis <= x.ndim:
         raise ValueError(f"unsqueeze: axis {axis} is out of range for {x.ndim} dimensions")
@@ -159,7 +169,8 @@ def unsqueeze(x: "Tensor", axis: int) -> "Tensor":
     return reshape(x, *x.shape[:axis], 1, *x.shape[axis:])
 
 
-def broadcast_to(x: "Tensor", *shape: Any) -> "Tensor":
+@method("broadcast_to", "expand")
+def broadcast_to(x: Tensor, *shape: Any) -> Tensor:
     """``x`` repeated without a copy so that it has ``shape``."""
     wanted = _sizes(shape)
     try:
@@ -171,7 +182,8 @@ def broadcast_to(x: "Tensor", *shape: Any) -> "Tensor":
     return ops.expand(x, shape=tuple(wanted))
 
 
-def sum_to_size(x: "Tensor", *shape: Any) -> "Tensor":
+@method()
+def sum_to_size(x: Tensor, *shape: Any) -> Tensor:
     """Summed over the axes that ``shape`` lacks or has as 1: :func:`broadcast_to` transposed."""
     wanted = tuple(_sizes(shape))
     extra = x.ndim - len(wanted)
@@ -186,12 +198,12 @@ def sum_to_size(x: "Tensor", *shape: Any) -> "Tensor":
     return total if total.shape == wanted else reshape(total, wanted)
 
 
-def concatenate(tensors: Sequence["Tensor"], axis: int = 0) -> "Tensor":
+def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The tensors one after another along ``axis``; their other sizes are equal."""
     return ops.concatenate(*tensors, axis=axis)
 
 
-def stack(tensors: Sequence["Tensor"], axis: int = 0) -> "Tensor":
+def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The tensors, all of one shape, one after another along a new ``axis``."""
     shapes = {x.shape for x in tensors}
     if len(shapes) > 1:
@@ -199,7 +211,8 @@ def stack(tensors: Sequence["Tensor"], axis: int = 0) -> "Tensor":
     return concatenate([unsqueeze(x, axis) for x in tensors], axis)
 
 
-def split(x: "Tensor", split_size: int | Sequence[int], axis: int = 0) -> tuple["Tensor", ...]:
+@method()
+def split(x: Tensor, split_size: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]:
     """Views along ``axis``: ``split_size`` slices each (the last the rest), or of given sizes."""
     axis = ops.axes_of("split", axis, x.ndim)[0]
     length = x.shape[axis]
@@ -217,7 +230,8 @@ def split(x: "Tensor", split_size: int | Sequence[int], axis: int = 0) -> tuple[
     )
 
 
-def chunk(x: "Tensor", chunks: int, axis: int = 0) -> tuple["Tensor", ...]:
+@method()
+def chunk(x: Tensor, chunks: int, axis: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` views of equal size along ``axis`` (the last may be shorter)."""
     length = x.shape[ops.axes_of("chunk", axis, x.ndim)[0]]
     return split(x, max(1, -(-length // chunks)), axis)
@@ -226,7 +240,7 @@ def chunk(x: "Tensor", chunks: int, axis: int = 0) -> tuple["Tensor", ...]:
 # --- Indexing -------------------------------------------------------------------------
 
 
-def parse_index(x: "Tensor", index: Any) -> tuple[tuple[Any, ...], list["Tensor"]]:
+def parse_index(x: Tensor, index: Any) -> tuple[tuple[Any, ...], list[Tensor]]:
     """An index as a template and the integer tensors for its ``"array"`` places (none: a view).
 
     Boolean arrays become the integers of their true elements, as NumPy defines them.
@@ -249,9 +263,9 @@ def parse_index(x: "Tensor", index: Any) -> tuple[tuple[Any, ...], list["Tensor"
     return tuple(template), indices
 
 
-def _index_arrays(x: "Tensor", part: Any) -> list["Tensor"]:
+def _index_arrays(x: Tensor, part: Any) -> list[Tensor]:
     kernels = kernels_for[type(x.array)]
-    array = part.array if isinstance(part, Taped) else part
+    array = part.array if isinstance(part, Tensor) else part
     if not hasattr(array, "dtype"):
         array = kernels.from_host(array, like=x.array)
         if array.size == 0:
@@ -261,25 +275,26 @@ def _index_arrays(x: "Tensor", part: Any) -> list["Tensor"]:
     if array.dtype.kind == "b":
         if not array.ndim:
             raise IndexError("getitem: a boolean without dimensions is an index only by itself")
-        return [constant(found) for found in kernels.nonzero(array)]
+        return [Tensor(found) for found in kernels.nonzero(array)]
     if array.dtype.kind not in "iu":
         raise IndexError(f"getitem: an index is made of integers or booleans, not {array.dtype}")
-    return [constant(array)]
+    return [Tensor(array)]
 
 
 def truth_of_index(index: Any) -> bool | None:
     """The value of an index that is a single boolean: it adds an axis of one element or none."""
-    array = index.array if isinstance(index, Taped) else index
+    array = index.array if isinstance(index, Tensor) else index
     if isinstance(array, bool):
         return array
     if getattr(array, "dtype", None) != dtypes.bool_ or array.ndim:
         return None
     return (
-        bool(kernels_for[type(array)].to_host(array)) if isinstance(index, Taped) else bool(array)
+        bool(kernels_for[type(array)].to_host(array)) if isinstance(index, Tensor) else bool(array)
     )
 
 
-def getitem(x: "Tensor", index: Any) -> "Tensor":
+@method("__getitem__")
+def getitem(x: Tensor, index: Any) -> Tensor:
     """``x[index]``: a view for integers and slices, a copy for boolean and integer arrays."""
     truth = truth_of_index(index)
     if truth is not None:
@@ -293,7 +308,8 @@ def getitem(x: "Tensor", index: Any) -> "Tensor":
 # --- Products, types ------------------------------------------------------------------
 
 
-def matmul(x: "Tensor", y: "Tensor") -> "Tensor":
+@method("matmul", "__matmul__")
+def matmul(x: Tensor, y: Tensor) -> Tensor:
     """Matrix product; a vector counts as a row on the left and as a column on the right."""
     if x.ndim > 1 and y.ndim > 1:
         return ops.matmul(x, y)
@@ -308,9 +324,10 @@ def matmul(x: "Tensor", y: "Tensor") -> "Tensor":
     return reshape(product, *batch, *rows, *columns)
 
 
+@method()
 def to(
-    x: "Tensor", *targets: Any, device: str | None = None, dtype: DTypeLike | None = None
-) -> "Tensor":
+    x: Tensor, *targets: Any, device: str | None = None, dtype: DTypeLike | None = None
+) -> Tensor:
     """``x`` on another device, or with elements of another type; itself where it is so already.
 
     Args:
@@ -338,7 +355,7 @@ def destination(
 ) -> tuple[str | None, dtypes.DType | None]:
     """The device, by its full name, and the type that the arguments of :func:`to` name."""
     for target in targets:
-        if isinstance(target, Taped):
+        if isinstance(target, Tensor):
             device, dtype = devices.device_of(target.array), target.dtype
         elif devices.is_device(target):
             device = target
@@ -353,11 +370,64 @@ def destination(
     return device and devices.full_name(device), wanted
 
 
-def cpu(x: "Tensor") -> "Tensor":
+@method()
+def cpu(x: Tensor) -> Tensor:
     """``x`` in the memory of the CPU."""
     return to(x, devices.CPU)
 
 
-def cuda(x: "Tensor", device: int | str | None = None) -> "Tensor":
+@method()
+def cuda(x: Tensor, device: int | str | None = None) -> Tensor:
     """``x`` on a graphics card: its number or name, or the current one where neither is given."""
     return to(x, devices.card(device))
+
+
+@method("float")
+def to_float32(x: Tensor) -> Tensor:
+    """``x`` as float32."""
+    return to(x, dtypes.float32)
+
+
+@method("double")
+def to_float64(x: Tensor) -> Tensor:
+    """``x`` as float64."""
+    return to(x, dtypes.float64)
+
+
+# --- Python's operators, where they are not a primitive alone -----------------------------
+
+
+@method("pow", "__pow__", reflected="__rpow__")
+def power(x: Any, y: Any) -> Tensor:
+    """``x ** y``."""
+    # A product is exact and many times faster than a power.
+    return ops.square(x) if type(y) in (int, float) and y == 2 else ops.pow(x, y)
+
+
+@method("__eq__")
+def equal(x: Tensor, y: object) -> Any:
+    """``x == y``, elementwise; no tensor is None."""
+    return False if y is None else ops.eq(x, y)
+
+
+@method("__ne__")
+def not_equal(x: Tensor, y: object) -> Any:
+    """``x != y``, elementwise; no tensor is None."""
+    return True if y is None else ops.ne(x, y)
+
+
+method("__invert__")(lambda x: ops.eq(x, False))
+method("__and__")(lambda x, y: ops.mul(x, y))
+method("__or__")(lambda x, y: ops.maximum(x, y))
+method("__rmatmul__")(lambda x, y: matmul(Tensor(y), x))
+method("T")(property(lambda x: ops.permute(x, axes=tuple(reversed(range(x.ndim))))))
+method("mT")(property(lambda x: transpose(x, -2, -1)))
+
+
+@method()
+def ones_like(x: Tensor) -> Tensor:
+    """Ones of the shape and type of ``x``."""
+    kernels = kernels_for[type(x.array)]
+    out = kernels.empty(x.array.shape, x.array.dtype, like=x.array)
+    kernels.fill(1, out=out)
+    return Tensor(out)

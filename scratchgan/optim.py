@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scratchgan import creation, dtypes
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, kernels_for
 from scratchgan.jit import context
-from scratchgan.tensor import Tensor
 
 Group = dict[str, Any]
 #: Kind of array, shape and type.

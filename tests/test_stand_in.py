@@ -15,7 +15,6 @@ from standin import arrays, cupy
 
 import scratchgan as sg
 from scratchgan import Tensor, functions, ops, optim
-from scratchgan.autograd.rules import Rules
 from scratchgan.backend import kernels_for
 from scratchgan.gan import GAN
 
@@ -61,29 +60,29 @@ def test_the_whole_step(jit: bool) -> None:
 
 
 def asarray_in_the_tape(patch: pytest.MonkeyPatch) -> None:
-    start = sys.modules["scratchgan.tensor"].start
+    start = sys.modules["scratchgan.autograd.backward"].start
 
     def planted(root: Tensor, g: Any) -> Any:
         edge, seed = start(root, g)
         return edge, Tensor(np.asarray(seed.data))
 
-    patch.setattr(sys.modules["scratchgan.tensor"], "start", planted)
+    patch.setattr(sys.modules["scratchgan.autograd.backward"], "start", planted)
 
 
 def float_in_the_tape(patch: pytest.MonkeyPatch) -> None:
-    start = sys.modules["scratchgan.tensor"].start
+    start = sys.modules["scratchgan.autograd.backward"].start
 
     def planted(root: Tensor, g: Any) -> Any:
         edge, seed = start(root, g)
         return edge, seed * float(root.data)
 
-    patch.setattr(sys.modules["scratchgan.tensor"], "start", planted)
+    patch.setattr(sys.modules["scratchgan.autograd.backward"], "start", planted)
 
 
 def truth_in_the_tape(patch: pytest.MonkeyPatch) -> None:
-    start = sys.modules["scratchgan.tensor"].start
+    start = sys.modules["scratchgan.autograd.backward"].start
     patch.setattr(
-        sys.modules["scratchgan.tensor"],
+        sys.modules["scratchgan.autograd.backward"],
         "start",
         lambda root, g: start(root, g) if root.data else None,
     )
@@ -103,7 +102,7 @@ def item_in_an_optimizer(patch: pytest.MonkeyPatch) -> None:
 def numpy_function(patch: pytest.MonkeyPatch) -> None:
     loss = ops.binary_cross_entropy
     patch.setitem(loss.primitive.vjps, "p", lambda g, p: g * Tensor(np.square(p.data)))
-    patch.setattr(loss.primitive, "rules", Rules(loss.primitive))
+    patch.setattr(loss.primitive, "rules", {})
 
 
 def numpy_index(patch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,22 @@
-"""Automatic differentiation: tensors, the tape, primitives and the backward pass."""
+"""Automatic differentiation. Read it in this order.
 
-from scratchgan.autograd.backward import (
-    HookHandle,
-    TapeError,
-    backward,
-    detect_anomaly,
-    enable_grad,
-    grad,
-    is_grad_enabled,
-    no_grad,
-    register_hook,
-    retain_grad,
-    set_grad_enabled,
-)
+=============== ====================================================================
+tensor          an array, its gradient, and the node that made it
+tape            nodes: what a primitive leaves behind, and how a gradient goes back
+primitive       a forward and its VJPs, and what calling them does
+elementwise     primitives from arithmetic on one element
+backward        from the last node to the first
+modes, hooks    ``no_grad``; who may see gradients pass
+observe, anomaly  who may see primitives run; where a nan first appears
+arguments       the ways to give a primitive its arguments
+=============== ====================================================================
+"""
+
+from scratchgan.autograd.anomaly import detect_anomaly
+from scratchgan.autograd.backward import backward, grad
+from scratchgan.autograd.hooks import HookHandle, register_hook, retain_grad
+from scratchgan.autograd.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from scratchgan.autograd.tape import TapeError
 
 __all__ = [
     "HookHandle",

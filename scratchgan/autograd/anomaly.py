@@ -1,20 +1,21 @@
 """Anomaly detection: which primitive, called by which line, first gave a nan or an inf."""
 
+import copy
 import linecache
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scratchgan.autograd.backward import _run
+from scratchgan.autograd.backward import backpropagate
 from scratchgan.autograd.observe import observe
 from scratchgan.autograd.primitive import Primitive
-from scratchgan.autograd.rules import is_written_out, with_functions
-from scratchgan.autograd.tape import Node, Taped
+from scratchgan.autograd.tape import Node, Step
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 
 PACKAGE = str(Path(__file__).parents[1])
@@ -26,7 +27,17 @@ class AnomalyError(RuntimeError):
 
 @contextmanager
 def detect_anomaly() -> Iterator[None]:
-    """See :func:`scratchgan.autograd.detect_anomaly`."""
+    """Context that stops where a nan or an inf first appears.
+
+    Every result of a primitive in this thread is looked at, and every gradient of one that ran
+    within the context. An inf among the inputs may stay one (a mask of ``-inf``, say); a nan is
+    always an error. Reading all these values is slow: this is for looking for a fault. A function
+    of :func:`scratchgan.jit` runs as it is meanwhile, neither recorded nor replayed.
+
+    Raises:
+        AnomalyError: A nan or an inf appeared. The message names the primitive and the line of
+            the user's code that called it, also where it appears only in the backward.
+    """
     detector = _Detector()
     with observe(detector.ran):
         yield
@@ -49,23 +60,21 @@ class _Detector:
 
     def _guard(self, node: Node, line: str) -> None:
         """Wrap the VJPs of this one node."""
-        node.__class__ = with_functions(
-            type(node), lambda name, function: self._guarded(node.name, name, function, line)
-        )
+        node.rule = rule = copy.copy(node.rule)
+        name = node.name
+        rule.steps = [self._guarded(name, step, repr(step.name), line) for step in rule.steps]
+        rule.shared = [self._guarded(name, step, "its inputs", line) for step in rule.shared]
 
-    def _guarded(
-        self, primitive: str, name: str, function: Callable[..., Any], line: str
-    ) -> Callable[..., Any]:
-        kind, _, of = name.partition("_")
-        whose = repr(of) if kind == "vjp" else "its inputs"
+    def _guarded(self, primitive: str, step: Step, whose: str, line: str) -> Step:
+        """``step`` with a VJP that checks what it gives."""
 
         def vjp(*arguments: Any) -> Any:
             self.depth += 1
             try:
-                result = function(*arguments)
+                result = step.vjp(*arguments)
             finally:
                 self.depth -= 1
-            for gradient in result if isinstance(result, tuple) else (result,):
+            for gradient in result if isinstance(result, tuple | list) else (result,):
                 _require_finite(
                     f"the backward of {primitive!r}, in the gradient of {whose}",
                     gradient,
@@ -74,10 +83,12 @@ class _Detector:
                 )
             return result
 
-        return vjp
+        guarded: Step = copy.copy(step)
+        guarded.vjp = vjp
+        return guarded
 
 
-def _require_finite(where: str, result: Taped, given: Iterable[Any], line: str) -> None:
+def _require_finite(where: str, result: Tensor, given: Iterable[Any], line: str) -> None:
     """Raise where ``result`` has a nan, or an inf that was not among what was ``given``."""
     found = _trouble(result)
     if found is None:
@@ -97,7 +108,7 @@ def _trouble(x: Any) -> str | None:
     """``"a nan"`` or ``"an inf"`` if there is one in the tensor or number ``x``."""
     if isinstance(x, float):
         return "a nan" if math.isnan(x) else "an inf" if math.isinf(x) else None
-    if not isinstance(x, Taped) or x.dtype.kind != "f":
+    if not isinstance(x, Tensor) or x.dtype.kind != "f":
         return None
     values = kernels_for[type(x.array)].to_host(x.array)
     if np.isfinite(values).all():
@@ -105,16 +116,12 @@ def _trouble(x: Any) -> str | None:
     return "a nan" if np.isnan(values).any() else "an inf"
 
 
-def _is_ours(file: str) -> bool:
-    return file.startswith(PACKAGE) or is_written_out(file)
-
-
 def _caller() -> tuple[str, bool]:
     """The line outside of this package that led here, and whether through a backward."""
     frame = sys._getframe(1)
     in_backward = False
-    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
-        in_backward |= frame.f_code is _run.__code__
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        in_backward |= frame.f_code is backpropagate.__code__
         frame = frame.f_back
     file, number = frame.f_code.co_filename, frame.f_lineno
     source = linecache.getline(file, number, frame.f_globals).strip()

@@ -2,22 +2,17 @@
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from scratchgan import dtypes
-from scratchgan.autograd import tape
-from scratchgan.autograd.primitive import ALONE, NUMBERS, REGISTRY, Operation, Primitive, of_any
-from scratchgan.autograd.rules import Vjp
-from scratchgan.autograd.tape import current, kind_of
+from scratchgan.autograd import arguments
+from scratchgan.autograd.primitive import REGISTRY, Operation, Primitive
+from scratchgan.autograd.tape import Vjp, mode
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, forget, kernels_for
-from scratchgan.backend.devices import different_devices
 from scratchgan.backend.scalar import define
-from scratchgan.dtypes import DType
-
-if TYPE_CHECKING:
-    from scratchgan.tensor import Tensor
 
 
 def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., Any]], Operation]:
@@ -42,7 +37,7 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
         fixed = None if result is None else np.dtype(result)
 
         def forward(*inputs: Any, **scalars: float) -> Array:
-            shape, dtype, array = _result_of(name, inputs)
+            shape, dtype, array = arguments.result_of(name, inputs)
             if fixed is not None:
                 dtype = fixed
             elif dtype.kind in "biu" and definition.is_real:
@@ -53,64 +48,69 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
             return out
 
         functools.update_wrapper(forward, function)
-        made = Primitive(forward, function, vjps, {}, False)
+        made = Primitive(forward, vjps, declared=function)
         made.is_elementwise = True
-        call: Callable[..., Tensor] = of_any(made)
-        if fixed is None and not definition.scalars and len(definition.inputs) <= 2:
-            call = _of_one(made) if len(definition.inputs) == 1 else _of_two(made)
-        return made.operation(call)
+        takes_two = len(definition.inputs) <= 2 and not definition.scalars
+        if takes_two and fixed is None and not (vjps and made.constants):
+            fast: Any = _of_one(made) if len(definition.inputs) == 1 else _of_two(made)
+            functools.update_wrapper(fast, function)
+            made.function = fast
+            made.function.primitive = made
+        return made.function
 
     return decorate
 
 
-# Most calls have one or two plain tensors of one kind. These functions do them in half of the time
-# that all other cases take.
+# Most calls have one or two tensors whose arrays are floating, contiguous and alike. These two
+# functions do for those what the general call does, in half of the time: the kernel makes its
+# result, and nothing is looked up but the rule.
 
 
-def _of_one(made: Primitive) -> Callable[[Any], "Tensor"]:
-    name = made.name
+def _of_one(made: Primitive) -> Callable[..., Tensor]:
+    name, general = made.name, made.function
 
-    def function(x: Any) -> "Tensor":
-        tensor_type = tape.tensor_type
-        if type(x) is not tensor_type:
-            return made.call((x,), {})
-        kind = x.kind or kind_of(x)
-        kernel = kind.plain[name]
-        if kernel is None or tape.watch is not None:
-            return made.call((x,), {})
-        result: Tensor = tensor_type(kernel(x.array))
-        result.kind = kind
-        if x.requires_grad and current.mode.recording:
-            made.rules[ALONE](result, x)
+    def call(*inputs: Any, **keywords: Any) -> Tensor:
+        now = mode.get()
+        x = inputs[0] if len(inputs) == 1 else None
+        if type(x) is not Tensor or keywords or now.watchers:
+            return general(*inputs, **keywords)
+        a = x.array
+        if a.dtype.kind != "f" or not a.ndim or not a.flags.c_contiguous:
+            return general(x)
+        result = Tensor(getattr(kernels_for[type(a)], name)(a))
+        if x.requires_grad and now.is_recording:
+            made.record(result, inputs, keywords, [x.node or x], (True,))
         return result
 
-    return function
+    return call
 
 
-def _of_two(made: Primitive) -> Callable[[Any, Any], "Tensor"]:
-    name = made.name
+def _of_two(made: Primitive) -> Callable[..., Tensor]:
+    name, general = made.name, made.function
 
-    def function(x: Any, y: Any) -> "Tensor":
-        tensor_type = tape.tensor_type
-        if type(x) is not tensor_type:
-            return made.call((x, y), {})
-        kind = x.kind or kind_of(x)
-        if type(y) is tensor_type and (y.kind or kind_of(y)) is kind:
-            b, wants = y.array, y.requires_grad
-        elif type(y) is float or type(y) is int:
-            b, wants = y, None
-        else:
-            return made.call((x, y), {})
-        kernel = kind.plain[name]
-        if kernel is None or tape.watch is not None:
-            return made.call((x, y), {})
-        result: Tensor = tensor_type(kernel(x.array, b))
-        result.kind = kind
-        if (wants or x.requires_grad) and current.mode.recording:
-            made.rules[x.requires_grad, wants](result, x, y)
+    def call(*inputs: Any, **keywords: Any) -> Tensor:
+        now = mode.get()
+        x, y = inputs if len(inputs) == 2 else (None, None)
+        if type(x) is not Tensor or keywords or now.watchers:
+            return general(*inputs, **keywords)
+        a, b = x.array, y
+        if a.dtype.kind != "f" or not a.ndim or not a.flags.c_contiguous:
+            return general(x, y)
+        edges = [x.node or x if x.requires_grad else None, None]
+        if type(y) is Tensor:
+            b = y.array
+            if b.shape != a.shape or b.dtype is not a.dtype or not b.flags.c_contiguous:
+                return general(x, y)
+            edges[1] = y.node or y if y.requires_grad else None
+        elif type(y) is not float and type(y) is not int:
+            return general(x, y)
+        result = Tensor(getattr(kernels_for[type(a)], name)(a, b))
+        needs = (edges[0] is not None, edges[1] is not None)
+        if now.is_recording and True in needs:
+            made.record(result, inputs, keywords, edges, needs)
         return result
 
-    return function
+    return call
 
 
 def _require_free_name(function: Callable[..., Any]) -> None:
@@ -124,38 +124,3 @@ def _require_free_name(function: Callable[..., Any]) -> None:
     taken = name in REGISTRY and REGISTRY[name].forward.__module__.startswith(package + ".")
     if taken or hasattr(reference, name):
         raise TypeError(f"{name}: {package} has a kernel of this name; give yours another")
-
-
-def _result_of(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DType, Array]:
-    """Shape and type that ``inputs`` broadcast to, and one of them that is an array."""
-    array: Array = None
-    shape: tuple[int, ...] = ()
-    dtype: Any = None
-    for x in inputs:
-        if array is None:
-            if type(x) not in NUMBERS:
-                array, shape, dtype = x, x.shape, x.dtype
-        elif type(x) is type(array):
-            if x.dtype is not dtype or x.shape != shape:
-                return _broadcast(name, inputs)
-        elif type(x) not in NUMBERS:
-            return _broadcast(name, inputs)
-    # A float beside an array of floats is the common case; any other number may promote.
-    if dtype is None or (dtype.kind != "f" and len(inputs) > 1):
-        return _broadcast(name, inputs)
-    return shape, dtype, array
-
-
-def _broadcast(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DType, Array]:
-    arrays = [x for x in inputs if type(x) not in NUMBERS]
-    if not arrays:
-        raise TypeError(f"{name}: one of its inputs must be a tensor, not a number")
-    fault = different_devices(name, arrays)
-    if fault is not None:
-        raise fault
-    try:
-        shape = np.broadcast_shapes(*[x.shape for x in arrays])
-    except ValueError as error:
-        shapes = " and ".join(str(x.shape) for x in arrays)
-        raise ValueError(f"{name}: the shapes {shapes} do not broadcast together") from error
-    return shape, dtypes.promote(inputs), arrays[0]

@@ -1,385 +1,298 @@
-"""What the tape is made of: which primitive ran, from what, and what its VJPs will need.
+"""The tape: the nodes that primitives leave behind, and how a gradient goes back through one.
 
 When a primitive computes with an input that requires a gradient, it leaves a :class:`Node` behind.
-:mod:`scratchgan.autograd` visits the nodes from last to first and asks each for the gradients of
-its inputs.
+:mod:`scratchgan.autograd.backward` visits the nodes from last to first and asks each for the
+gradients of its inputs.
 
 Nothing here does arithmetic: the tape knows only that gradients can be summed to a shape
 (``sum_to_size``) and converted to a type (``to``).
 """
 
-import copy
-import functools
-import itertools
-import threading
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NoReturn, Self
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any
 
-import numpy as np
+from scratchgan.autograd.source import description_of
+from scratchgan.autograd.tensor import Hook, Tensor, clock, method
+from scratchgan.backend import Array
 
-from scratchgan.backend import Array, Kernel, devices, kernels_for
+Vjp = Callable[..., Any]
 
-Hook = Callable[[Any], Any]
+#: Called after a primitive ran: with the primitive, its inputs, its keywords and its result.
+Watcher = Callable[[Any, tuple[Any, ...], dict[str, Any], Tensor], None]
 
 
 class TapeError(RuntimeError):
     """The tape cannot do what is asked; the message names the primitive and what to do."""
 
 
-class Mode:
-    """How primitives run in a thread.
-
-    Attributes:
-        recording: Whether they leave nodes behind.
-    """
-
-    __slots__ = ("recording",)
-
-    def __init__(self) -> None:
-        self.recording = True
-
-
-class _Current(threading.local):
-    def __init__(self) -> None:
-        self.mode = Mode()
-
-
-#: ``current.mode`` is that of this thread. It takes Python four times as long to find as what any
-#: other object holds, so who needs it twice keeps it.
-current = _Current()
-
-
-class Kind:
-    """What an array is like. Arrays that are alike share one, so that a glance tells them alike.
-
-    Attributes:
-        dtype: Of the elements.
-        shape: Sizes of the dimensions.
-        is_plain: Whether it is contiguous, and its elements are floating.
-        plain: The elementwise kernels that make their result of such arrays, by name. None under
-            any name where an array is not plain.
-        hooks: Of a node that made such an array. Few nodes have any, and those get a kind of their
-            own, so that all others need no room for them.
-        unhooked: The same without hooks.
-    """
-
-    __slots__ = ("dtype", "hooks", "is_plain", "plain", "shape", "unhooked")
-
-    def __init__(
-        self, array_type: type, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...]
-    ) -> None:
-        self.dtype = dtype
-        self.shape = shape
-        self.is_plain = dtype.kind == "f" and _are_contiguous(shape, strides, dtype.itemsize)
-        self.plain: Mapping[str, Kernel | None] = _NONE
-        if self.is_plain:
-            self.plain = kernels_for.plain(array_type, dtype, bool(shape))
-        self.hooks: dict[int, Hook] | None = None
-        self.unhooked = self
-
-    def with_hooks(self, hooks: dict[int, Hook]) -> "Kind":
-        """The same with other hooks."""
-        kind = copy.copy(self)
-        kind.hooks = hooks
-        return kind
-
-
-_NONE: Mapping[str, Kernel | None] = defaultdict(lambda: None)
-
-
-def _are_contiguous(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
-    """Whether elements of ``itemsize`` bytes with these strides lie in row-major order."""
-    step = itemsize
-    for n, stride in zip(reversed(shape), reversed(strides), strict=True):
-        if n != 1 and stride != step:
-            return 0 in shape
-        step *= n
-    return True
-
-
-_kind = functools.lru_cache(maxsize=4096)(Kind)
-
-
-def kind_of(tensor: "Taped") -> Kind:
-    """The kind of its array, which the tensor remembers."""
-    array = tensor.array
-    array_type: Any = type(array)
-    kind = tensor.kind = _kind(array_type, array.dtype, array.shape, array.strides)
-    return kind
-
-
-def difference_from(expected: Array, given: Array) -> str | None:
-    """In what ``given`` is not like ``expected``: shape, type, device; None if it is."""
-    if type(given) is type(expected) and given.shape == expected.shape:
-        is_on_cpu = type(given) is np.ndarray
-        if given.dtype == expected.dtype and (
-            is_on_cpu or devices.device_of(given) == devices.device_of(expected)
-        ):
-            return None
-    facts = (
-        ("shape", given.shape, expected.shape),
-        ("type", given.dtype, expected.dtype),
-        ("device", devices.device_of(given), devices.device_of(expected)),
-    )
-    return " and ".join(
-        f"one of {name} {found}, not {wanted}" for name, found, wanted in facts if found != wanted
-    )
-
-
-class Taped:
-    """An array and its place on the tape; :class:`scratchgan.Tensor` adds the arithmetic.
-
-    A *leaf* was made by the user (``node`` is None); its gradient is accumulated in ``grad``.
-    """
-
-    __slots__ = (
-        "_grad",
-        "_version",
-        "array",
-        "hooks",
-        "is_shared",
-        "kind",
-        "node",
-        "requires_grad",
-    )
-
-    def __init__(self, data: Array, requires_grad: bool = False) -> None:
-        self.array = data
-        #: What :func:`kind_of` says of the array; None while nobody has asked.
-        self.kind: Kind | None = None
-        self.requires_grad = False
-        self._grad: Self | None = None
-        self.node: Node | None = None
-        # [when it was last changed in place], shared by all views of the same memory. Made when
-        # first needed.
-        self._version: list[int] | None = None
-        self.hooks: dict[int, Hook] | None = None
-        #: Whether the memory may be someone else's too: it is a view, say, or a leaf's gradient.
-        self.is_shared = False
-        if requires_grad:
-            self.requires_grad_()
-
-    @property
-    def grad(self) -> Self | None:
-        """The gradient, of this shape, type and device, or None.
-
-        Raises:
-            TypeError: What is assigned is neither a tensor nor None.
-            RuntimeError: It has another shape or type, or lies on another device.
-        """
-        return self._grad
-
-    @grad.setter
-    def grad(self, gradient: Self | None) -> None:
-        if gradient is not None:
-            if not isinstance(gradient, Taped):
-                raise TypeError(f"grad: is a tensor or None, not {type(gradient).__name__}")
-            difference = difference_from(self.array, gradient.array)
-            if difference:
-                raise RuntimeError(
-                    f"grad: the gradient of a tensor is like the tensor, but here is {difference}"
-                )
-        self._grad = gradient
-
-    @property
-    def data(self) -> Array:
-        """The backing array. Changing it directly is not seen by the tape.
-
-        Raises:
-            TypeError: What is assigned is no array.
-            RuntimeError: It has another shape or type, or lies on another device.
-        """
-        return self.array
-
-    @data.setter
-    def data(self, array: Array) -> None:
-        if not hasattr(array, "strides"):
-            raise TypeError(f"data: is an array, not {type(array).__name__}")
-        difference = difference_from(self.array, array)
-        if difference:
-            raise RuntimeError(
-                f"data: an array takes the place of one like it, but here is {difference}; make a "
-                "new tensor of it"
-            )
-        self.replace_array(array)
-
-    def replace_array(self, array: Array) -> None:
-        """Take another array as the backing one, of whatever type or device."""
-        self.array = array
-        self.kind = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Sizes of the dimensions."""
-        return self.array.shape  # type: ignore[no-any-return]
-
-    @property
-    def dtype(self) -> Any:
-        """NumPy data type of the elements."""
-        return self.array.dtype
-
-    def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Record operations on this leaf from now on, or no more.
-
-        Raises:
-            RuntimeError: The elements are not floating point, or this is no leaf.
-        """
-        if requires_grad and self.dtype.kind != "f":
-            raise RuntimeError(
-                f"requires_grad: only floating types have gradients, not {self.dtype}"
-            )
-        if not requires_grad and self.node is not None:
-            raise RuntimeError("requires_grad_: only for leaves; use detach()")
-        self.requires_grad = requires_grad
-        return self
-
-    def mark_changed(self) -> None:
-        """Note that it is changed in place, so that a tape that needs the old value notices."""
-        self.version[0] = next(numbers)
-        if effects is not None:
-            effects.versions.append(self.version)
-
-    @property
-    def version(self) -> list[int]:
-        """The number of the last change in place, 0 before it; all views of a memory share it."""
-        if self._version is None:
-            self._version = [0]
-        return self._version
-
-
-#: The class of results; ``scratchgan.tensor`` sets it to Tensor.
-tensor_type: Callable[[Array], Any] = Taped
-
-
 class Effects:
-    """What a step did to tensors besides computing: noted while :mod:`scratchgan.jit` records."""
+    """Side effects on tensors, collected while :mod:`scratchgan.jit` records."""
 
     def __init__(self) -> None:
         #: Versions of tensors that were changed in place.
         self.versions: list[list[int]] = []
-        #: Leaves whose ``grad`` backward set.
-        self.graded: dict[int, Taped] = {}
+        #: Leaves whose ``grad`` a backward pass set, by their ids.
+        self.graded: dict[int, Tensor] = {}
 
 
-effects: Effects | None = None
-
-#: Called after each primitive that ran, with it, its inputs, keywords and result
-#: (:func:`scratchgan.autograd.observe.observe` sets it).
-watch: Callable[[Any, tuple[Any, ...], dict[str, Any], Any], None] | None = None
-
-#: In the order of time: nodes that are made, changes in place.
-numbers = itertools.count(1)
-
-
-class Node(float):
-    """One primitive that ran: from what, and what its VJPs asked to keep.
-
-    Nodes are numbered as they are made, and a node is its number: falling numbers are a topological
-    order of any graph. An int beside it would make the node half as large again, and a long tape
-    has many.
-
-    For each case there is a class of nodes, its *rule* (:mod:`scratchgan.autograd.rules`), with a
-    slot for each thing that is kept.
+class Mode:
+    """How primitives run in a context: a thread, an asyncio task, a ``with`` block.
 
     Attributes:
-        kind: That of what the primitive made; it holds the hooks, too.
-        name: The primitive's.
-        source: The class and the function that makes such nodes, as text.
-        functions: What they call, by name: ``vjp_<input>``, and ``make_<name>`` for what is
-            computed once for several VJPs.
+        is_recording: Whether they leave nodes behind.
+        watchers: Who is told of each primitive that ran.
+        effects: Where side effects are noted, while jit records.
     """
 
-    __slots__ = ("kind",)
-    __hash__ = object.__hash__  # as leaves have it, which stand in one dictionary with nodes
+    __slots__ = ("effects", "is_recording", "watchers")
 
-    kind: Kind
-    name: ClassVar[str]
-    source: ClassVar[str]
-    functions: ClassVar[dict[str, Callable[..., Any]]]
+    def __init__(
+        self,
+        is_recording: bool = True,
+        watchers: tuple[Watcher, ...] = (),
+        effects: Effects | None = None,
+    ) -> None:
+        self.is_recording = is_recording
+        self.watchers = watchers
+        self.effects = effects
+
+
+#: The mode of the current context. A mode is never changed, but exchanged for another.
+mode: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B039
+
+
+@method()
+def mark_changed(x: Tensor) -> None:
+    """Note that ``x`` is changed in place, so that a tape that needs the old value notices."""
+    x.version[0] = next(clock)
+    effects = mode.get().effects
+    if effects is not None:
+        effects.versions.append(x.version)
+
+
+class Step:
+    """One VJP that a rule runs.
+
+    Attributes:
+        name: Of the input that the gradient is for, or of a value that several VJPs share.
+        position: Of the input, and of its edge; of the first of several for ``*inputs``.
+        vjp: The function.
+        parameters: The names of the values that it is called with.
+    """
+
+    def __init__(self, name: str, position: int, vjp: Vjp) -> None:
+        self.name = name
+        self.position = position
+        self.vjp = vjp
+        code = vjp.__code__
+        self.parameters: tuple[str, ...] = code.co_varnames[: code.co_argcount]
+
+
+class Rule:
+    """How a primitive goes back where certain of its inputs require a gradient.
+
+    Args:
+        primitive: With its VJPs, and the names of its inputs and keywords.
+        needs: For each input whether it requires a gradient.
+
+    Attributes:
+        name: The primitive's.
+        steps: The VJPs.
+        shared: What is computed once for several of them.
+        inputs: The inputs that a node saves: their names and positions.
+        shapes: The inputs whose shapes it saves.
+        keywords: The keywords that it saves.
+        saved: The names of all that it saves, in this order; ``out`` comes last.
+        variadic: Position of the first of ``*inputs``; beyond the last if there are none.
+
+    Raises:
+        TypeError: A VJP asks for what there is not.
+    """
+
+    def __init__(self, primitive: Any, needs: tuple[bool, ...]) -> None:
+        self.name: str = primitive.name
+        self.variadic = first = len(primitive.inputs)
+        positions = {x: i for i, x in enumerate(primitive.inputs)} | {primitive.variadic: first}
+        self.steps = [
+            Step(x, positions[x], vjp)
+            for x, vjp in primitive.vjps.items()
+            if True in (needs[first:] if x == primitive.variadic else needs[positions[x] :][:1])
+        ]
+        asked = {name: None for step in self.steps for name in step.parameters}
+        self.shared = [Step(x, 0, f) for x, f in primitive.shared.items() if x in asked]
+        asked |= {name: None for step in self.shared for name in step.parameters}
+        shapes = {f"{x}_shape": i for x, i in positions.items() if i < first}
+        shapes[f"{primitive.variadic}_shapes"] = first
+        for name in asked:
+            known = (positions, shapes, primitive.keywords, primitive.shared, ("g", "out"))
+            if not any(name in names for names in known):
+                raise TypeError(
+                    f"{self.name}: a VJP has the parameter {name!r}, which is neither g, out, an "
+                    "input, a shape, a keyword nor shared"
+                )
+        self.inputs = [(name, positions[name]) for name in asked if name in positions]
+        self.shapes = [(name, shapes[name]) for name in asked if name in shapes]
+        self.keywords = [name for name in primitive.keywords if name in asked]
+        self.saves_out = "out" in asked
+        names = [name for name, _ in (*self.inputs, *self.shapes)]
+        self.saved = (*names, *self.keywords, *["out"] * self.saves_out)
+
+    def save(
+        self, out: Tensor, inputs: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """What a node keeps of one call."""
+        first = self.variadic
+        kept: list[Any] = []
+        for _, i in self.inputs:
+            kept.append(inputs[i] if i < first else inputs[i:])
+        for _, i in self.shapes:
+            kept.append(shape_of(inputs[i]) if i < first else tuple(map(shape_of, inputs[i:])))
+        for name in self.keywords:
+            kept.append(keywords[name])
+        if self.saves_out:  # not `out` itself: with its node it would form a cycle
+            again = Tensor(out.array)
+            again._version = out.version
+            kept.append(again)
+        return tuple(kept)
+
+
+class Node:
+    """One primitive that ran: where gradients go from here, and what its VJPs asked to keep.
+
+    Attributes:
+        number: The time when it was made; falling numbers are a topological order of any graph.
+        rule: The VJPs, and what they are called with.
+        edges: For each input where its gradient goes: the node that made it, or the leaf itself;
+            None if it gets none.
+        kept: What the rule saves; None once a backward pass has freed it.
+        shape: Of the result.
+        dtype: Of the result.
+        hooks: Called with the gradient of the result when it arrives, by their keys.
+    """
+
+    __slots__ = ("dtype", "edges", "hooks", "kept", "number", "rule", "shape")
+
+    def __init__(
+        self, rule: Rule, edges: "tuple[Edge | None, ...]", kept: tuple[Any, ...], out: Array
+    ) -> None:
+        self.number = next(clock)
+        self.rule = rule
+        self.edges = edges
+        self.kept: tuple[Any, ...] | None = kept
+        self.shape: tuple[int, ...] = out.shape
+        self.dtype = out.dtype
+        self.hooks: dict[int, Hook] | None = None
 
     @property
-    def hooks(self) -> dict[int, Hook] | None:
-        """Called with the gradient when it arrives."""
-        return self.kind.hooks
-
-    @hooks.setter
-    def hooks(self, hooks: dict[int, Hook]) -> None:
-        self.kind = self.kind.with_hooks(hooks)
+    def name(self) -> str:
+        """The primitive's name."""
+        return self.rule.name
 
     @property
-    def edges(self) -> list["Edge"]:
-        """Where the gradients of the inputs go that get one."""
-        raise NotImplementedError
-
-    def pull_back(
-        self, g: Any, leading: "set[Edge] | None", create_graph: bool, retain_graph: bool
-    ) -> Sequence[tuple["Edge", Any]]:
-        """The edges, and the gradients that go there, from the gradient of what was made.
-
-        Args:
-            g: The gradient.
-            leading: Give those of these edges alone, if there are any.
-            create_graph: Whether the tape records.
-            retain_graph: Without it, let go of what was kept.
-
-        Raises:
-            TapeError: It was let go before, or is no more what it was.
-        """
-        raise NotImplementedError
+    def saved(self) -> dict[str, Any]:
+        """What is kept for the VJPs, by the names that they ask for."""
+        return {} if self.kept is None else dict(zip(self.rule.saved, self.kept, strict=True))
 
     @property
     def is_freed(self) -> bool:
-        """Whether a backward let go of what it kept."""
-        return isinstance(self, Freed)
+        """Whether a backward pass let go of what was saved."""
+        return self.kept is None
 
-    def __repr__(self) -> str:
-        return f"<{self.name} node {int(self)}, shape {self.kind.shape}>"
+    def pull_back(
+        self, g: Tensor, leading: "set[Edge] | None" = None
+    ) -> "list[tuple[Edge, Tensor]]":
+        """The edges, and the gradients that go there, from the gradient of the result.
 
-    # What a rule calls where something is not as it should be.
+        Args:
+            g: The gradient of the result.
+            leading: Where gradients are wanted; None for everywhere.
 
-    def changed(self, name: str) -> TapeError:
-        """The error that what was kept as ``name`` is not what it was."""
+        Raises:
+            TapeError: What was saved is freed, or was changed in place since then.
+        """
+        values = self._values()
+        values["g"] = g
+        rule, edges = self.rule, self.edges
+        for step in rule.shared:
+            values[step.name] = step.vjp(*map(values.__getitem__, step.parameters))
+        found: list[tuple[Edge, Tensor]] = []
+        for step in rule.steps:
+            position = step.position
+            asked = map(values.__getitem__, step.parameters)
+            pairs: Iterable[tuple[Edge | None, Tensor]]
+            if position == rule.variadic:
+                pairs = zip(edges[position:], step.vjp(*asked), strict=True)
+            elif leading is None or edges[position] in leading:
+                pairs = ((edges[position], step.vjp(*asked)),)
+            else:
+                continue
+            for edge, gradient in pairs:
+                if edge is None:
+                    continue
+                array = gradient.array
+                if array.shape != edge.shape or array.dtype is not edge.dtype:
+                    gradient = self._fitted(gradient, edge, step.name)
+                found.append((edge, gradient))
+        return found
+
+    def _values(self) -> dict[str, Any]:
+        """What the VJPs may ask for, by name, if it still is what it was."""
+        if self.kept is None:
+            raise TapeError(
+                f"backward came a second time to {self.name!r}, whose saved values were freed the "
+                "first time; call the first backward with retain_graph=True"
+            )
+        values = dict(zip(self.rule.saved, self.kept, strict=True))
+        for name, position in self.rule.inputs:
+            x = values[name]
+            for one in x if position == self.rule.variadic else (x,):
+                if isinstance(one, Tensor) and one._version and one._version[0] > self.number:
+                    raise self._changed(name)
+        if self.rule.saves_out:
+            out: Tensor = values["out"]
+            if out.version[0] > self.number:
+                raise self._changed("out")
+            if mode.get().is_recording:  # a higher derivative goes through it to this node
+                values["out"] = again = Tensor(out.array)
+                again._version = out._version
+                again.node, again.requires_grad = self, True
+        return values
+
+    def _changed(self, name: str) -> TapeError:
         return TapeError(
             f"the backward of {self.name!r} needs {name!r} as it was in the forward, but it was "
             "changed in place since then; change a clone() of it instead"
         )
 
-    def fitted(self, gradient: Any, edge: "Edge", name: str) -> Any:
+    def _fitted(self, gradient: Tensor, edge: "Edge", name: str) -> Tensor:
         """``gradient`` with the shape and type that ``edge`` takes; ``name`` is the input's.
 
         Broadcasting is undone here, for every primitive, and nowhere else.
         """
-        kind = edge.kind or kind_of(edge)  # type: ignore[arg-type]
-        if gradient.array.shape != kind.shape:
-            try:
-                gradient = gradient.sum_to_size(kind.shape)
-            except ValueError as error:
-                raise TapeError(
-                    f"the VJP of {self.name!r} for {name!r} gave a gradient of shape "
-                    f"{gradient.shape} for an input of shape {kind.shape}"
-                ) from error
-        return gradient if gradient.array.dtype is kind.dtype else gradient.to(kind.dtype)
+        try:
+            gradient = gradient.sum_to_size(edge.shape)
+        except ValueError as error:
+            raise TapeError(
+                f"the VJP of {self.name!r} for {name!r} gave a gradient of shape "
+                f"{gradient.shape} for an input of shape {edge.shape}"
+            ) from error
+        return gradient.to(edge.dtype)
+
+    def __repr__(self) -> str:
+        return description_of(self)
 
 
-class Freed(Node):
-    """A node whose backward let go of what it kept."""
-
-    __slots__ = ()
-
-    def pull_back(self, *_: Any) -> NoReturn:
-        """Raise a TapeError."""
-        raise TapeError(
-            f"backward came a second time to {self.name!r}, whose saved values were freed the "
-            "first time; call the first backward with retain_graph=True"
-        )
+Edge = Node | Tensor  #: Where a gradient goes: a node, or a leaf.
 
 
-Edge = Node | Taped  #: A node, or a leaf.
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an input, which may be a number."""
+    return x.array.shape if isinstance(x, Tensor) else ()
 
 
-def edge_of(tensor: Taped) -> Edge | None:
-    """Where the gradient of ``tensor`` goes: its node, the leaf itself, or nowhere."""
-    if not tensor.requires_grad:
-        return None
-    return tensor.node or tensor
+def edge_of(x: Any) -> Edge | None:
+    """Where the gradient of ``x`` goes: its node, the leaf itself, or nowhere."""
+    if isinstance(x, Tensor) and x.requires_grad:
+        return x.node or x
+    return None

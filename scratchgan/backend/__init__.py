@@ -17,7 +17,7 @@ import numpy as np
 from scratchgan.backend.scalar import DEFINITIONS
 
 #: An array of any backend. Each is typed by its own library; above the backends only `shape`,
-#: `dtype`, `ndim`, `size` and `strides` of it may be read.
+#: `dtype`, `ndim`, `size`, `strides` and `flags` of it may be read.
 Array = Any
 
 Kernel = Callable[..., Any]

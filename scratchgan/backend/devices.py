@@ -179,3 +179,19 @@ def _driver_fault(cupy: Any, error: Exception) -> str:
 
 def _version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def difference(expected: Array, given: Array) -> str | None:
+    """How ``given`` differs from ``expected`` in shape, type or device; None if it does not."""
+    if type(given) is type(expected) and given.shape == expected.shape:
+        is_on_cpu = type(given) is np.ndarray
+        if given.dtype == expected.dtype and (is_on_cpu or device_of(given) == device_of(expected)):
+            return None
+    facts = (
+        ("shape", given.shape, expected.shape),
+        ("type", given.dtype, expected.dtype),
+        ("device", device_of(given), device_of(expected)),
+    )
+    return " and ".join(
+        f"one of {name} {found}, not {wanted}" for name, found, wanted in facts if found != wanted
+    )

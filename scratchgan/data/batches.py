@@ -6,9 +6,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import tensor
 from scratchgan.dtypes import float32
-from scratchgan.tensor import Tensor
 
 
 @overload

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from scratchgan import optim
 from scratchgan.autograd import no_grad
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.functions import concatenate
 from scratchgan.gan import networks
 from scratchgan.gan.objectives import OBJECTIVES, discriminator_loss
-from scratchgan.tensor import Tensor
 
 #: Adam's averages are shorter than usual, so that each player can follow the other
 #: (Radford et al. 2016, "Unsupervised representation learning with DCGAN", section 4).

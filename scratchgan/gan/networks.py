@@ -1,7 +1,7 @@
 """The two players: a generator and a discriminator of 28x28 grey images, fully connected."""
 
 from scratchgan import nn
-from scratchgan.tensor import Tensor
+from scratchgan.autograd.tensor import Tensor
 
 
 class AsImages(nn.Module):

@@ -10,8 +10,8 @@ logarithms above −100: the mean of log p is −BCE(p, 1), that of log(1 − p)
 
 from collections.abc import Callable
 
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn.functional import binary_cross_entropy
-from scratchgan.tensor import Tensor
 
 
 def discriminator_loss(d_real: Tensor, d_fake: Tensor) -> Tensor:

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from scratchgan import nn, viz
 from scratchgan.autograd import no_grad
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import randn
 from scratchgan.gan.config import SEEDS
 from scratchgan.gan.files import RunError, whole
 from scratchgan.gan.runs import Run
 from scratchgan.random import Generator
-from scratchgan.tensor import Tensor
 
 #: Most images that are made at once; they take 784 MB.
 MAX_IMAGES = 1_000_000

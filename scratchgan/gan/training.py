@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import as_tensor, randn
 from scratchgan.data import MNIST
 from scratchgan.data.batches import pixels_in_batches, to_float
@@ -19,7 +20,6 @@ from scratchgan.gan.runs import Metrics, Run
 from scratchgan.gan.sampling import Stream, draw, noise
 from scratchgan.jit import jit
 from scratchgan.random import Generator, manual_seed
-from scratchgan.tensor import Tensor
 
 #: Steps from one row of metrics.csv to the next.
 LOG_EVERY = 100

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 import numpy as np
 
 from scratchgan import autograd
-from scratchgan.autograd import tape
 from scratchgan.autograd.observe import is_observed, observe
+from scratchgan.autograd.tape import Effects, Mode, mode
+from scratchgan.autograd.tensor import Tensor, clock
 from scratchgan.backend import Array, kernels_for
 from scratchgan.jit import context
 from scratchgan.jit.context import JitError
-from scratchgan.tensor import Tensor
 
 if TYPE_CHECKING:
     from scratchgan.jit.executor import Program
@@ -35,7 +35,7 @@ class Replay(NamedTuple):
     buffers: list[Tensor]
     result: Any
     versions: list[list[int]]
-    gradients: list[tuple[tape.Taped, tape.Taped | None]]
+    gradients: list[tuple[Tensor, Tensor | None]]
     guards: list[tuple[weakref.ref[Any], str, Any]]
 
     def holds(self) -> bool:
@@ -48,7 +48,7 @@ class Replay(NamedTuple):
             _copy(argument.array, buffer.array)
         self.program()
         for version in self.versions:
-            version[0] = next(tape.numbers)
+            version[0] = next(clock)
         for leaf, gradient in self.gradients:
             leaf.grad = gradient
         _hand_over(self.buffers, arguments)
@@ -84,8 +84,8 @@ class Jitted(Generic[P, R]):
 
         Where someone watches primitives, as ``detect_anomaly`` does, it runs as it is.
         """
-        is_recording = tape.effects is not None  # which watches primitives itself
-        if tape.watch is not None and not is_recording and is_observed():
+        is_recording = mode.get().effects is not None  # which watches primitives itself
+        if is_observed() and not is_recording:
             return self._function(*args, **kwargs)
         tensors: list[Tensor] = []
         key = (
@@ -137,14 +137,15 @@ class Jitted(Generic[P, R]):
         def watch(_primitive: Any, inputs: Any, _keywords: Any, _result: Any) -> None:
             leaves.update((id(x), x) for x in inputs if isinstance(x, Tensor) and x.node is None)
 
-        tape.effects = tape.Effects()
+        effects = Effects()
+        before = mode.get()
+        mode.set(Mode(before.is_recording, before.watchers, effects))
         try:
             with recording_on(array_type, recording), observe(watch):
                 value = self._function(*args, **kwargs)
-            effects = tape.effects
         finally:
             context.end()
-            tape.effects = None
+            mode.set(before)
         _check_result(self.__name__, value)
         result = _map(_detached, value)
         del value, args, kwargs
@@ -172,7 +173,7 @@ class Jitted(Generic[P, R]):
             plan = make_plan(recording, results, fuses=False)
             program = Program(plan, backend, notes.live, like)
         for buffer, operand in zip(buffers, places, strict=True):
-            buffer.replace_array(program.array(operand))  # it may have become part of another array
+            buffer.array = program.array(operand)  # it may have become part of another array
         operands = iter(results)
         result = _map(lambda _: Tensor(program.array(next(operands))), result)
         replay = Replay(program, buffers, result, versions, gradients, guards)

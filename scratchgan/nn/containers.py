@@ -5,9 +5,9 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from typing import Any, Self, overload
 
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn.layers import Linear, ReLU, Sigmoid, Tanh
 from scratchgan.nn.module import Module
-from scratchgan.tensor import Tensor
 
 
 class ModuleList(Module, MutableSequence[Module]):

@@ -6,12 +6,10 @@ from typing import Any
 
 from scratchgan import dtypes, functions, ops, random
 from scratchgan.autograd import no_grad
-from scratchgan.autograd.primitive import constant
-from scratchgan.autograd.tape import Taped
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 from scratchgan.functions import softmax
 from scratchgan.ops import leaky_relu, log_softmax, relu, sigmoid, softplus, tanh
-from scratchgan.tensor import Tensor
 
 __all__ = [
     "batch_norm",
@@ -124,7 +122,7 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     kernels = kernels_for[type(x.array)]
     draws = kernels.empty(x.shape, x.dtype, like=x.array)
     kernels.uniform(random.default_generator.state, out=draws)
-    return ops.where(ops.ge(constant(draws), p), ops.mul(x, 1 / (1 - p)), 0.0)
+    return ops.where(ops.ge(Tensor(draws), p), ops.mul(x, 1 / (1 - p)), 0.0)
 
 
 def batch_norm(
@@ -222,7 +220,7 @@ def _elementwise_loss(
 ) -> Tensor:
     check_reduction(name, reduction)
     # A prediction (N, 1) and a target (N,) would broadcast to (N, N): never what is meant.
-    if isinstance(target, Taped) and target.shape != x.shape:
+    if isinstance(target, Tensor) and target.shape != x.shape:
         raise ValueError(
             f"{name}: the target's shape {target.shape} is not the prediction's {x.shape}"
         )
@@ -326,7 +324,7 @@ def _class_loss(name: str, log_probabilities: Tensor, target: Tensor, reduction:
     rows = kernels.empty(target.shape, dtypes.int64, like=log_probabilities.array)
     kernels.arange(out=rows)
     try:
-        chosen = ops.gather(log_probabilities, constant(rows), target, template=("array", "array"))
+        chosen = ops.gather(log_probabilities, Tensor(rows), target, template=("array", "array"))
     except IndexError as error:
         raise IndexError(f"{name}: there is no such class: {error.__cause__}") from error
     return _REDUCTIONS[reduction](ops.neg(chosen))

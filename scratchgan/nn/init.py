@@ -7,9 +7,9 @@ default stream that :func:`scratchgan.manual_seed` seeds.
 import math
 
 from scratchgan.autograd import no_grad
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 from scratchgan.random import Generator, default_generator
-from scratchgan.tensor import Tensor
 
 # --- Plain distributions --------------------------------------------------------------
 

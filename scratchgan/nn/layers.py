@@ -4,9 +4,9 @@ import math
 
 from scratchgan import creation, dtypes, functions, ops
 from scratchgan.autograd import no_grad
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn import functional, init
 from scratchgan.nn.module import Module, Parameter
-from scratchgan.tensor import Tensor
 
 # --- With weights ---------------------------------------------------------------------
 

@@ -4,9 +4,9 @@ Each has ``reduction``: ``"mean"`` of the elements' losses, their ``"sum"``, or 
 losses as they are. The formulas stand in :mod:`scratchgan.nn.functional`.
 """
 
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn import functional
 from scratchgan.nn.module import Module
-from scratchgan.tensor import Tensor
 
 
 class _Loss(Module):

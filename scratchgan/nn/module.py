@@ -13,10 +13,10 @@ from numpy.typing import DTypeLike
 
 from scratchgan import dtypes, functions
 from scratchgan.autograd import no_grad
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import devices
 from scratchgan.creation import as_tensor
 from scratchgan.jit import context
-from scratchgan.tensor import Tensor
 
 T = TypeVar("T")
 
@@ -232,7 +232,7 @@ class Module:
                 own = wanted if tensor.dtype.kind == "f" else None
                 moved = tensor.to(device=device, dtype=own)
                 if moved is not tensor:
-                    tensor.replace_array(moved.array)
+                    tensor.array = moved.array
                     tensor.mark_changed()
                     if tensor.grad is not None:
                         tensor.grad = tensor.grad.to(device=device, dtype=own)

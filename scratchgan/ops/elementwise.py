@@ -10,52 +10,61 @@ import math
 from typing import Any
 
 from scratchgan.autograd.elementwise import elementwise
+from scratchgan.autograd.tensor import method
 
 # --- Arithmetic ------------------------------------------------------------------------
 
 
+@method("__add__", reflected="__radd__")
 @elementwise(x=lambda g: g, y=lambda g: g)
 def add(x: float, y: float) -> float:
     """``x + y``."""
     return x + y
 
 
+@method("__sub__", reflected="__rsub__")
 @elementwise(x=lambda g: g, y=lambda g: -g)
 def sub(x: float, y: float) -> float:
     """``x - y``."""
     return x - y
 
 
+@method("__mul__", reflected="__rmul__")
 @elementwise(x=lambda g, y: g * y, y=lambda g, x: g * x)
 def mul(x: float, y: float) -> float:
     """``x * y``."""
     return x * y
 
 
+@method("__truediv__", reflected="__rtruediv__")
 @elementwise(x=lambda g, y: g / y, y=lambda g, y, out: -(g * out / y))
 def div(x: float, y: float) -> float:
     """``x / y``; integers give the default floating type."""
     return x / y
 
 
+@method("__neg__")
 @elementwise(x=lambda g: -g)
 def neg(x: float) -> float:
     """``-x``."""
     return -x
 
 
+@method()
 @elementwise(x=lambda g, x: g * (2.0 * x))
 def square(x: float) -> float:
     """``x * x``."""
     return x * x
 
 
+@method("abs", "__abs__")
 @elementwise(x=lambda g, x: g * sign(x))
 def abs(x: float) -> float:
     """``|x|``; the derivative at 0 is taken as 0."""
     return -x if x < 0 else x + 0  # + 0 makes a positive zero of a negative one
 
 
+@method()
 @elementwise()
 def sign(x: float) -> float:
     """-1, 0 or 1; nan for nan."""
@@ -77,24 +86,28 @@ def ne(x: float, y: float) -> bool:
     return x != y
 
 
+@method("__lt__")
 @elementwise(result=bool)
 def lt(x: float, y: float) -> bool:
     """``x < y``, elementwise."""
     return x < y
 
 
+@method("__le__")
 @elementwise(result=bool)
 def le(x: float, y: float) -> bool:
     """``x <= y``, elementwise."""
     return x <= y
 
 
+@method("__gt__")
 @elementwise(result=bool)
 def gt(x: float, y: float) -> bool:
     """``x > y``, elementwise."""
     return x > y
 
 
+@method("__ge__")
 @elementwise(result=bool)
 def ge(x: float, y: float) -> bool:
     """``x >= y``, elementwise."""
@@ -104,42 +117,49 @@ def ge(x: float, y: float) -> bool:
 # --- Functions ------------------------------------------------------------------------
 
 
+@method()
 @elementwise(x=lambda g, out: g * out)
 def exp(x: float) -> float:
     """``e ** x``."""
     return math.exp(x)
 
 
+@method()
 @elementwise(x=lambda g, out: g * (out + 1.0))
 def expm1(x: float) -> float:
     """``exp(x) - 1``, exact for small ``x``."""
     return math.expm1(x)
 
 
+@method()
 @elementwise(x=lambda g, x: g / x)
 def log(x: float) -> float:
     """Natural logarithm."""
     return math.log(x)
 
 
+@method()
 @elementwise(x=lambda g, x: g / (x + 1.0))
 def log1p(x: float) -> float:
     """``log(1 + x)``, exact for small ``x``."""
     return math.log1p(x)
 
 
+@method()
 @elementwise(x=lambda g, out: g / (2.0 * out))
 def sqrt(x: float) -> float:
     """Square root."""
     return math.sqrt(x)
 
 
+@method()
 @elementwise(x=lambda g, x: g * cos(x))
 def sin(x: float) -> float:
     """Sine of ``x`` in radians."""
     return math.sin(x)
 
 
+@method()
 @elementwise(x=lambda g, x: -(g * sin(x)))
 def cos(x: float) -> float:
     """Cosine of ``x`` in radians."""
@@ -172,6 +192,7 @@ def _split(g: Any, wins: Any, ties: Any) -> Any:
     return where(wins, g, where(ties, 0.5 * g, 0.0))
 
 
+@method()
 @elementwise(
     x=lambda g, x, y: _split(g, gt(x, y), eq(x, y)),
     y=lambda g, x, y: _split(g, lt(x, y), eq(x, y)),
@@ -181,6 +202,7 @@ def maximum(x: float, y: float) -> float:
     return x if x > y or x != x else y
 
 
+@method()
 @elementwise(
     x=lambda g, x, y: _split(g, lt(x, y), eq(x, y)),
     y=lambda g, x, y: _split(g, gt(x, y), eq(x, y)),
@@ -199,6 +221,7 @@ def where(condition: float, x: float, y: float) -> float:
     return x if condition else y
 
 
+@method("clip", "clamp")
 @elementwise(x=lambda g, x, min, max: where(mul(ge(x, min), le(x, max)), g, 0.0))
 def clip(x: float, *, min: float = -math.inf, max: float = math.inf) -> float:
     """``x`` kept within ``[min, max]``; the derivative is 1 on the bounds, as in PyTorch."""
@@ -208,6 +231,7 @@ def clip(x: float, *, min: float = -math.inf, max: float = math.inf) -> float:
 # --- Activations ----------------------------------------------------------------------
 
 
+@method()
 @elementwise(x=lambda g, out: relu_backward(g, out))
 def relu(x: float) -> float:
     """``max(x, 0)``; the derivative at 0 is taken as 0."""
@@ -236,6 +260,7 @@ def leaky_relu_backward(gradient: float, x: float, *, negative_slope: float) -> 
     return gradient if x > 0 else negative_slope * gradient
 
 
+@method()
 @elementwise(x=lambda g, out: tanh_backward(g, out))
 def tanh(x: float) -> float:
     """Hyperbolic tangent."""
@@ -251,6 +276,7 @@ def tanh_backward(gradient: float, y: float) -> float:
     return gradient * (1 - y * y)
 
 
+@method()
 @elementwise(x=lambda g, out: sigmoid_backward(g, out))
 def sigmoid(x: float) -> float:
     """``1 / (1 + exp(-x))``; never overflows."""
@@ -267,6 +293,7 @@ def sigmoid_backward(gradient: float, y: float) -> float:
     return gradient * (y * (1 - y))
 
 
+@method()
 @elementwise(x=lambda g, x: g * sigmoid(x))
 def softplus(x: float) -> float:
     """``log(1 + exp(x))``; never overflows."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from scratchgan import dtypes
 from scratchgan.autograd import is_grad_enabled
-from scratchgan.autograd.primitive import constant, primitive
+from scratchgan.autograd.primitive import primitive
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, kernels_for
 from scratchgan.ops.elementwise import relu_backward, sigmoid_backward, tanh_backward
 from scratchgan.ops.reductions import sum
@@ -67,11 +68,11 @@ def _linear_backward(g: Any, out: Any, activation: str) -> tuple[Any, Any]:
     before = kernels.empty(g.shape, g.dtype, like=g.array)
     bias = kernels.empty(g.shape[1:], g.dtype, like=g.array)
     kernels.linear_backward(g.array, out.array, activation=activation, out=(before, bias))
-    return constant(before), constant(bias)
+    return Tensor(before), Tensor(bias)
 
 
 @primitive(
-    common={"before": _linear_backward},
+    shared={"before": _linear_backward},
     x=lambda before, weight: matmul(before[0], weight),
     weight=lambda before, x: matmul(_transposed(before[0]), x),
     bias=lambda before: before[1],

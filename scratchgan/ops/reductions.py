@@ -7,6 +7,7 @@ from typing import Any
 
 from scratchgan import dtypes
 from scratchgan.autograd.primitive import primitive
+from scratchgan.autograd.tensor import method
 from scratchgan.backend import Array, kernels_for
 from scratchgan.ops.elementwise import eq, exp
 from scratchgan.ops.shape import Axis, axes_of, cast, contiguous, expand, expand_copy, reshape
@@ -21,6 +22,7 @@ def _sum_vjp(g: Any, x_shape: tuple[int, ...], axis: Axis, keepdims: bool) -> An
     return spread(_kept(g, x_shape, axis, keepdims), shape=x_shape)
 
 
+@method()
 @primitive(x=_sum_vjp)
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Sum of the elements over ``axis``: all, one or several."""
@@ -45,12 +47,14 @@ def _largest_vjp(g: Any, x: Any, out: Any, axis: Axis, keepdims: bool) -> Any:
     return chosen * share
 
 
+@method("max", "amax")
 @primitive(x=_largest_vjp)
 def max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Largest element over ``axis``; equal ones share the gradient, as in ``torch.amax``."""
     return _extreme("max", x, axis, keepdims)
 
 
+@method("min", "amin")
 @primitive(x=_largest_vjp)
 def min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Smallest element over ``axis``; equal ones share the gradient, as in ``torch.amin``."""
@@ -83,6 +87,7 @@ def _kept(g: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     return reshape(contiguous(g), shape=_shrunk(shape, axes, True))
 
 
+@method()
 @primitive(x=lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
 def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """``x - log(sum(exp(x)))`` along ``axis``; never overflows."""

@@ -3,10 +3,12 @@
 """Primitives that move elements: to other types, devices, shapes and places, and no arithmetic."""
 
 import builtins
+from itertools import accumulate
 from typing import Any
 
 from scratchgan import dtypes
 from scratchgan.autograd.primitive import primitive
+from scratchgan.autograd.tensor import method
 from scratchgan.backend import Array, devices, kernels_for
 from scratchgan.dtypes import DType
 
@@ -40,6 +42,7 @@ def cast(x: Array, *, dtype: DType) -> Array:
     return out
 
 
+@method()
 @primitive(x=lambda g: g)
 def clone(x: Array) -> Array:
     """A contiguous copy of ``x``."""
@@ -64,6 +67,7 @@ def reshape(x: Array, *, shape: tuple[int, ...]) -> Array:
     return kernels_for[type(x)].reshape(x, shape=shape)
 
 
+@method()
 def contiguous(x: Any) -> Any:
     """``x`` itself where its elements lie in row-major order, else a copy that does."""
     return x if kernels_for[type(x.array)].is_contiguous(x.array) else clone(x)
@@ -129,9 +133,9 @@ def scatter_add(x: Array, *indices: Array, shape: tuple[int, ...], template: Ind
 
 
 @primitive(
-    tensors=lambda g, tensors_shapes, position, axis: view(
-        g, index=_slab(tensors_shapes, position, axis)
-    )
+    tensors=lambda g, tensors_shapes, axis: [
+        view(g, index=slab) for slab in _slabs(tensors_shapes, axis)
+    ]
 )
 def concatenate(*tensors: Array, axis: int = 0) -> Array:
     """The tensors one after another along ``axis``."""
@@ -152,11 +156,14 @@ def concatenate(*tensors: Array, axis: int = 0) -> Array:
     return out
 
 
-def _slab(shapes: list[tuple[int, ...]], position: int, axis: int) -> Index:
-    """Where the tensor at ``position`` lies in the concatenation along ``axis``."""
-    axis = axis % len(shapes[position])
-    start = builtins.sum(shape[axis] for shape in shapes[:position])
-    return (*[slice(None)] * axis, slice(start, start + shapes[position][axis]))
+def _slabs(shapes: tuple[tuple[int, ...], ...], axis: int) -> list[Index]:
+    """The indices of the tensors of these shapes in their concatenation along ``axis``."""
+    axis = axis % len(shapes[0])
+    ends = list(accumulate(shape[axis] for shape in shapes))
+    starts = [0, *ends[:-1]]
+    return [
+        (*[slice(None)] * axis, slice(start, end)) for start, end in zip(starts, ends, strict=True)
+    ]
 
 
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:

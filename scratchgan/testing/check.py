@@ -8,9 +8,9 @@ import numpy as np
 
 from scratchgan import autograd, dtypes
 from scratchgan.autograd.primitive import Operation, Primitive
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import CPU_BACKENDS, use_backend
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.tensor import Tensor
 from scratchgan.testing.choices import Choices, Domain
 from scratchgan.testing.comparison import Array, call_of
 from scratchgan.testing.gradcheck import complex_step_check, gradcheck, gradgradcheck

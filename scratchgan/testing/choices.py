@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from scratchgan.tensor import Tensor
+from scratchgan.autograd.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]

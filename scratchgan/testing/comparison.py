@@ -9,8 +9,8 @@ import numpy as np
 
 from scratchgan import autograd, creation
 from scratchgan.autograd.primitive import Primitive
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
-from scratchgan.tensor import Tensor
 from scratchgan.testing.complex_step import complex_step
 from scratchgan.testing.differences import Slopes, slopes
 

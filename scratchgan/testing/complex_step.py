@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from scratchgan.autograd import no_grad
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import use_backend
-from scratchgan.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
 

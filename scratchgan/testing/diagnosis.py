@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from scratchgan import autograd, dtypes
 from scratchgan.autograd.observe import observe
 from scratchgan.autograd.primitive import Primitive
-from scratchgan.tensor import Tensor
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.testing.comparison import (
     Comparison,
     Entry,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.tensor import Tensor
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.testing.comparison import (
     Comparison,
     Entry,

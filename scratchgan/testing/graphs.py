@@ -13,7 +13,7 @@ import numpy as np
 
 from scratchgan import ops
 from scratchgan.autograd.primitive import REGISTRY
-from scratchgan.tensor import Tensor
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.testing.choices import REAL, Choices, numbers, shape
 from scratchgan.testing.comparison import tensor_like
 from scratchgan.testing.samplers import SAMPLERS, Sample

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from scratchgan.autograd.primitive import REGISTRY
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import devices
-from scratchgan.tensor import Tensor
 from scratchgan.testing.check import Call
 from scratchgan.testing.choices import Choices
 from scratchgan.testing.comparison import Comparison, Witness, compare, gradient_function

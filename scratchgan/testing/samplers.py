@@ -12,8 +12,8 @@ import numpy as np
 
 from scratchgan import dtypes, ops
 from scratchgan.autograd.primitive import Primitive
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.tensor import Tensor
 from scratchgan.testing.choices import (
     NONZERO,
     POSITIVE,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from scratchgan import dtypes
 from scratchgan.autograd.primitive import REGISTRY
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.dtypes import DType
-from scratchgan.tensor import Tensor
 from scratchgan.testing import choices
 from scratchgan.testing.choices import REAL, Array, Choices, Domain, Shape
 from scratchgan.testing.graphs import Graph, random_graph

@@ -16,8 +16,8 @@ import pytest
 
 from scratchgan import ops
 from scratchgan.autograd.primitive import REGISTRY
+from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.tensor import Tensor
 from scratchgan.testing import check_primitive
 from scratchgan.testing.samplers import SAMPLERS
 
@@ -119,7 +119,7 @@ def off_the_tape(function: Callable, operands: set[str]) -> Callable:
 def faults(primitive) -> Iterator[tuple[str, str, Callable, list | None]]:
     """For each VJP: the input, what is wrong, the faulty VJP, and where it notes that it fired."""
     operands = {*primitive.inputs, "out"}
-    for name, vjp in {**primitive.vjps, **primitive.common}.items():
+    for name, vjp in {**primitive.vjps, **primitive.shared}.items():
         yield name, "wrong sign", changed(vjp, ops.neg), None
         yield name, "1% off", changed(vjp, lambda g: ops.mul(g, 1.01)), None
         used = operands.intersection(parameters_of(vjp))
@@ -156,7 +156,7 @@ BY_HAND = {
 
 @contextmanager
 def planted(primitive, name: str, vjp: Callable) -> Iterator[None]:
-    table = primitive.vjps if name in primitive.vjps else primitive.common
+    table = primitive.vjps if name in primitive.vjps else primitive.shared
     right = table[name]
     table[name] = vjp
     primitive.rules.clear()

@@ -24,6 +24,9 @@ from scratchgan.backend.scalar import DEFINITIONS, Definition
 #: So many numbers are copied faster by several threads, though some must come from another core.
 LARGE_COPY = 1 << 18
 
+#: So few numbers are summed faster by NumPy than by a task.
+SMALL_SUM = 1024
+
 #: Elementwise kernels that are exactly rounded: NumPy's ufuncs are as fast as a compiled loop.
 EXACT = frozenset(
     ("abs", "add", "clip", "div", "eq", "ge", "gt", "le", "lt", "maximum", "minimum", "mul", "ne")
@@ -126,7 +129,9 @@ def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
 @_or_reference
 def sum_all(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.sum_all`."""
-    if x.dtype in FLOATS and _all_contiguous(x.dtype, x, out):
+    if x.size <= SMALL_SUM and x.dtype in FLOATS:
+        np.add.reduce(x, axis=None, dtype=np.float64, out=out)
+    elif x.dtype in FLOATS and _all_contiguous(x.dtype, x, out):
         _sum("sum_rows", x, out, 1, x.size)
     else:
         reference.sum_all(x, out=out)

@@ -35,12 +35,12 @@ def test_arguments_are_bound_as_python_binds_them():
 def test_arguments_that_do_not_fit():
     x = sg.ones(2)
     for call, message in (
-        (lambda: ops.add(x), r"add\(\) missing 1 required positional argument: 'y'"),
-        (lambda: ops.add(x, x, x), r"add\(\) takes 2 positional arguments but 3 were given"),
-        (lambda: ops.where(x, x), "where: takes condition, x, y; 2 inputs were given"),
-        (lambda: ops.clip(x, 0.0, 1.0, 2.0), "clip: takes x and min, max; 2 inputs were given"),
-        (lambda: ops.exp(x, base=2), r"exp\(\) got an unexpected keyword argument 'base'"),
-        (lambda: ops.permute(x), r"permute\(\) missing 1 required positional argument: 'axes'"),
+        (lambda: ops.add(x), "add: lacks the argument 'y'"),
+        (lambda: ops.add(x, x, x), "add: takes x, y; 3 arguments were given"),
+        (lambda: ops.where(x, x), "where: lacks the argument 'y'"),
+        (lambda: ops.clip(x, 0.0, 1.0, 2.0), "clip: takes x, min, max; 4 arguments were given"),
+        (lambda: ops.exp(x, base=2), "exp: has no argument 'base'"),
+        (lambda: ops.permute(x), "permute: lacks the argument 'axes'"),
         (lambda: ops.add(2.0, 3.0), "add: one of its inputs must be a tensor, not a number"),
         (lambda: ops.add(x, "1"), "add: takes tensors, arrays and numbers, not str"),
         (lambda: ops.exp(None), "exp: takes tensors, arrays and numbers, not NoneType"),
@@ -125,7 +125,7 @@ class TestOwnPrimitives:
             seen.update(g=g, out=out, x=x, x_shape=x_shape, power=power, both=both)
             return g
 
-        @sg.primitive(common={"both": lambda x, power: (x, power)}, x=vjp)
+        @sg.primitive(shared={"both": lambda x, power: (x, power)}, x=vjp)
         def named(x, *, power):
             return x**power
 
@@ -141,8 +141,8 @@ class TestOwnPrimitives:
             return x + x * y
 
         x, y = sg.ones(2, requires_grad=True), sg.ones(2, requires_grad=True)
-        assert lopsided(x, y).node.__slots__ == ("to_x", "to_y", "x")
-        assert lopsided(x, y.detach()).node.__slots__ == ("to_x",)  # only y's VJP asks for x
+        assert lopsided(x, y).node.saved == {"x": x}
+        assert lopsided(x, y.detach()).node.saved == {}  # only y's VJP asks for x
         assert lopsided(x.detach(), y.detach()).node is None
 
     def test_an_input_without_a_vjp_has_no_derivative(self):

@@ -1,0 +1,122 @@
+"""The arguments of primitives: in whatever way they are given, and what is wrong with them."""
+
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+
+from scratchgan import dtypes
+from scratchgan.autograd.tensor import Tensor
+from scratchgan.backend import Array, kernels_for
+from scratchgan.backend.devices import different_devices
+from scratchgan.dtypes import DType
+
+#: What may stand in the place of a tensor.
+NUMBERS = (float, int, bool)
+
+
+class Signature(Protocol):
+    """The names that a primitive takes."""
+
+    name: str
+    inputs: tuple[str, ...]
+    keywords: tuple[str, ...]
+    variadic: str | None
+    is_elementwise: bool
+
+
+def bound(
+    of: Signature, inputs: tuple[Any, ...], keywords: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Inputs and keywords, of which some keywords were given by position, or inputs by name.
+
+    Raises:
+        TypeError: There are too few or too many, or one is unknown.
+    """
+    given = dict(keywords)
+    needed = of.keywords
+    if of.variadic is None:
+        needed = (*of.inputs, *of.keywords)
+        if len(inputs) > len(needed):
+            raise TypeError(
+                f"{of.name}: takes {', '.join(needed)}; {len(inputs)} arguments were given"
+            )
+        given |= dict(zip(needed, inputs, strict=False))
+    missing = [name for name in needed if name not in given]
+    unknown = [name for name in given if name not in needed]
+    if unknown:
+        raise TypeError(f"{of.name}: has no argument {unknown[0]!r}")
+    if missing:
+        raise TypeError(f"{of.name}: lacks the argument {missing[0]!r}")
+    if of.variadic is None:
+        inputs = tuple([given.pop(name) for name in of.inputs])
+    return inputs, given
+
+
+def lifted(name: str, x: Any) -> Any:
+    """An array among the inputs becomes a constant tensor.
+
+    Raises:
+        TypeError: It is neither a tensor, nor an array, nor a number.
+    """
+    if isinstance(x, Tensor) or type(x) in NUMBERS:
+        return x
+    if isinstance(x, np.generic):  # np.float64 is also a float
+        return x.item()
+    if isinstance(x, float | int):  # of a class derived from these, as an enumeration's
+        return float(x) if isinstance(x, float) else int(x)
+    if type(x) in kernels_for or isinstance(x, np.ndarray):
+        return Tensor(x)
+    raise TypeError(
+        f"{name}: takes tensors, arrays and numbers, not {type(x).__name__}; "
+        "make one with scratchgan.tensor(...)"
+    )
+
+
+def fail(of: Signature, error: Exception, inputs: list[Any], keywords: dict[str, Any]) -> NoReturn:
+    """Raise ``error``, which a kernel did, with the primitive's name and the shapes."""
+    arrays = [x for x in inputs if type(x) not in NUMBERS]
+    fault = different_devices(of.name, arrays)
+    if fault is not None:
+        raise fault from error
+    for name, value in keywords.items() if of.is_elementwise else ():
+        if not isinstance(value, float | int):
+            raise TypeError(f"{of.name}: {name} is a number, not {value!r}") from error
+    if type(error) not in (ValueError, IndexError) or str(error).startswith(of.name + ":"):
+        raise error
+    shapes = " and ".join(str(x.shape) for x in arrays)
+    raise type(error)(f"{of.name} of a tensor of shape {shapes}: {error}") from error
+
+
+def result_of(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DType, Array]:
+    """Shape and type that ``inputs`` broadcast to, and one of them that is an array."""
+    array: Array = None
+    shape: tuple[int, ...] = ()
+    dtype: Any = None
+    for x in inputs:
+        if array is None:
+            if type(x) not in NUMBERS:
+                array, shape, dtype = x, x.shape, x.dtype
+        elif type(x) is type(array):
+            if x.dtype is not dtype or x.shape != shape:
+                return _broadcast(name, inputs)
+        elif type(x) not in NUMBERS:
+            return _broadcast(name, inputs)
+    # A float beside an array of floats is the common case; any other number may promote.
+    if dtype is None or (dtype.kind != "f" and len(inputs) > 1):
+        return _broadcast(name, inputs)
+    return shape, dtype, array
+
+
+def _broadcast(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DType, Array]:
+    arrays = [x for x in inputs if type(x) not in NUMBERS]
+    if not arrays:
+        raise TypeError(f"{name}: one of its inputs must be a tensor, not a number")
+    fault = different_devices(name, arrays)
+    if fault is not None:
+        raise fault
+    try:
+        shape = np.broadcast_shapes(*[x.shape for x in arrays])
+    except ValueError as error:
+        shapes = " and ".join(str(x.shape) for x in arrays)
+        raise ValueError(f"{name}: the shapes {shapes} do not broadcast together") from error
+    return shape, dtypes.promote(inputs), arrays[0]

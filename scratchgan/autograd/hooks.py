@@ -1,0 +1,79 @@
+"""Hooks: functions that see a gradient when it arrives, and may replace it."""
+
+import weakref
+
+from scratchgan.autograd.tape import TapeError, edge_of
+from scratchgan.autograd.tensor import Hook, Tensor, clock, method
+from scratchgan.backend import devices
+
+
+def call_hooks(hooks: dict[int, Hook], gradient: Tensor) -> Tensor:
+    """The gradient that ``hooks`` make of ``gradient``, in their order.
+
+    Raises:
+        TypeError: A hook returned neither a tensor nor None.
+        TapeError: It returned a gradient of another shape, type or device.
+    """
+    for hook in list(hooks.values()):
+        changed = hook(gradient)
+        if changed is None:
+            continue
+        name = getattr(hook, "__qualname__", type(hook).__name__)
+        if not isinstance(changed, Tensor):
+            raise TypeError(
+                f"backward: the hook {name} returned {type(changed).__name__}; a hook returns a "
+                "gradient like the one that it was given, or None"
+            )
+        difference = devices.difference(gradient.array, changed.array)
+        if difference:
+            raise TapeError(
+                f"backward: the hook {name} must return a gradient like the one that it was given, "
+                f"but returned {difference}"
+            )
+        gradient = changed
+    return gradient
+
+
+class HookHandle:
+    """Returned by :func:`register_hook`; :meth:`remove` takes the hook away again."""
+
+    def __init__(self, hooks: dict[int, Hook], key: int) -> None:
+        self._hooks = hooks
+        self._key = key
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        self._hooks.pop(self._key, None)
+
+
+@method()
+def register_hook(tensor: Tensor, hook: Hook) -> HookHandle:
+    """Call ``hook(gradient)`` whenever the gradient of ``tensor`` is known.
+
+    What the hook returns, if anything, replaces the gradient.
+
+    Raises:
+        TapeError: ``tensor`` requires no gradient.
+    """
+    edge = edge_of(tensor)
+    if edge is None:
+        raise TapeError("register_hook: the tensor does not require a gradient")
+    hooks = edge.hooks = {} if edge.hooks is None else edge.hooks
+    key = next(clock)
+    hooks[key] = hook
+    return HookHandle(hooks, key)
+
+
+@method()
+def retain_grad(tensor: Tensor) -> None:
+    """Keep the gradient in ``grad`` in each backward, though the tensor is no leaf."""
+    if tensor.node is None:
+        return
+    watched = weakref.ref(tensor)  # the node must not keep its own result alive
+
+    def keep(gradient: Tensor) -> None:
+        kept = watched()
+        if kept is not None:
+            kept.grad = gradient.clone() if kept.grad is None else kept.grad + gradient
+
+    register_hook(tensor, keep)

@@ -1,0 +1,224 @@
+"""Tensor: an array, its gradient, and the node of the tape that made it.
+
+This is the ground of the package: nothing here computes. Operators and methods are functions of
+the rooms above, which attach them with :func:`method` where they define them: ``x * y`` is
+:func:`scratchgan.ops.elementwise.mul`, ``x.backward()`` is in :mod:`scratchgan.autograd.backward`.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import numpy as np
+
+from scratchgan.backend import Array, devices
+
+Hook = Callable[[Any], Any]
+F = TypeVar("F")
+
+#: One order of time, for nodes that are made and for changes in place.
+clock = itertools.count(1)
+
+
+class Tensor:
+    """An array that remembers how it was made, so that gradients can be taken through it.
+
+    Made by :func:`scratchgan.tensor`, :func:`scratchgan.zeros` and their like; results of
+    operations are Tensors too. A *leaf* was made by the user (``node`` is None); its gradient is
+    accumulated in ``grad``.
+
+    Attributes:
+        array: The backing array, of NumPy or CuPy. Changing it directly is not seen by the tape.
+        node: The node of the tape that made this tensor; None for a leaf.
+        requires_grad: Whether operations on this tensor are recorded.
+        hooks: Functions that are called with the gradient of a leaf, by their keys.
+        may_alias: Whether the memory may be another tensor's too: a view, a leaf's gradient.
+    """
+
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_grad",
+        "_version",
+        "array",
+        "hooks",
+        "may_alias",
+        "node",
+        "requires_grad",
+    )
+    __array_ufunc__ = None  # array + tensor comes to Tensor.__radd__
+
+    def __init__(self, data: Array, requires_grad: bool = False) -> None:
+        self.array = data
+        self.requires_grad = False
+        self.node: Any = None  # a scratchgan.autograd.tape.Node
+        self.hooks: dict[int, Hook] | None = None
+        self.may_alias = False
+        self._grad: Tensor | None = None
+        self._version: list[int] | None = None  # made when first needed
+        if requires_grad:
+            self.requires_grad_()
+
+    # --- What it is --------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the dimensions."""
+        return self.array.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        """NumPy data type of the elements."""
+        return self.array.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return int(self.array.ndim)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(self.array.size)
+
+    @property
+    def device(self) -> str:
+        """Where the elements are stored: ``"cpu"``, ``"cuda:0"``, ``"cuda:1"``, ..."""
+        return devices.device_of(self.array)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by the user and not by a recorded operation."""
+        return self.node is None
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return self.size
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len: a tensor without dimensions has no length")
+        return self.shape[0]
+
+    __hash__ = object.__hash__
+
+    # --- Gradient, data, and changes in place -------------------------------------------
+
+    @property
+    def grad(self) -> "Tensor | None":
+        """The gradient, of this shape, type and device, or None.
+
+        Raises:
+            TypeError: What is assigned is neither a tensor nor None.
+            RuntimeError: It has another shape or type, or is on another device.
+        """
+        return self._grad
+
+    @grad.setter
+    def grad(self, gradient: "Tensor | None") -> None:
+        if gradient is not None:
+            if not isinstance(gradient, Tensor):
+                raise TypeError(f"grad: is a tensor or None, not {type(gradient).__name__}")
+            difference = devices.difference(self.array, gradient.array)
+            if difference:
+                raise RuntimeError(
+                    f"grad: the gradient of a tensor is like the tensor, but here is {difference}"
+                )
+        self._grad = gradient
+
+    @property
+    def data(self) -> Array:
+        """The backing array. Changing it directly is not seen by the tape.
+
+        Raises:
+            TypeError: What is assigned is no array.
+            RuntimeError: It has another shape or type, or is on another device.
+        """
+        return self.array
+
+    @data.setter
+    def data(self, array: Array) -> None:
+        if not hasattr(array, "strides"):
+            raise TypeError(f"data: is an array, not {type(array).__name__}")
+        difference = devices.difference(self.array, array)
+        if difference:
+            raise RuntimeError(
+                f"data: an array takes the place of one like it, but here is {difference}; make a "
+                "new tensor of it"
+            )
+        self.array = array
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Record operations on this leaf from now on, or no more.
+
+        Raises:
+            RuntimeError: The elements are not floating point, or this is no leaf.
+        """
+        if requires_grad and self.dtype.kind != "f":
+            raise RuntimeError(
+                f"requires_grad: only floating types have gradients, not {self.dtype}"
+            )
+        if not requires_grad and self.node is not None:
+            raise RuntimeError("requires_grad_: only for leaves; use detach()")
+        self.requires_grad = requires_grad
+        return self
+
+    def detach(self) -> "Tensor":
+        """The same memory without its place on the tape."""
+        detached = Tensor(self.array)
+        detached._version = self.version
+        detached.may_alias = True
+        return detached
+
+    @property
+    def version(self) -> list[int]:
+        """``[time of the last change in place]``, 0 before it; all views of a memory share it."""
+        if self._version is None:
+            self._version = [0]
+        return self._version
+
+    if TYPE_CHECKING:  # Operators and methods, which method() attaches where they are defined.
+        item: Callable[[], Any]
+        tolist: Callable[[], Any]
+        numpy: Callable[..., np.ndarray[Any, Any]]
+        all: Callable[[], bool]
+        any: Callable[[], bool]
+        split: Callable[..., tuple["Tensor", ...]]
+        chunk: Callable[..., tuple["Tensor", ...]]
+        backward: Callable[..., None]
+        retain_grad: Callable[[], None]
+        register_hook: Callable[[Hook], Any]
+        T: "Tensor"
+        mT: "Tensor"
+
+        def __float__(self) -> float: ...
+        def __int__(self) -> int: ...
+        def __index__(self) -> int: ...
+        def __getitem__(self, index: Any) -> "Tensor": ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+        def __neg__(self) -> "Tensor": ...
+        def __add__(self, other: Any) -> "Tensor": ...
+        def __getattr__(self, name: str) -> Callable[..., "Tensor"]: ...  # sum, exp, reshape, ...
+
+        __abs__ = __invert__ = __neg__
+        __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __add__
+        __matmul__ = __rmatmul__ = __pow__ = __rpow__ = __and__ = __or__ = __add__
+        __lt__ = __le__ = __gt__ = __ge__ = __iadd__ = __isub__ = __imul__ = __itruediv__ = __add__
+
+
+def method(*names: str, reflected: str = "") -> Callable[[F], F]:
+    """Decorator: the function is a method of Tensor too, under ``names`` (default: its own).
+
+    Args:
+        names: The methods' names.
+        reflected: The operator's name with the operands exchanged (``"__radd__"`` for add).
+    """
+
+    def attach(function: Any) -> Any:
+        for name in names or (function.__name__,):
+            setattr(Tensor, name, function)
+        if reflected:
+            setattr(Tensor, reflected, lambda x, y: function(y, x))
+        return function
+
+    return attach
