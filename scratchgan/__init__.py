@@ -12,7 +12,6 @@ from scratchgan.autograd.elementwise import elementwise
 from scratchgan.autograd.primitive import primitive
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import BackendError, get_backend, set_backend, use_backend
-from scratchgan.backend.cpu.threads.pool import get_num_threads, set_num_threads
 from scratchgan.creation import (
     arange,
     as_tensor,
@@ -95,6 +94,7 @@ from scratchgan.ops import (
     where,
 )
 from scratchgan.random import Generator, manual_seed
+from scratchgan.threads import get_num_threads, set_num_threads
 
 cat = concatenate
 clamp = clip

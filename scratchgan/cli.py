@@ -305,6 +305,7 @@ def _processor() -> list[str]:
 
 def _kernels() -> list[str]:
     """Whether the kernels that every training needs are there; those that are not, and why."""
+    from scratchgan.backend import MachineCodeError
     from scratchgan.backend.cpu.codegen import machine_code
     from scratchgan.backend.cpu.gemm import products
 
@@ -312,7 +313,7 @@ def _kernels() -> list[str]:
     with compilation_shown(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it is said below
         for module in modules:
-            with suppress(machine_code.MachineCodeError):
+            with suppress(MachineCodeError):
                 machine_code.load_for(module, "float32")
         products.on_matrix_unit()
     return [
@@ -353,7 +354,7 @@ def _backends() -> list[str]:
 
 def _cards() -> list[str]:
     from scratchgan import cuda
-    from scratchgan.backend.devices import cuda_fault
+    from scratchgan.backend.cuda.fault import cuda_fault
 
     names = [f"cuda:{card}" for card in range(cuda.device_count())]
     return [f"{name} is {cuda.get_device_name(name)}" for name in names] or [

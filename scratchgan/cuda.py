@@ -6,11 +6,12 @@ Importing this imports nothing; a card is looked for when one of its functions i
 from typing import Any
 
 from scratchgan.backend import BackendError, devices
+from scratchgan.backend.cuda.fault import cuda_fault
 
 
 def is_available() -> bool:
     """Whether a graphics card can be used; where not, any use of ``device="cuda"`` says why."""
-    return devices.cuda_fault() is None
+    return cuda_fault() is None
 
 
 def device_count() -> int:

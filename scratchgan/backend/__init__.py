@@ -32,6 +32,10 @@ class BackendError(RuntimeError):
     """A backend cannot be used here; the message says why and what to do."""
 
 
+class MachineCodeError(RuntimeError):
+    """Code cannot be compiled or loaded here; NumPy's kernel takes its place."""
+
+
 class Backend:
     """Kernels by name, as attributes.
 
@@ -65,7 +69,6 @@ def forget(name: str) -> None:
     """Drop the kernels compiled from a definition that another of the same name replaces."""
     for backend in _backends:
         vars(backend).pop(name, None)
-    kernels_for.forget_plain()
 
 
 @functools.cache
@@ -77,52 +80,8 @@ def _load(name: str) -> Backend:
     return Backend(name, module)
 
 
-class PlainKernels(dict[str, Kernel]):
-    """Elementwise kernels that make their result, by name; found as they are first asked for.
-
-    They take contiguous arrays of one floating type, and numbers, and are called without ``out``.
-    """
-
-    def __init__(self, array_type: type, dtype: Any, has_dimensions: bool) -> None:
-        super().__init__()
-        self._array_type = array_type
-        self._dtype = dtype
-        self._has_dimensions = has_dimensions
-
-    def __missing__(self, name: str) -> Kernel:
-        backend = kernels_for[self._array_type]
-        kernel = getattr(backend, name)
-        found: Kernel = kernel.plain(self._dtype) if hasattr(kernel, "plain") else kernel
-        if not self._has_dimensions:  # NumPy's would make a number of such arrays
-
-            def found(x: Array, *others: Any) -> Array:
-                return kernel(x, *others, out=backend.empty((), x.dtype, like=x))
-
-        self[name] = found
-        return found
-
-
 class _KernelsFor(dict[type, Backend]):
     """From an array's type to its backend; filled as types are first met."""
-
-    def __init__(self) -> None:
-        self._plain: dict[tuple[type, Any, bool], PlainKernels] = {}
-
-    def plain(self, array_type: type, dtype: Any, has_dimensions: bool) -> PlainKernels:
-        """The ones in force, which whoever holds them will find in there later too."""
-        key = array_type, dtype, has_dimensions
-        if key not in self._plain:
-            self._plain[key] = PlainKernels(*key)
-        return self._plain[key]
-
-    def forget_plain(self) -> None:
-        """Have the plain kernels looked for again."""
-        for kernels in self._plain.values():
-            kernels.clear()
-
-    def __setitem__(self, array_type: type, backend: Backend) -> None:
-        super().__setitem__(array_type, backend)
-        self.forget_plain()
 
     def __missing__(self, array_type: type) -> Backend:
         if (array_type.__module__, array_type.__qualname__) == ("cupy", "ndarray"):
@@ -150,7 +109,7 @@ def set_backend(name: str) -> None:
         BackendError: There is no such backend, or what it needs is not installed.
     """
     if name == "cupy":
-        from scratchgan.backend.devices import cuda_fault
+        from scratchgan.backend.cuda.fault import cuda_fault
 
         fault = cuda_fault()
         raise BackendError(
@@ -187,6 +146,7 @@ __all__ = [
     "Backend",
     "BackendError",
     "Kernel",
+    "MachineCodeError",
     "forget",
     "get_backend",
     "kernels_for",

@@ -10,20 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.backend import Array, Backend, kernels_for
-from scratchgan.backend.cpu.codegen.machine_code import MachineCodeError
-from scratchgan.backend.cpu.threads.pace import Pace
-from scratchgan.backend.cpu.threads.pool import WORTH_SHARING, Task, Tasks, team
+from scratchgan.backend import Array, Backend, MachineCodeError, kernels_for
 from scratchgan.dtypes import DType
 from scratchgan.jit.context import LiveScalars
-from scratchgan.jit.lower import cpu as numba_code
-from scratchgan.jit.lower import cuda as cuda_code
+from scratchgan.jit.lower import lowering_of
 from scratchgan.jit.passes.fuse import Fused, Loop, alone
 from scratchgan.jit.passes.plan import Plan
 from scratchgan.jit.record import Call, Operand, Recording
-
-#: The backends whose elementwise calls become loops; others run their calls one by one.
-FUSING = ("numba", "cupy")
 
 
 @dataclass
@@ -40,7 +33,7 @@ class Step:
     run: Callable[[], Any]
     items: list[Call | Fused | Loop]
     source: str | None = None
-    tasks: list[Task] | None = None
+    tasks: list[Any] | None = None
 
 
 class Program:
@@ -55,6 +48,8 @@ class Program:
     ) -> None:
         self.plan = plan
         self._backend = backend
+        lowering: Any = lowering_of(backend.name)
+        self._lowering = lowering
         self._live = live
         self._refreshed: list[Callable[[], None]] = []
         self._arena = backend.allocate(plan.arena_bytes, like=like)
@@ -68,7 +63,7 @@ class Program:
         for has_tasks, steps in itertools.groupby(self.steps, lambda step: step.tasks is not None):
             if has_tasks:
                 tasks = [task for step in steps for task in step.tasks or ()]
-                self._runs.append(_run_of(tasks, work))
+                self._runs.append(lowering.run_of(tasks, work))
             else:
                 self._runs += [step.run for step in steps]
 
@@ -115,16 +110,16 @@ class Program:
 
     def _launched(self, fused: Fused) -> Step:
         """Loops as kernels of a graphics card."""
-        source = cuda_code.source_of(fused)
+        source = self._lowering.source_of(fused)
         arrays = [self.array(operand) for operand in source.operands]
-        function, arguments = cuda_code.compiled(source, arrays)
+        function, arguments = self._lowering.compiled(source, arrays)
         return Step(functools.partial(function, *arguments), [fused], source.text)
 
     def _looped(self, loop: Loop, dtype: DType) -> Step:
         """A loop as a task."""
-        source = numba_code.source_of(loop, dtype)
-        tasks = numba_code.compiled(source, [self.array(x) for x in source.operands])
-        return Step(_run_of(tasks, _work(loop)), [loop], source.text, tasks)
+        source = self._lowering.source_of(loop, dtype)
+        tasks = self._lowering.compiled(source, [self.array(x) for x in source.operands])
+        return Step(self._lowering.run_of(tasks, _work(loop)), [loop], source.text, tasks)
 
     def _shared(self, calls: list[Call], bound: list[Any]) -> Step | None:
         """Calls of a kernel as tasks, if its backend has it as such."""
@@ -145,7 +140,7 @@ class Program:
         refresh()
         if first.live is not None:
             self._refreshed.append(refresh)
-        return Step(_run_of(tasks, sum(map(_work, calls))), list(calls), tasks=tasks)
+        return Step(self._lowering.run_of(tasks, sum(map(_work, calls))), list(calls), tasks=tasks)
 
     def _called(self, calls: list[Call], bound: list[Any]) -> Step:
         """Calls of a kernel as they were recorded."""
@@ -187,23 +182,15 @@ def run_compiled(recording: Recording, call: Call) -> bool:
     fused = alone(call) if is_compiled and is_compiled(call.kernel) else None
     if fused is None:
         return False
+    lowering: Any = lowering_of(recording.backend.name)
     try:
         for loop in fused.loops:
-            source = numba_code.source_of(loop, fused.dtype)
-            tasks = numba_code.compiled(source, [recording.array(x) for x in source.operands])
-            _run_of(tasks, _work(fused))()
+            source = lowering.source_of(loop, fused.dtype)
+            tasks = lowering.compiled(source, [recording.array(x) for x in source.operands])
+            lowering.run_of(tasks, _work(fused))()
     except MachineCodeError:
         return False
     return True
-
-
-def _run_of(tasks: list[Task], work: int) -> Callable[[], None]:
-    """What has this process's team do ``tasks``, which compute about so many numbers."""
-    table = Tasks(tasks)
-    if work < WORTH_SHARING:
-        return lambda: team().run_alone(table)
-    pace = Pace()
-    return lambda: team().run(table, pace)
 
 
 def _work(item: Call | Fused | Loop) -> int:

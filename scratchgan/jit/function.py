@@ -12,7 +12,7 @@ from scratchgan import autograd
 from scratchgan.autograd.observe import is_observed, observe
 from scratchgan.autograd.tape import Effects, Mode, mode
 from scratchgan.autograd.tensor import Tensor, clock
-from scratchgan.backend import Array, kernels_for
+from scratchgan.backend import Array, MachineCodeError, kernels_for
 from scratchgan.jit import context
 from scratchgan.jit.context import JitError
 
@@ -101,8 +101,8 @@ class Jitted(Generic[P, R]):
         return self._record(key, tensors, args, kwargs)
 
     def _record(self, key: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> R:
-        from scratchgan.backend.cpu.codegen.machine_code import MachineCodeError
-        from scratchgan.jit.executor import FUSING, Program, run_compiled
+        from scratchgan.jit.executor import Program, run_compiled
+        from scratchgan.jit.lower import lowering_of
         from scratchgan.jit.passes.plan import make_plan
         from scratchgan.jit.record import Recording, RecordingBackend, recording_on
 
@@ -167,7 +167,7 @@ class Jitted(Generic[P, R]):
         _hand_over(buffers, tensors)
         outcome: R = _map(_copied, result)
         try:
-            plan = make_plan(recording, results, fuses=backend.name in FUSING)
+            plan = make_plan(recording, results, fuses=lowering_of(backend.name) is not None)
             program = Program(plan, backend, notes.live, like)
         except MachineCodeError:
             plan = make_plan(recording, results, fuses=False)

@@ -19,7 +19,7 @@ from scratchgan.backend.cuda.source import C_TYPES, COPY
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.gan.adversary import GAN
 from scratchgan.jit import Jitted
-from scratchgan.jit.lower import cuda as cuda_code
+from scratchgan.jit.lower import cuda
 from scratchgan.jit.passes.fuse import Fused
 from scratchgan.jit.passes.plan import make_plan
 from scratchgan.jit.record import Recording
@@ -197,7 +197,7 @@ def fused_units(step: Jitted[Any, Any]) -> list[str]:
     plan = step._latest.program.plan
     recording = Recording(kernels_for[np.ndarray], lambda *_: False, plan.recorded, plan.memories)
     items = make_plan(recording, [], fuses=True).items
-    return [cuda_code.source_of(item).text for item in items if isinstance(item, Fused)]
+    return [cuda.source_of(item).text for item in items if isinstance(item, Fused)]
 
 
 def gan_step(dtype: str) -> list[str]:

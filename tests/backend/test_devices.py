@@ -11,6 +11,7 @@ import pytest
 import scratchgan as sg
 from scratchgan import BackendError, cli
 from scratchgan.backend import devices
+from scratchgan.backend.cuda import fault
 
 
 class CUDARuntimeError(RuntimeError):
@@ -107,14 +108,14 @@ def test_each_reason_has_its_sentence(
     monkeypatch.setattr("sys.argv", ["scratchgan", "info"])
     with pytest.raises(SystemExit):
         cli.main()
-    assert devices.cuda_fault() in capsys.readouterr().out
+    assert fault.cuda_fault() in capsys.readouterr().out
 
 
 def test_the_sentences_differ(install: Any) -> None:
     faults = set()
     for name in ("no driver", "old driver", "no card", "other"):
         install(REASONS[name][0])
-        faults.add(devices.cuda_fault())
+        faults.add(fault.cuda_fault())
     assert len(faults) == 4
 
 

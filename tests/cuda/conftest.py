@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from standin import cupy, emulator
 
-from scratchgan.backend import devices
+from scratchgan.backend.cuda import fault as cuda
 
 WAYS = ("emulated", pytest.param("real", marks=pytest.mark.gpu))
 
@@ -19,7 +19,7 @@ WAYS = ("emulated", pytest.param("real", marks=pytest.mark.gpu))
 def way(request: pytest.FixtureRequest) -> Iterator[str]:
     """How device="cuda" is computed on."""
     if request.param == "real":
-        fault = devices.cuda_fault()
+        fault = cuda.cuda_fault()
         if fault is not None:
             pytest.skip(fault)
         yield "real"

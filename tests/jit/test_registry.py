@@ -18,7 +18,7 @@ from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend.cpu import float64_math as float64
 from scratchgan.backend.cpu.codegen import intrinsics as native
 from scratchgan.backend.cpu.threads.pool import SCRATCH, Task
-from scratchgan.jit.lower import cpu as numba_code
+from scratchgan.jit.lower import cpu
 from scratchgan.testing.choices import Choices
 from scratchgan.testing.graphs import Graph
 from scratchgan.testing.samplers import SAMPLERS, Sample
@@ -36,7 +36,7 @@ CODE = ctypes.CFUNCTYPE(
 )
 
 
-def interpreted(source: numba_code.Source, arrays: list[Any]) -> list[Task]:
+def interpreted(source: cpu.Source, arrays: list[Any]) -> list[Task]:
     """The generated tasks as they stand, without Numba."""
 
     def njit(*functions: Any, **_: Any) -> Any:
@@ -71,7 +71,7 @@ def interpreted(source: numba_code.Source, arrays: list[Any]) -> list[Task]:
 
 @pytest.fixture(params=["numpy", "numba"], autouse=True)
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(numba_code, "compiled", interpreted)
+    monkeypatch.setattr(cpu, "compiled", interpreted)
     with sg.use_backend(request.param), np.errstate(all="ignore"):
         yield
 

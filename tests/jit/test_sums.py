@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import scratchgan as sg
-from scratchgan.jit import executor as program
 from scratchgan.jit.lower import loop as numba_loop
 
 

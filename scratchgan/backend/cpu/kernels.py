@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.backend import reference
+from scratchgan.backend import MachineCodeError, reference
 from scratchgan.backend.cpu.addresses import Array, address_of
 from scratchgan.backend.cpu.codegen import machine_code
-from scratchgan.backend.cpu.codegen.machine_code import MachineCodeError
 from scratchgan.backend.cpu.elementwise import FLOATS, ufunc_of
 from scratchgan.backend.cpu.gemm.products import Products, work_of
 from scratchgan.backend.cpu.linear import WIDEST, layer_backward, layer_forward
@@ -54,7 +53,7 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
     simple = reference.compile_elementwise(definition)
 
     @functools.cache
-    def plain(dtype: np.dtype[Any]) -> Callable[..., Array]:
+    def ufunc_for(dtype: np.dtype[Any]) -> Callable[..., Array]:
         try:
             return ufunc_of(definition, dtype) if dtype in FLOATS else simple
         except MachineCodeError:
@@ -62,8 +61,8 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
 
     def kernel(*inputs: Any, out: Array | None = None, **scalars: float) -> Array:
         if out is None:
-            return plain(inputs[0].dtype)(*inputs)
-        ufunc = plain(out.dtype)
+            return ufunc_for(inputs[0].dtype)(*inputs)
+        ufunc = ufunc_for(out.dtype)
         if ufunc is simple:
             return simple(*inputs, out=out, **scalars)
         numbers = [scalars[name] for name in definition.scalars]
@@ -71,7 +70,6 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
         return out
 
     kernel.__name__ = definition.name
-    kernel.plain = plain  # type: ignore[attr-defined]
     return kernel
 
 

@@ -22,7 +22,7 @@ from scratchgan.backend.cpu import {dtype}_math as math
 from scratchgan.backend.cpu.{dtype}_math import real
 from scratchgan.backend.cpu.codegen.intrinsics import {dtype}_at as numbers_at
 from scratchgan.backend.cpu.codegen.intrinsics import float64_at, share, task
-from scratchgan.backend.cpu.threads.pool import SCRATCH
+from scratchgan.backend.cpu.threads.layout import SCRATCH
 
 {definitions}
 @task

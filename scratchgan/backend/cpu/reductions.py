@@ -9,7 +9,7 @@ from scratchgan.backend.cpu.codegen.intrinsics import float32_at as numbers_at
 from scratchgan.backend.cpu.codegen.intrinsics import float64_at, share, task
 from scratchgan.backend.cpu.codegen.numba_target import njit
 from scratchgan.backend.cpu.float32_math import real
-from scratchgan.backend.cpu.threads.pool import SCRATCH
+from scratchgan.backend.cpu.threads.layout import SCRATCH
 
 #: A lane adds up so many columns at a time, in memory of its own.
 COLUMNS = SCRATCH // 8

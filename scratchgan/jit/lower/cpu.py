@@ -7,6 +7,7 @@ small.
 
 import itertools
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,9 @@ import numpy as np
 from scratchgan.backend import Array
 from scratchgan.backend.cpu.addresses import address_of
 from scratchgan.backend.cpu.codegen import machine_code
-from scratchgan.backend.cpu.threads.pool import MEMORIES, Task
+from scratchgan.backend.cpu.threads.layout import MEMORIES
+from scratchgan.backend.cpu.threads.pace import Pace
+from scratchgan.backend.cpu.threads.pool import WORTH_SHARING, Task, Tasks, team
 from scratchgan.backend.scalar import DEFINITIONS, as_numba
 from scratchgan.jit.lower.loop import Lines, Parameters
 from scratchgan.jit.passes.fuse import Loop
@@ -25,7 +28,7 @@ from scratchgan.backend.cpu.codegen.numba_target import njit
 from scratchgan.backend.cpu import {dtype}_math as math
 from scratchgan.backend.cpu.{dtype}_math import real
 from scratchgan.backend.cpu.codegen.intrinsics import bytes_at, float32_at, float64_at, share, task
-from scratchgan.backend.cpu.threads.pool import SCRATCH
+from scratchgan.backend.cpu.threads.layout import SCRATCH
 
 @njit(fastmath={{"reassoc"}})
 def accumulate(total, x):
@@ -100,3 +103,17 @@ def compiled(source: Source, arrays: list[Array]) -> list[Task]:
     arguments = np.array([*addresses, *source.integers], np.intp)
     numbers = np.array(source.numbers, np.float64)
     return [Task(function, arguments, numbers, arrays) for function in code.values()]
+
+
+def run_of(tasks: list[Task], work: int) -> Callable[[], None]:
+    """The function that has this process's threads do ``tasks``.
+
+    Args:
+        tasks: Compiled code, and what it works on.
+        work: About how many numbers they compute.
+    """
+    table = Tasks(tasks)
+    if work < WORTH_SHARING:
+        return lambda: team().run_alone(table)
+    pace = Pace()
+    return lambda: team().run(table, pace)

@@ -22,7 +22,7 @@ from numba.extending import models, register_model
 
 from scratchgan.backend.cpu.codegen.numba_target import njit
 from scratchgan.backend.cpu.processor import target
-from scratchgan.backend.cpu.threads.pool import MEMORIES
+from scratchgan.backend.cpu.threads.layout import MEMORIES
 
 _INT = ir.IntType(64)
 #: Numba's: its types take what is called from Numba for what is called from Python.

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from scratchgan.backend import MachineCodeError
 from scratchgan.backend.cpu.codegen import object_files
 from scratchgan.backend.cpu.codegen.object_files import ObjectFile
 from scratchgan.backend.cpu.processor import Processor, compiling_for, host
@@ -32,10 +33,6 @@ on_compile: Callable[[str], object] = lambda name: None  # noqa: E731
 failures: dict[str, str] = {}
 
 _lock = threading.RLock()
-
-
-class MachineCodeError(RuntimeError):
-    """Code cannot be compiled or loaded here; NumPy's kernel takes its place."""
 
 
 def load(name: str, source: str) -> dict[str, int]:

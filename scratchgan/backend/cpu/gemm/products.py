@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchgan.backend import MachineCodeError
 from scratchgan.backend.cpu.addresses import Array, address_of
 from scratchgan.backend.cpu.codegen import machine_code
 from scratchgan.backend.cpu.threads.pool import Prepared, Task
@@ -83,7 +84,7 @@ def on_matrix_unit() -> int | None:
         return None
     try:
         return machine_code.load_for("gemm.amx.microkernel", "float32")["product"]
-    except machine_code.MachineCodeError:
+    except MachineCodeError:
         return None
 
 

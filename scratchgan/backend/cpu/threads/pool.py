@@ -16,33 +16,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scratchgan.backend import MachineCodeError
 from scratchgan.backend.cpu.addresses import Array, begin_of
 from scratchgan.backend.cpu.threads import cores
+from scratchgan.backend.cpu.threads.layout import (
+    END,
+    LANE,
+    LANES,
+    MOST_LOOKS,
+    PATIENCE,
+    SCRATCH,
+    SLOT,
+)
 from scratchgan.backend.cpu.threads.pace import Pace
-
-#: Bytes that each lane has for itself while a task runs.
-SCRATCH = 1 << 21
-#: As many memories can a task tell apart, in which it then knows that nothing else is.
-MEMORIES = 24
 
 #: To compute fewer numbers takes less time than it may take to wake another thread; 32
 #: multiplications of a product count as one.
 WORTH_SHARING = 1 << 15
-
-#: The board is memory that all threads of a team read and write; its slots lie so far apart, in
-#: bytes, that no two share a line of a cache. They hold the tasks, their count, how many lanes are
-#: at work, and the number of the last meeting before; then for each lane how many times work was
-#: posted for it, whether its thread sleeps, the last posting that it has seen, the last meeting
-#: that it has come to, and how long it waits before it gives its core away.
-SLOT = 128
-TASKS, COUNT, AT_WORK, FIRST, LANES = (i * SLOT for i in range(5))
-POSTED, SLEEPS, SEEN, MEETINGS, PATIENCE, LANE = (i * SLOT for i in range(6))
-#: The count that says that there will be no more.
-END = -1
-#: How often a waiting thread looks before it lets others have the core between looks: for about
-#: half a millisecond, because a thread that gives its core away too soon loses it for milliseconds
-#: where another process wants it. One that waited in vain so long is less patient from then on.
-MOST_LOOKS, FEWEST_LOOKS = 10_000, 200
 
 #: What tasks are to Python, which lets other threads run meanwhile.
 _CODE = ctypes.CFUNCTYPE(None, *[ctypes.c_ssize_t] * 3, ctypes.c_void_p, ctypes.c_void_p)
@@ -105,7 +95,7 @@ class Team:
 
         try:
             code = machine_code.load_for("threads.worker", "float32")
-        except machine_code.MachineCodeError:
+        except MachineCodeError:
             code, lanes = {}, 1
         self._lead, self._run, self._help = (
             _CODE(code[name]) if code else _run_from_python for name in ("lead", "run", "help")

@@ -21,7 +21,7 @@ from scratchgan.backend.cpu.codegen.intrinsics import (
     yield_core,
 )
 from scratchgan.backend.cpu.codegen.numba_target import njit
-from scratchgan.backend.cpu.threads.pool import (
+from scratchgan.backend.cpu.threads.layout import (
     AT_WORK,
     COUNT,
     END,
