@@ -231,12 +231,12 @@ CALLS: dict[str, tuple[list[np.ndarray], list[np.ndarray], dict[str, Any]]] = {
     "linear": (
         arrays_of((40, 30), (50, 30), (50,)),
         arrays_of((40, 50)),
-        {"activation": "tanh"},
+        {"activation": "tanh", "scalars": ()},
     ),
     "linear_backward": (
         arrays_of((40, 50), (40, 50)),
         arrays_of((40, 50), (50,)),
-        {"activation": "tanh"},
+        {"activation": "tanh", "scalars": ()},
     ),
     "adam": (
         arrays_of((40, 50)),

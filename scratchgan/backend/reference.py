@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from scratchgan.backend import counter_rng
-from scratchgan.backend.scalar import Definition, as_numpy
+from scratchgan.backend import counter_rng, decompositions
+from scratchgan.backend.scalar import DEFINITIONS, Definition, as_numpy
+from scratchgan.backend.specs import SPECS, KernelSpec, kernel
 
 Array = np.ndarray[Any, Any]
 Index = tuple[Any, ...]
@@ -35,6 +36,7 @@ np.empty((1 << 25) - (1 << 13), np.uint8)
 
 #: ``empty(shape, dtype, like=x)`` is an uninitialized array where ``x`` lies, if that is given.
 empty = np.empty
+SPECS["empty"] = KernelSpec("allocate")
 
 
 def fill(value: float, *, out: Array) -> None:
@@ -47,6 +49,13 @@ def arange(*, out: Array) -> None:
     out[:] = np.arange(out.size)
 
 
+@kernel(
+    kind="transfer",
+    refusal=(
+        "makes a tensor from Python numbers or a NumPy array",
+        "make it outside and pass it as an argument",
+    ),
+)
 def from_host(
     value: ArrayLike, dtype: DTypeLike | None = None, *, like: Array | None = None
 ) -> Array:
@@ -54,6 +63,13 @@ def from_host(
     return np.array(value, dtype)
 
 
+@kernel(
+    kind="transfer",
+    refusal=(
+        "reads a value (item(), float(), bool(), numpy(), print)",
+        "return the tensor and read it outside",
+    ),
+)
 def to_host(x: Array) -> Array:
     """``x`` as a NumPy array, sharing memory where that is possible."""
     return x
@@ -170,6 +186,7 @@ def sum(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
     np.add.reduce(x, axis=axis, out=out, keepdims=keepdims)
 
 
+@kernel(decomposition=decompositions.sum_all)
 def sum_all(x: Array, *, out: Array) -> None:
     """Sum of all elements, into ``out`` without dimensions."""
     np.add.reduce(x, axis=None, out=out)
@@ -200,21 +217,25 @@ def log_softmax(x: Array, *, axis: int, out: Array) -> None:
 # --- Views: the same memory under another shape ---------------------------------------
 
 
+@kernel(kind="query")
 def is_contiguous(x: Array) -> bool:
     """Whether the elements lie in memory in row-major order without gaps."""
     return x.flags.c_contiguous
 
 
+@kernel(kind="view")
 def reshape(x: Array, *, shape: Sequence[int]) -> Array:
     """The contiguous array ``x`` seen under another shape of the same size."""
     return x.reshape(shape)
 
 
+@kernel(kind="view")
 def permute(x: Array, *, axes: Sequence[int]) -> Array:
     """``x`` with its axes in the order ``axes``."""
     return x.transpose(axes)
 
 
+@kernel(kind="view")
 def expand(x: Array, *, shape: Sequence[int]) -> Array:
     """``x`` broadcast to ``shape``; the repeated elements share memory."""
     if x.ndim:
@@ -224,6 +245,7 @@ def expand(x: Array, *, shape: Sequence[int]) -> Array:
     return out
 
 
+@kernel(kind="view")
 def view(x: Array, *, index: Index) -> Array:
     """``x[index]`` for integers, slices, ``None`` and ``...``."""
     # The ellipsis makes NumPy return an array, not a number, also for one element.
@@ -243,6 +265,13 @@ def filled_in(template: Index, indices: Sequence[Array]) -> Index:
 ARRAY = "array"
 
 
+@kernel(
+    kind="transfer",
+    refusal=(
+        "indexes with booleans, so that a shape depends on the data",
+        "use where() or integer indices",
+    ),
+)
 def nonzero(x: Array) -> tuple[Array, ...]:
     """Positions of the true elements, one integer array for each axis."""
     return x.nonzero()
@@ -259,6 +288,7 @@ def gather(x: Array, *indices: Array, template: Index, out: Array | None = None)
     return out
 
 
+@kernel(decomposition=decompositions.scatter)
 def scatter(x: Array, *, index: Index, out: Array) -> None:
     """Zeros, but for ``out[index] = x``; ``index`` as in :func:`view`."""
     out.fill(0)
@@ -292,34 +322,46 @@ def matmul(a: Array, b: Array, *, out: Array) -> None:
         np.matmul(a, b, out=out)
 
 
-def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
-    """``activation(x @ weight.T + bias)``; ``x`` (N, in), ``weight`` (out, in), ``bias`` (out,)."""
+@kernel(decomposition=decompositions.linear)
+def linear(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    *,
+    activation: str,
+    scalars: tuple[float, ...],
+    out: Array,
+) -> None:
+    """``activation(x @ weight.T + bias)``; ``x`` (N, in), ``weight`` (out, in), ``bias`` (out,).
+
+    The activation is the name of a scalar definition, or ``"none"``; ``scalars`` are its keywords.
+    """
     matmul(x, weight.T, out=out)
     out += bias
-    if activation == "relu":
-        np.maximum(out, 0, out=out)
-    elif activation == "tanh":
-        np.tanh(out, out=out)
-    elif activation == "sigmoid":
-        with np.errstate(over="ignore"):
-            np.divide(1, 1 + np.exp(-out), out=out)
+    if activation != "none":
+        _compute(activation, out, scalars=scalars, out=out)
 
 
-def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
+@kernel(decomposition=decompositions.linear_backward)
+def linear_backward(
+    g: Array, y: Array, *, activation: str, scalars: tuple[float, ...], out: tuple[Array, Array]
+) -> None:
     """The gradient before the activation, (N, out), and its sum over rows, the bias's, (out,).
 
     ``g`` is the gradient of ``y = linear(...)``.
     """
     before, bias_gradient = out
-    if activation == "relu":
-        np.multiply(g, y > 0, out=before)
-    elif activation == "tanh":
-        np.multiply(g, 1 - y * y, out=before)
-    elif activation == "sigmoid":
-        np.multiply(g, y * (1 - y), out=before)
-    else:
+    if activation == "none":
         np.copyto(before, g)
+    else:
+        _compute(f"{activation}_backward", g, y, scalars=scalars, out=before)
     np.add.reduce(before, axis=0, out=bias_gradient)
+
+
+def _compute(name: str, *inputs: Array, scalars: tuple[float, ...], out: Array) -> None:
+    definition = DEFINITIONS[name]
+    kernel = globals().get(name) or compile_elementwise(definition)
+    kernel(*inputs, out=out, **dict(zip(definition.scalars, scalars, strict=True)))
 
 
 # --- Optimizers: update in place what ``out`` names -----------------------------------
@@ -347,6 +389,7 @@ def sgd(
     step += 1
 
 
+@kernel(can_be_batched=True)
 def adam(
     gradient: Array,
     *,
@@ -372,6 +415,7 @@ def adam(
 # --- Noise: the same numbers on every backend -----------------------------------------
 
 
+@kernel(changes_inputs=True)  # the state of the stream moves on
 def uniform(state: Array, *, out: Array) -> None:
     """Uniform numbers in [0, 1) from the stream ``state = [key, position]``, which advances."""
     draws = counter_rng.uniform(state, out.size).reshape(out.shape)
@@ -380,6 +424,7 @@ def uniform(state: Array, *, out: Array) -> None:
     np.copyto(out, draws, casting="unsafe")
 
 
+@kernel(changes_inputs=True)
 def normal(state: Array, *, out: Array) -> None:
     """Standard normal numbers from the stream ``state = [key, position]``, which advances."""
     np.copyto(out, counter_rng.normal(state, out.size).reshape(out.shape), casting="unsafe")

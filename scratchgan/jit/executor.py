@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import Array, Backend, MachineCodeError, kernels_for
+from scratchgan.backend.specs import spec_of
 from scratchgan.dtypes import DType
 from scratchgan.jit.context import LiveScalars
 from scratchgan.jit.lower import lowering_of
@@ -131,7 +132,7 @@ class Program:
             tasks = None
         if tasks is None:
             return None
-        names = self._backend.SCALARS.get(first.kernel, ())
+        names = spec_of(first.kernel).scalars
         live = {} if first.live is None else first.live.values
 
         def refresh() -> None:
@@ -211,7 +212,9 @@ def _fixed(call: Call) -> dict[str, Any]:
 
 def _key(backend: Backend, item: Call | Fused) -> object:
     """Equal for items that run as one step."""
-    if isinstance(item, Fused) or item.kernel not in getattr(backend, "TOGETHER", ()):
+    if isinstance(item, Fused):
+        return object()
+    if item.kernel not in getattr(backend, "TASKS", ()) or not spec_of(item.kernel).can_be_batched:
         return object()
     return item.kernel, item.outs[0].dtype, id(item.live), sorted(_fixed(item).items())
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from scratchgan.backend import Array, Backend, kernels_for
 from scratchgan.backend.scalar import DEFINITIONS
+from scratchgan.backend.specs import spec_of
 from scratchgan.dtypes import DType
-from scratchgan.jit.composites import COMPOSITES
 from scratchgan.jit.context import JitError, LiveScalar, LiveScalars
 
 
@@ -148,24 +148,6 @@ class Recording:
                 )
 
 
-_VIEWS = frozenset(("reshape", "permute", "expand", "view"))
-_QUESTIONS = frozenset(("is_contiguous",))
-_REFUSED = {
-    "to_host": (
-        "reads a value (item(), float(), bool(), numpy(), print)",
-        "return the tensor and read it outside",
-    ),
-    "from_host": (
-        "makes a tensor from Python numbers or a NumPy array",
-        "make it outside and pass it as an argument",
-    ),
-    "nonzero": (
-        "indexes with booleans, so that a shape depends on the data",
-        "use where() or integer indices",
-    ),
-}
-
-
 class RecordingBackend(Backend):
     """Kernels that run, and are written down."""
 
@@ -174,19 +156,20 @@ class RecordingBackend(Backend):
         self._recording = recording
 
     def __getattr__(self, name: str) -> Any:
-        if name in _REFUSED:
-            what, instead = _REFUSED[name]
+        spec = spec_of(name)
+        if spec.kind == "transfer":
+            what, instead = spec.refusal
             raise JitError(
                 f"jit: the step {what}; in its replay that would be a constant. Instead, {instead}"
             )
         recorded: Any
-        if name in COMPOSITES:
-            recorded = self._composed(COMPOSITES[name])
+        if spec.decomposition is not None:
+            recorded = self._composed(spec.decomposition)
         else:
             kernel = getattr(self._recording.backend, name)
-            if name in _QUESTIONS or name in _VIEWS:
+            if spec.kind in ("query", "view"):
                 recorded = kernel
-            elif name == "empty":
+            elif spec.kind == "allocate":
                 recorded = self._allocating(kernel)
             else:
                 recorded = self._noting(name, kernel)

@@ -3,10 +3,10 @@
 import copy
 import functools
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
-from typing import Any, Self, overload
+from typing import Any, Self, cast, overload
 
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.nn.layers import Linear, ReLU, Sigmoid, Tanh
+from scratchgan.nn.layers import Activation, Linear
 from scratchgan.nn.module import Module
 
 
@@ -67,14 +67,10 @@ class ModuleList(Module, MutableSequence[Module]):
         return module
 
 
-#: Activations that a Linear before them computes in its own pass.
-_FUSED = {ReLU: "relu", Tanh: "tanh", Sigmoid: "sigmoid"}
-
-
 class Sequential(ModuleList):
     """Modules that run in turn, each on the result of the one before.
 
-    A :class:`Linear` with a ReLU, Tanh or Sigmoid after it runs as one pass over the output.
+    A :class:`Linear` with an :class:`Activation` after it runs as one pass over the output.
 
     Args:
         modules: In order. They can be appended, replaced and deleted later, as in a list.
@@ -98,10 +94,19 @@ def _steps(modules: list[Module]) -> list[Callable[[Any], Tensor]]:
     """What to call in turn: the modules, but a Linear and its activation as one."""
     steps: list[Callable[[Any], Tensor]] = []
     for module in modules:
-        # Exact types: a subclass may compute something else.
-        activation = _FUSED.get(type(module))
-        if activation and steps and type(steps[-1]) is Linear:
-            steps[-1] = functools.partial(steps[-1], activation=activation)
+        # A subclass may compute something else.
+        is_activation = getattr(type(module), "forward", None) is Activation.forward
+        if is_activation and steps and type(steps[-1]) is Linear:
+            steps[-1] = functools.partial(_in_one_pass, steps[-1], cast(Activation, module))
         else:
             steps.append(module)
     return steps
+
+
+def _in_one_pass(linear: Linear, activation: Activation, x: Any) -> Tensor:
+    result: Tensor
+    if activation.is_known_by_output():
+        result = linear(x, activation.activation, **activation.keywords())
+    else:
+        result = activation(linear(x))
+    return result

@@ -6,10 +6,12 @@ from typing import Any
 
 from scratchgan import dtypes, functions, ops, random
 from scratchgan.autograd import no_grad
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 from scratchgan.functions import softmax
 from scratchgan.ops import leaky_relu, log_softmax, relu, sigmoid, softplus, tanh
+from scratchgan.ops.activations import by_name, scalars_of
 
 __all__ = [
     "batch_norm",
@@ -32,16 +34,13 @@ __all__ = [
 
 # --- Layers ---------------------------------------------------------------------------
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "none": lambda x: x,
-    "relu": relu,
-    "tanh": tanh,
-    "sigmoid": sigmoid,
-}
-
 
 def linear(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: str = "none"
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    activation: str = "none",
+    **keywords: float,
 ) -> Tensor:
     """``activation(x @ weight.T + bias)``.
 
@@ -49,8 +48,9 @@ def linear(
         x: (..., in_features).
         weight: (out_features, in_features).
         bias: (out_features,), or None.
-        activation: ``"none"``, ``"relu"``, ``"tanh"`` or ``"sigmoid"``; with a bias it is
-            computed in one pass with the rest.
+        activation: ``"none"``, or a row of :data:`scratchgan.ops.activations.ACTIVATIONS`; with a
+            bias it is computed in one pass with the rest.
+        keywords: The activation's, ``negative_slope`` of ``"leaky_relu"`` say.
 
     Returns:
         (..., out_features).
@@ -58,18 +58,18 @@ def linear(
     Raises:
         ValueError: The shapes do not fit together, or there is no such activation.
     """
+    scalars = scalars_of(activation, keywords)
     if x.ndim == 2 and bias is not None:
-        return ops.linear(x, weight, bias, activation=activation)
+        return ops.linear(x, weight, bias, activation=activation, scalars=scalars)
     if bias is None:
-        if activation not in _ACTIVATIONS:
-            raise ValueError(
-                f"linear: no activation {activation!r}; choose one of {', '.join(_ACTIVATIONS)}"
-            )
-        return _ACTIVATIONS[activation](functions.matmul(x, weight.T))
+        product = functions.matmul(x, weight.T)
+        if activation == "none":
+            return product
+        return REGISTRY[activation](product, **by_name(activation, scalars))
     if x.ndim == 0:
         raise ValueError("linear: the input is a single number; expected (..., in_features)")
     rows = functions.reshape(x, math.prod(x.shape[:-1]), x.shape[-1])
-    out = ops.linear(rows, weight, bias, activation=activation)
+    out = ops.linear(rows, weight, bias, activation=activation, scalars=scalars)
     return functions.reshape(out, *x.shape[:-1], weight.shape[0])
 
 

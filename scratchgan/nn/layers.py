@@ -4,6 +4,7 @@ import math
 
 from scratchgan import creation, dtypes, functions, ops
 from scratchgan.autograd import no_grad
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn import functional, init
 from scratchgan.nn.module import Module, Parameter
@@ -40,9 +41,9 @@ class Linear(Module):
             bound = 1 / math.sqrt(self.in_features) if self.in_features else 0.0
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Tensor, activation: str = "none") -> Tensor:
+    def forward(self, x: Tensor, activation: str = "none", **keywords: float) -> Tensor:
         """(..., in_features) to (..., out_features), with ``activation`` in the same pass."""
-        return functional.linear(x, self.weight, self.bias, activation)
+        return functional.linear(x, self.weight, self.bias, activation, **keywords)
 
     def extra_repr(self) -> str:
         """The sizes."""
@@ -154,51 +155,68 @@ class BatchNorm1d(Module):
 # --- Activations ----------------------------------------------------------------------
 
 
-class ReLU(Module):
-    """``max(x, 0)``."""
+class Activation(Module):
+    """An elementwise function; after a :class:`Linear` in a Sequential it runs in the same pass.
+
+    Attributes:
+        activation: Name of the primitive, a row of :data:`scratchgan.ops.activations.ACTIVATIONS`.
+            Its keywords are attributes of the module.
+    """
+
+    activation: str
+
+    def keywords(self) -> dict[str, float]:
+        """The primitive's keywords."""
+        return {name: getattr(self, name) for name in REGISTRY[self.activation].keywords}
+
+    def is_known_by_output(self) -> bool:
+        """Whether the gradient can be found from the output alone, as a Linear does."""
+        return self.activation in ops.ACTIVATIONS
 
     def forward(self, x: Tensor) -> Tensor:
         """Of any shape."""
-        return ops.relu(x)
+        return REGISTRY[self.activation](x, **self.keywords())
+
+    def extra_repr(self) -> str:
+        """The keywords."""
+        return ", ".join(f"{name}={value}" for name, value in self.keywords().items())
 
 
-class LeakyReLU(Module):
+class ReLU(Activation):
+    """``max(x, 0)``."""
+
+    activation = "relu"
+
+
+class LeakyReLU(Activation):
     """``x`` where it is positive, else ``negative_slope * x`` (Maas et al. 2013, eq. 2)."""
+
+    activation = "leaky_relu"
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = negative_slope
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Of any shape."""
-        return ops.leaky_relu(x, negative_slope=self.negative_slope)
-
-    def extra_repr(self) -> str:
-        """The slope."""
-        return f"negative_slope={self.negative_slope}"
+    def is_known_by_output(self) -> bool:
+        """Whether the output has the sign of the input."""
+        return self.negative_slope >= 0
 
 
-class Tanh(Module):
+class Tanh(Activation):
     """Hyperbolic tangent."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Of any shape."""
-        return ops.tanh(x)
+    activation = "tanh"
 
 
-class Sigmoid(Module):
+class Sigmoid(Activation):
     """``1 / (1 + exp(-x))``."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Of any shape."""
-        return ops.sigmoid(x)
+    activation = "sigmoid"
 
 
-class Softplus(Module):
+class Softplus(Activation):
     """``log(1 + exp(x))``."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Of any shape."""
-        return ops.softplus(x)
+    activation = "softplus"
 
 
 # --- Without weights ------------------------------------------------------------------

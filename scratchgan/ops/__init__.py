@@ -5,13 +5,22 @@ forward's derivative applied to ``g`` (Griewank & Walther 2008, "Evaluating Deri
 3.2). The gradient of an input that was broadcast is summed back to its shape by the tape, not here.
 """
 
+from scratchgan.ops.activations import (
+    ACTIVATIONS,
+    leaky_relu,
+    leaky_relu_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softplus,
+    softplus_backward,
+    tanh,
+    tanh_backward,
+)
 from scratchgan.ops.elementwise import (
-    SMALLEST_VARIANCE,
     abs,
     add,
-    binary_cross_entropy,
-    binary_cross_entropy_backward,
-    binary_cross_entropy_with_logits,
     clip,
     cos,
     div,
@@ -21,8 +30,6 @@ from scratchgan.ops.elementwise import (
     ge,
     gt,
     le,
-    leaky_relu,
-    leaky_relu_backward,
     log,
     log1p,
     lt,
@@ -32,22 +39,20 @@ from scratchgan.ops.elementwise import (
     ne,
     neg,
     pow,
-    relu,
-    relu_backward,
-    sigmoid,
-    sigmoid_backward,
     sign,
     sin,
-    softplus,
     sqrt,
     square,
     sub,
-    tanh,
-    tanh_backward,
     where,
 )
+from scratchgan.ops.losses import (
+    SMALLEST_VARIANCE,
+    binary_cross_entropy,
+    binary_cross_entropy_backward,
+    binary_cross_entropy_with_logits,
+)
 from scratchgan.ops.products import (
-    ACTIVATION_BACKWARD,
     linear,
     matmul,
 )
@@ -77,7 +82,7 @@ from scratchgan.ops.shape import (
 )
 
 __all__ = [
-    "ACTIVATION_BACKWARD",
+    "ACTIVATIONS",
     "SMALLEST_VARIANCE",
     "Axis",
     "Index",
@@ -130,6 +135,7 @@ __all__ = [
     "sign",
     "sin",
     "softplus",
+    "softplus_backward",
     "sqrt",
     "square",
     "sub",

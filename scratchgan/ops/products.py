@@ -2,7 +2,6 @@
 # mypy: disable-error-code="has-type"
 """Matrix products, and the layer that is one."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from scratchgan.autograd import is_grad_enabled
 from scratchgan.autograd.primitive import primitive
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, kernels_for
-from scratchgan.ops.elementwise import relu_backward, sigmoid_backward, tanh_backward
+from scratchgan.ops.activations import ACTIVATIONS, by_name, scalars_of
 from scratchgan.ops.reductions import sum
 from scratchgan.ops.shape import permute
 
@@ -49,25 +48,21 @@ def matmul(x: Array, y: Array) -> Array:
     return out
 
 
-# A layer computes its activation in the same pass: these are the ones that it can undo from
-# its output alone.
-ACTIVATION_BACKWARD: dict[str, Callable[[Any, Any], Any]] = {
-    "none": lambda g, y: g,
-    "relu": relu_backward,
-    "tanh": tanh_backward,
-    "sigmoid": sigmoid_backward,
-}
-
-
-def _linear_backward(g: Any, out: Any, activation: str) -> tuple[Any, Any]:
+def _linear_backward(
+    g: Any, out: Any, activation: str, scalars: tuple[float, ...]
+) -> tuple[Any, Any]:
     """The gradient before the activation, and its sum over rows, which is the bias's."""
     if is_grad_enabled():  # each on the tape by itself, so that it can be differentiated again
-        before = ACTIVATION_BACKWARD[activation](g, out)
+        before = g
+        if activation != "none":
+            before = ACTIVATIONS[activation](g, out, **by_name(activation, scalars))
         return before, sum(before, axis=0)
     kernels = kernels_for[type(g.array)]
     before = kernels.empty(g.shape, g.dtype, like=g.array)
     bias = kernels.empty(g.shape[1:], g.dtype, like=g.array)
-    kernels.linear_backward(g.array, out.array, activation=activation, out=(before, bias))
+    kernels.linear_backward(
+        g.array, out.array, activation=activation, scalars=scalars, out=(before, bias)
+    )
     return Tensor(before), Tensor(bias)
 
 
@@ -77,14 +72,22 @@ def _linear_backward(g: Any, out: Any, activation: str) -> tuple[Any, Any]:
     weight=lambda before, x: matmul(_transposed(before[0]), x),
     bias=lambda before: before[1],
 )
-def linear(x: Array, weight: Array, bias: Array, *, activation: str = "none") -> Array:
+def linear(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    *,
+    activation: str = "none",
+    scalars: tuple[float, ...] = (),
+) -> Array:
     """``activation(x @ weight.T + bias)``: a layer in one pass over its output.
 
     Args:
         x: (N, in_features).
         weight: (out_features, in_features).
         bias: (out_features,).
-        activation: ``"none"``, ``"relu"``, ``"tanh"`` or ``"sigmoid"``.
+        activation: ``"none"``, or a row of :data:`scratchgan.ops.activations.ACTIVATIONS`.
+        scalars: The activation's keywords, in their order.
 
     Returns:
         (N, out_features).
@@ -98,14 +101,11 @@ def linear(x: Array, weight: Array, bias: Array, *, activation: str = "none") ->
         raise ValueError(
             f"linear: a bias of shape {bias.shape} does not fit a weight of shape {weight.shape}"
         )
-    if activation not in ACTIVATION_BACKWARD:
-        raise ValueError(
-            f"linear: no activation {activation!r}; choose one of {', '.join(ACTIVATION_BACKWARD)}"
-        )
+    scalars = scalars or scalars_of(activation, {})
     dtype = x.dtype
     if weight.dtype is not dtype or bias.dtype is not dtype:
         dtype = dtypes.promote((x, weight, bias))
     kernels = kernels_for[type(x)]
     out = kernels.empty((x.shape[0], weight.shape[0]), dtype, like=x)
-    kernels.linear(x, weight, bias, activation=activation, out=out)
+    kernels.linear(x, weight, bias, activation=activation, scalars=scalars, out=out)
     return out

@@ -299,16 +299,18 @@ def _multiplied(choices: Choices) -> Sample:
 
 def _layer(choices: Choices) -> Sample:
     n, k, m = (choices.size(1) for _ in range(3))
-    activation = choices.one_of(tuple(ops.ACTIVATION_BACKWARD))
-    if activation != "relu":
+    activation = choices.one_of(("none", *ops.ACTIVATIONS))
+    scalars = (choices.one_of((0.0, 0.2, 1.5)),) if activation == "leaky_relu" else ()
+    keywords = {"activation": activation, "scalars": scalars}
+    if not activation.endswith("relu"):
         x, weight, bias = (tensor(choices, size, REAL) for size in ((n, k), (m, k), (m,)))
-        return Sample((x, weight, bias), {"activation": activation})
+        return Sample((x, weight, bias), keywords)
     # No sum comes near the kink where all terms have the sign of their row.
     signs = np.array([choices.one_of((1.0, -1.0)) for _ in range(m)])
     x = tensor(choices, (n, k), POSITIVE)
     weight = laid_out(choices, signs[:, None] * numbers(choices, (m, k), POSITIVE))
     bias = laid_out(choices, signs * numbers(choices, (m,), POSITIVE))
-    return Sample((x, weight, bias), {"activation": activation})
+    return Sample((x, weight, bias), keywords)
 
 
 # --- The table ------------------------------------------------------------------------
@@ -347,6 +349,7 @@ SAMPLERS: dict[str, Row] = {
     "sigmoid": Row(elementwise(REAL), room=1.0),
     "sigmoid_backward": Row(elementwise(REAL, UNIT), room=1.0),
     "softplus": Row(elementwise(REAL), room=1.0),
+    "softplus_backward": Row(elementwise(REAL, POSITIVE), room=0.1),
     "binary_cross_entropy": Row(elementwise(PROBABILITY, UNIT, always_tensor=0)),
     "binary_cross_entropy_backward": Row(elementwise(REAL, PROBABILITY, UNIT, always_tensor=1)),
     "binary_cross_entropy_with_logits": Row(elementwise(REAL, UNIT), room=1.0),

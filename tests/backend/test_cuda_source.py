@@ -23,6 +23,7 @@ from scratchgan.jit.lower import cuda
 from scratchgan.jit.passes.fuse import Fused
 from scratchgan.jit.passes.plan import make_plan
 from scratchgan.jit.record import Recording
+from scratchgan.ops import ACTIVATIONS
 
 nvrtc = pytest.importorskip(
     "cupy_backends.cuda.libs.nvrtc",
@@ -122,15 +123,15 @@ def reductions(dtype: str) -> Iterator[Kernel]:
 def layers(dtype: str) -> Iterator[Kernel]:
     """Bias with activation, and the way back, where arrays lie in order and where they do not."""
     real = real_of(dtype)
-    for activation, compiled_loop in kernels.WITH_BIAS.items():
+    for activation in ("none", *ACTIVATIONS):
         name = f"forward_{activation}"
-        loop = compiled_loop.loop
+        loop = kernels.with_bias(activation, DEFINITIONS.get(activation)).loop
         yield (
             cuda_source.loop_kernel(loop, real, [real, real], real, 2, name=name),
             loop.definitions,
         )
-    for activation, compiled_loop in kernels.BACKWARD.items():
-        loop = compiled_loop.loop
+    for activation in ("none", *ACTIVATIONS):
+        loop = kernels.backward_of(activation, DEFINITIONS.get(f"{activation}_backward")).loop
         inputs = [real] * (1 if activation == "none" else 2)
         for k, out in enumerate({real, "double"}):
             name = f"backward_{activation}_{k}"

@@ -18,7 +18,7 @@ from scratchgan.backend.cpu.elementwise import FLOATS, loop_source
 from scratchgan.backend.cpu.processor import Processor
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.gan.adversary import GAN
-from scratchgan.ops.products import ACTIVATION_BACKWARD
+from scratchgan.ops.products import ACTIVATIONS
 
 LINUX = "x86_64-unknown-linux-gnu"
 AVX2 = "+sse4.2,+avx,+avx2,+fma"
@@ -76,7 +76,7 @@ def sources(processor: Processor) -> dict[str, str]:
     for dtype in FLOATS.values():
         for name in ("loops", "gemm.microkernel", "reductions"):
             found[f"{name} {dtype}"] = machine_code.source_for(name, dtype)
-        for activation in ACTIVATION_BACKWARD:
+        for activation in ("none", *ACTIVATIONS):
             found[f"layer {activation} {dtype}"] = layers.source_of(dtype, activation)
         for definition in DEFINITIONS.values():
             if definition.name in REGISTRY:  # and not of another test

@@ -171,7 +171,7 @@ def test_every_way_to_multiply_gives_the_same_numbers():
     expected = product(x, weight.T, 2)
     out = np.empty((64, 40), np.float32)
     bias = np.zeros(40, np.float32)
-    numba_kernels.linear(x, weight, bias, activation="none", out=out)
+    numba_kernels.linear(x, weight, bias, activation="none", scalars=(), out=out)
     np.testing.assert_array_equal(out, expected)
     out[...] = np.nan
     (later,) = numba_kernels.TASKS["matmul"]([((x, weight.T), out)])

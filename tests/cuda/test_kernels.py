@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import scratchgan as sg
-from scratchgan import Tensor
+from scratchgan import Tensor, ops
 from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend import Backend, kernels_for
 from scratchgan.backend.cuda import source as cuda_source
@@ -335,9 +335,10 @@ def test_reduced_precision_is_asked_for() -> None:
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (5, 30, 7), (300, 3, 40), (700, 2, 1)])
-@pytest.mark.parametrize("activation", ["none", "relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("activation", ["none", *ops.ACTIVATIONS])
 def test_layers(activation: str, sizes: tuple[int, int, int], dtype: Any, kernels: Backend) -> None:
     n, k, m = sizes
+    scalars = (0.2,) if activation == "leaky_relu" else ()
     x, weight, bias = normal(n, k, dtype=dtype), normal(m, k, dtype=dtype), normal(m, dtype=dtype)
     g = normal(n, m, dtype=dtype, seed=2)
     found = []
@@ -347,9 +348,12 @@ def test_layers(activation: str, sizes: tuple[int, int, int], dtype: Any, kernel
             arrays = [sg.tensor(v, device=place).data for v in (x, weight, bias, g)]
             y, before = (sg.zeros(n, m, dtype=dtype, device=place) for _ in range(2))
             gradient = sg.zeros(m, dtype=dtype, device=place)
-            backend.linear(*arrays[:3], activation=activation, out=y.data)
+            backend.linear(*arrays[:3], activation=activation, scalars=scalars, out=y.data)
             backend.linear_backward(
-                arrays[3], y.data, activation=activation, out=(before.data, gradient.data)
+                *(arrays[3], y.data),
+                activation=activation,
+                scalars=scalars,
+                out=(before.data, gradient.data),
             )
             found.append([y.numpy(), before.numpy(), gradient.numpy()])
     for got, expected in zip(*found[::-1], strict=True):

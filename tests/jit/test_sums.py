@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import scratchgan as sg
+from scratchgan.jit.lower import cpu
 from scratchgan.jit.lower import loop as numba_loop
 
 
 @pytest.fixture(params=[1, 2, 3], autouse=True)
 def threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(program, "WORTH_SHARING", 0)
+    monkeypatch.setattr(cpu, "WORTH_SHARING", 0)
     before = sg.get_num_threads()
     sg.set_num_threads(request.param)
     with sg.use_backend("numba"):

@@ -60,7 +60,7 @@ def test_fused_equals_unfused_to_second_order(modules, rows, batch):
         assert_same(fused, plain)
 
 
-@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh, nn.Sigmoid])
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh, nn.Sigmoid, nn.LeakyReLU, nn.Softplus])
 def test_a_linear_and_its_activation_are_one_operation(activation):
     x = sg.randn(2, 3)
     assert nn.Sequential(nn.Linear(3, 4), activation())(x).node.name == "linear"

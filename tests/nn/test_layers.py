@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchgan as sg
-from scratchgan import nn
+from scratchgan import nn, ops
 from scratchgan.nn import functional
 from scratchgan.testing import gradcheck, gradgradcheck
 
@@ -19,7 +19,7 @@ from scratchgan.testing import gradcheck, gradgradcheck
     leading=st.lists(st.integers(0, 3), max_size=3),
     sizes=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     bias=st.booleans(),
-    activation=st.sampled_from(["none", "relu", "tanh", "sigmoid"]),
+    activation=st.sampled_from(["none", *ops.ACTIVATIONS]),
 )
 def test_linear_acts_on_the_last_axis(leading, sizes, bias, activation):
     rng = np.random.default_rng(0)
@@ -31,6 +31,8 @@ def test_linear_acts_on_the_last_axis(leading, sizes, bias, activation):
         "relu": lambda y: np.maximum(y, 0),
         "tanh": np.tanh,
         "sigmoid": lambda y: 1 / (1 + np.exp(-y)),
+        "leaky_relu": lambda y: np.where(y > 0, y, 0.01 * y),
+        "softplus": lambda y: np.log1p(np.exp(y)),
     }[activation](expected)
 
     got = functional.linear(

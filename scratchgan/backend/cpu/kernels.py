@@ -19,6 +19,7 @@ from scratchgan.backend.cpu.gemm.products import Products, work_of
 from scratchgan.backend.cpu.linear import WIDEST, layer_backward, layer_forward
 from scratchgan.backend.cpu.threads.pool import Prepared, Task
 from scratchgan.backend.scalar import DEFINITIONS, Definition
+from scratchgan.backend.specs import spec_of
 
 #: So many numbers are copied faster by several threads, though some must come from another core.
 LARGE_COPY = 1 << 18
@@ -178,27 +179,39 @@ def _are_matrices(a: Array, b: Array, out: Array) -> bool:
 
 
 @_or_reference
-def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
+def linear(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    *,
+    activation: str,
+    scalars: tuple[float, ...],
+    out: Array,
+) -> None:
     """See :func:`scratchgan.backend.reference.linear`."""
     dtype = out.dtype
     arguments = None
     if _are_matrices(x, weight, out) and _all_contiguous(dtype, bias, out):
         arguments = _products(dtype).arguments(x, weight.T, out)
     if arguments is None:
-        reference.linear(x, weight, bias, activation=activation, out=out)
+        reference.linear(x, weight, bias, activation=activation, scalars=scalars, out=out)
         return
-    forward = layer_forward(_products(dtype).function(arguments), dtype, activation)
-    forward.run(*arguments, address_of(bias, weight.shape[:1], dtype), work=work_of(arguments))
+    product = _products(dtype).function(arguments)
+    forward = layer_forward(product, dtype, activation, DEFINITIONS.get(activation))
+    place = address_of(bias, weight.shape[:1], dtype)
+    forward.run(*arguments, place, numbers=scalars, work=work_of(arguments))
 
 
 @_or_reference
-def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
+def linear_backward(
+    g: Array, y: Array, *, activation: str, scalars: tuple[float, ...], out: tuple[Array, Array]
+) -> None:
     """See :func:`scratchgan.backend.reference.linear_backward`."""
     dtype = y.dtype
     if dtype not in FLOATS or y.shape[1] > WIDEST or not _all_contiguous(dtype, g, y, *out):
-        reference.linear_backward(g, y, activation=activation, out=out)
+        reference.linear_backward(g, y, activation=activation, scalars=scalars, out=out)
         return
-    backward = layer_backward(dtype, activation)
+    backward = layer_backward(dtype, activation, DEFINITIONS.get(f"{activation}_backward"))
     before, bias_gradient = out
     addresses = (
         address_of(g, y.shape, dtype),
@@ -206,7 +219,7 @@ def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Ar
         address_of(before, y.shape, dtype, writes=True),
         address_of(bias_gradient, y.shape[1:], dtype, writes=True),
     )
-    backward.run(*addresses, *y.shape, work=y.size)
+    backward.run(*addresses, *y.shape, numbers=scalars, work=y.size)
 
 
 @_or_reference
@@ -215,7 +228,7 @@ def adam(gradient: Array, *, out: tuple[Array, Array, Array, Array], **settings:
     if not _fits_adam(gradient, out):
         reference.adam(gradient, out=out, **settings)
         return
-    numbers = [settings[name] for name in SCALARS["adam"]]
+    numbers = [settings[name] for name in spec_of("adam").scalars]
     size = out[0].size
     _prepared("adam", out[0].dtype).run(
         1, *_addresses_of_adam(gradient, out), numbers=numbers, work=size
@@ -275,8 +288,11 @@ _TASKS_OF = {
     "sum_rows": (("sum_rows",), 4),
     "uniform": (("uniform", "move_on"), 3),
 }
-#: The scalars of a kernel in the order in which its tasks have them as numbers.
-SCALARS = {"adam": ("lr", "beta1", "beta2", "eps", "weight_decay")}
+
+
+def _numbers_of(kernel: str) -> int:
+    """How many numbers a kernel's tasks take: its scalars, in their order."""
+    return len(spec_of(kernel).scalars) if kernel in TASKS else 0
 
 
 @functools.cache
@@ -284,7 +300,7 @@ def _prepared(kernel: str, dtype: np.dtype[Any]) -> Prepared:
     names, arguments = _TASKS_OF[kernel]
     module = "reductions" if kernel.startswith("sum_") else "loops"
     code = machine_code.load_for(module, dtype.name)
-    return Prepared([code[name] for name in names], arguments, len(SCALARS.get(kernel, ())))
+    return Prepared([code[name] for name in names], arguments, _numbers_of(kernel))
 
 
 # --- Kernels as tasks, which a replay runs again and again on the same arrays -------------
@@ -295,7 +311,7 @@ Calls = list[tuple[tuple[Any, ...], Any]]
 
 def _tasks(kernel: str, dtype: np.dtype[Any], arguments: list[int], holds: Any) -> list[Task]:
     values = np.array(arguments, np.intp)
-    numbers = np.empty(len(SCALARS.get(kernel, ())))
+    numbers = np.empty(_numbers_of(kernel))
     code = machine_code.load_for("loops", dtype.name)
     return [Task(code[name], values, numbers, holds) for name in _TASKS_OF[kernel][0]]
 
@@ -329,5 +345,3 @@ TASKS: dict[str, Callable[[Calls], list[Task] | None]] = {
     "normal": functools.partial(_drawn, "normal"),
     "uniform": functools.partial(_drawn, "uniform"),
 }
-#: Of these, the ones that take several calls with the same scalars.
-TOGETHER = frozenset(("adam",))

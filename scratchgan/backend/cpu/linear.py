@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchgan.backend.cpu.codegen import machine_code
 from scratchgan.backend.cpu.threads.pool import Prepared
-from scratchgan.backend.scalar import DEFINITIONS, as_numba
+from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
 
 #: The bias's gradient is the sum of so many parts at most, which threads share; what is wider than
 #: this leaves no room for them.
@@ -70,25 +70,35 @@ def finish(lane, lanes, scratch, arguments, numbers):
 '''
 
 
+# Beside the name of an activation these functions take its definition, so that another of the same
+# name (a notebook's cell that ran again) is compiled anew.
+
+
 @functools.cache
-def layer_forward(product: int, dtype: np.dtype[Any], activation: str) -> Prepared:
+def layer_forward(
+    product: int, dtype: np.dtype[Any], activation: str, definition: Definition | None
+) -> Prepared:
     """The tasks of a layer with an activation, or ``"none"``.
 
     They take the arguments of the task ``product``, which multiplies matrices of type ``dtype``
-    into contiguous ones, and the address of the bias.
+    into contiguous ones, and the address of the bias; their numbers are the activation's scalars.
     """
-    return Prepared([product, _code(dtype, activation)["forward"]], 13, 0)
+    count = len(definition.scalars) if definition else 0
+    return Prepared([product, _code(dtype, activation)["forward"]], 13, count)
 
 
 @functools.cache
-def layer_backward(dtype: np.dtype[Any], activation: str) -> Prepared:
+def layer_backward(
+    dtype: np.dtype[Any], activation: str, definition: Definition | None
+) -> Prepared:
     """The tasks of its backward.
 
     They take the addresses of the gradient of y, of y, of the gradient before the activation and
-    of the bias's, then rows and columns.
+    of the bias's, then rows and columns; their numbers are the activation's scalars.
     """
     code = _code(dtype, activation)
-    return Prepared([code["backward"], code["finish"]], 6, 0)
+    count = len(definition.scalars) if definition else 0
+    return Prepared([code["backward"], code["finish"]], 6, count)
 
 
 def _code(dtype: np.dtype[Any], activation: str) -> dict[str, int]:
@@ -97,14 +107,18 @@ def _code(dtype: np.dtype[Any], activation: str) -> dict[str, int]:
 
 def source_of(dtype: str, activation: str) -> str:
     """The source of ``forward``, ``backward`` and ``finish``."""
-    then, back = "x", "g"
-    names: tuple[str, ...] = ()
+    then, back, scalars = "x", "g", ""
+    definitions: dict[str, Definition] = {}
     if activation != "none":
-        names = (activation, f"{activation}_backward")
-        then, back = f"{activation}(x)", f"{activation}_backward(g, y[i * columns + j])"
+        forward, backward = DEFINITIONS[activation], DEFINITIONS[f"{activation}_backward"]
+        for one in (forward, backward):
+            definitions |= {name: DEFINITIONS[name] for name in all_called_by(one)}
+        definitions |= {forward.name: forward, backward.name: backward}
+        scalars = "".join(f", real(numbers[{k}])" for k in range(len(forward.scalars)))
+        then, back = f"{activation}(x{scalars})", f"{backward.name}(g, y[i * columns + j]{scalars})"
     return _SOURCE.format(
         dtype=dtype,
-        definitions="\n".join(as_numba(DEFINITIONS[name]) + "\n" for name in names),
+        definitions="\n".join(as_numba(one) + "\n" for one in definitions.values()),
         forward=then,
         backward=back,
         parts=PARTS,

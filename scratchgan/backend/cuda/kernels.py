@@ -7,6 +7,7 @@ stream; nothing here waits for it but :func:`to_host`, :func:`nonzero` and :func
 """
 
 import builtins
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +22,7 @@ from scratchgan.backend.cuda import source as cuda_source
 from scratchgan.backend.cuda.launch import CompiledLoop, beside, contiguous, empty, on_one_card
 from scratchgan.backend.cuda.source import SUM, Loop
 from scratchgan.backend.reference import filled_in
-from scratchgan.backend.scalar import Definition
+from scratchgan.backend.scalar import DEFINITIONS, Definition, c_name
 
 Array = Any  # cupy.ndarray, which mypy knows nothing of
 Index = tuple[Any, ...]
@@ -254,43 +255,51 @@ def matmul(a: Array, b: Array, *, out: Array) -> None:
         blas.product(a, b, out)
 
 
-#: By activation: what comes after a layer's product, and the way back through both.
-WITH_BIAS = {
-    "none": CompiledLoop(Loop("linear", "sg::add({0}, {1})", ("add",))),
-    **{
-        name: CompiledLoop(Loop("linear", f"sg::{name}(sg::add({{0}}, {{1}}))", ("add", name)))
-        for name in ("relu", "tanh", "sigmoid")
-    },
-}
-BACKWARD = {
-    "none": CompiledLoop(Loop("linear_backward", "{0}", total=SUM)),
-    **{
-        name: CompiledLoop(
-            Loop(
-                "linear_backward",
-                f"sg::{name}_backward({{0}}, {{1}})",
-                (f"{name}_backward",),
-                total=SUM,
-            )
-        )
-        for name in ("relu", "tanh", "sigmoid")
-    },
-}
+@functools.cache
+def with_bias(activation: str, definition: Definition | None) -> CompiledLoop:
+    """What comes after a layer's product; the definition is the activation's, or None."""
+    value = "sg::add({0}, {1})"
+    if definition is None:
+        return CompiledLoop(Loop("linear", value, ("add",)))
+    scalars = "".join(f", {{{name}}}" for name in definition.scalars)
+    call = f"sg::{c_name(activation)}({value}{scalars})"
+    return CompiledLoop(Loop("linear", call, ("add", activation), definition.scalars))
+
+
+@functools.cache
+def backward_of(activation: str, definition: Definition | None) -> CompiledLoop:
+    """The backward of a layer before its products; the definition is the activation's or None."""
+    if definition is None:
+        return CompiledLoop(Loop("linear_backward", "{0}", total=SUM))
+    loop = cuda_source.loop_of(definition)
+    return CompiledLoop(loop._replace(name="linear_backward", total=SUM))
 
 
 @on_one_card
-def linear(x: Array, weight: Array, bias: Array, *, activation: str, out: Array) -> None:
-    """``activation(x @ weight.T + bias)``; ``x`` (N, in), ``weight`` (out, in), ``bias`` (out,)."""
+def linear(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    *,
+    activation: str,
+    scalars: tuple[float, ...],
+    out: Array,
+) -> None:
+    """See :func:`scratchgan.backend.reference.linear`."""
     matmul(x, weight.T, out=out)
-    WITH_BIAS[activation].elementwise((out, bias), out, ())
+    loop = with_bias(activation, DEFINITIONS.get(activation))
+    loop.elementwise((out, bias), out, scalars)
 
 
 @on_one_card
-def linear_backward(g: Array, y: Array, *, activation: str, out: tuple[Array, Array]) -> None:
+def linear_backward(
+    g: Array, y: Array, *, activation: str, scalars: tuple[float, ...], out: tuple[Array, Array]
+) -> None:
     """See :func:`scratchgan.backend.reference.linear_backward`."""
     before, bias = out
     inputs = (g,) if activation == "none" else (g, y)
-    BACKWARD[activation].reduction(inputs, before, bias, (0,))
+    loop = backward_of(activation, DEFINITIONS.get(f"{activation}_backward"))
+    loop.reduction(inputs, before, bias, (0,), scalars)
 
 
 # --- Optimizers: update in place what ``out`` names -----------------------------------

@@ -257,7 +257,12 @@ class CompiledLoop:
         )
 
     def reduction(
-        self, inputs: Sequence[Array], out: Array | None, total: Array, reduced: Axis
+        self,
+        inputs: Sequence[Array],
+        out: Array | None,
+        total: Array,
+        reduced: Axis,
+        scalars: Sequence[float] = (),
     ) -> None:
         """Reduce over the axes ``reduced`` to ``total``; store the values in ``out``, if given."""
         if not total.size:
@@ -276,7 +281,7 @@ class CompiledLoop:
             target = empty((parts, total.size), _DTYPES[accumulator], like=total)
         kernel = self._kernel(real, inputs, out, walk, target)
         index = np.int64 if walk.is_large else np.int32
-        arguments = self._arguments(real, inputs, out, walk, ())
+        arguments = self._arguments(real, inputs, out, walk, scalars)
         kernel(grid, block, (*arguments, target, index(span)))
         if parts > 1:
             _FINISH[self.loop.total].reduction((target,), None, total, (0,))

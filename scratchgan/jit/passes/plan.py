@@ -3,12 +3,10 @@
 import math
 from dataclasses import dataclass, replace
 
+from scratchgan.backend.specs import spec_of
 from scratchgan.jit.passes.fuse import FILL, SUM, Fused, fuse
 from scratchgan.jit.passes.reuse_buffers import write_in_place
 from scratchgan.jit.record import Call, Memory, Operand, Recording
-
-#: Kernels that change an input too: drawing noise moves the stream on.
-CHANGES_INPUTS = frozenset(("uniform", "normal"))
 
 ALIGNMENT = 64
 
@@ -51,7 +49,7 @@ def make_plan(recording: Recording, results: list[Operand], fuses: bool) -> Plan
 
 def changed_by(call: Call) -> tuple[Operand, ...]:
     """What a call changes: its outputs, and the state of a stream of noise."""
-    return call.outs + (call.reads if call.kernel in CHANGES_INPUTS else ())
+    return call.outs + (call.reads if spec_of(call.kernel).changes_inputs else ())
 
 
 def drop_dead(calls: list[Call], memories: list[Memory]) -> list[Call]:
