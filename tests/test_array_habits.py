@@ -364,7 +364,7 @@ HABITS = {
     "function": lambda out: np.sum(out.data),
     "index": lambda out: out.data[...],
     "iteration": lambda out: list(out.data),
-    "flags": lambda out: out.data.flags,
+    "address": lambda out: out.data.ctypes,
 }
 
 

@@ -1,4 +1,4 @@
-"""The code of docs/gradients.md runs, and prints what the page shows."""
+"""The code on the pages of docs/ runs, and prints what the pages show."""
 
 import linecache
 import re
@@ -7,23 +7,24 @@ from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "gradients.md"
+PAGES = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.usefixtures("own_primitives")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of a division by zero
-def test_the_page_on_gradients(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("page", "count"), [("gradients", 9), ("backprop", 7)])
+def test_a_page(
+    page: str, count: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocks = re.findall(
         r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?",
-        PAGE.read_text(encoding="utf-8"),
+        (PAGES / f"{page}.md").read_text(encoding="utf-8"),
         re.DOTALL,
     )
-    assert len(blocks) == 9
-    scope: dict[str, Any] = {"__name__": "gradients"}
+    assert len(blocks) == count
+    scope: dict[str, Any] = {"__name__": page}
     for number, (code, shown) in enumerate(blocks):
-        name = f"gradients-{number}.py"  # scalar definitions are read from their source
+        name = f"{page}-{number}.py"  # scalar definitions are read from their source
         lines = code.splitlines(keepends=True)
         monkeypatch.setitem(linecache.cache, name, (len(code), None, lines, name))
         exec(compile(code, name, "exec"), scope)
