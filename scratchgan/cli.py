@@ -212,8 +212,8 @@ def gradcheck(
     place = f"backend {get_backend()}" if device == devices.CPU else f"device {device}"
     table = Table("primitive", title=f"Derivatives of order {order}, {place}")
     table.caption = "largest errors against each, relative to 1 or the derivative if it is larger"
-    for witness in ("differences", "complex steps"):
-        table.add_column(witness, justify="right")
+    for reference in ("differences", "complex steps"):
+        table.add_column(reference, justify="right")
     table.add_column("verdict")
     fails = False
     with compilation_shown():

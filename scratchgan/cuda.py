@@ -20,7 +20,7 @@ def device_count() -> int:
 
 
 def get_device_name(device: str = "cuda") -> str:
-    """What the maker calls a graphics card.
+    """The name that the maker gives to a GPU.
 
     Raises:
         BackendError: There is no such card; the message says why and what to do.

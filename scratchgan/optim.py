@@ -65,7 +65,7 @@ class Optimizer:
         return type(self).__name__
 
     def new_state(self, parameter: Tensor) -> dict[str, Tensor]:
-        """What the kernel keeps for ``parameter``, before the first step, in the kernel's order."""
+        """Initial optimizer state of ``parameter``, in the kernel's order."""
         raise NotImplementedError(f"{self._name} has no new_state method; write one")
 
     def hyperparameters(self, group: Group) -> dict[str, float]:
@@ -113,7 +113,9 @@ class Optimizer:
                 optimizer was made; nothing of this parameter was changed.
         """
         for group in self.param_groups:
-            hyperparameters = context.live(functools.partial(self.hyperparameters, group))
+            hyperparameters = context.dynamic_scalars(
+                functools.partial(self.hyperparameters, group)
+            )
             for parameter in group["params"]:
                 gradient = parameter.grad
                 if gradient is None:

@@ -1,4 +1,4 @@
-"""What the command line shows while it works: the rows of a training, and compilation."""
+"""The display of the command line while it works: the rows of a training, and compilation."""
 
 import os
 import sys
@@ -193,7 +193,7 @@ class Rows:
         return [first[0].rjust(first[1]), *(f" {cell}".rjust(width) for cell, width in rest)]
 
     def _row(self, cells: tuple[str, ...]) -> "Table":
-        """As many cells as the terminal has room for, and a bar in what is left over."""
+        """The cells that fit into the terminal's width, and a bar in the rest."""
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 

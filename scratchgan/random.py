@@ -8,7 +8,7 @@ it.
 import numpy as np
 
 from scratchgan.backend import Array
-from scratchgan.backend.counter_rng import GAMMA, mix
+from scratchgan.backend.counter_rng import GAMMA, splitmix64
 
 
 class Generator:
@@ -27,7 +27,7 @@ class Generator:
         """Back to the start of the stream for ``seed`` and ``path``."""
         key = 0
         for number in (seed, *path):
-            key = mix((key + GAMMA + number) & 0xFFFFFFFFFFFFFFFF)
+            key = splitmix64((key + GAMMA + number) & 0xFFFFFFFFFFFFFFFF)
         self.state[:] = key, 0
         return self
 

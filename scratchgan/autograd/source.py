@@ -1,4 +1,4 @@
-"""What a reader sees of a node: the source of its VJPs as their author wrote it, and the rest."""
+"""The text of a node: the source of its VJPs as written, its edges, and what is saved."""
 
 import ast
 import functools

@@ -141,7 +141,7 @@ class Rule:
     def save(
         self, out: Tensor, inputs: tuple[Any, ...], keywords: dict[str, Any]
     ) -> tuple[Any, ...]:
-        """What a node keeps of one call."""
+        """The values of one call that a node keeps."""
         first = self.variadic
         kept: list[Any] = []
         for _, i in self.inputs:
@@ -191,7 +191,7 @@ class Node:
 
     @property
     def saved(self) -> dict[str, Any]:
-        """What is kept for the VJPs, by the names that they ask for."""
+        """The values that are kept for the VJPs, by their names."""
         return {} if self.kept is None else dict(zip(self.rule.saved, self.kept, strict=True))
 
     @property
@@ -237,7 +237,7 @@ class Node:
         return found
 
     def _values(self) -> dict[str, Any]:
-        """What the VJPs may ask for, by name, if it still is what it was."""
+        """The saved values by name, if none was changed in place."""
         if self.kept is None:
             raise TapeError(
                 f"backward came a second time to {self.name!r}, whose saved values were freed the "

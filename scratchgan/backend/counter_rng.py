@@ -49,7 +49,7 @@ SQRT_HALF = 0.7071067811865476
 LOG_SERIES = tuple(2 / k for k in range(23, 0, -2))
 
 
-def mix(z: int) -> int:
+def splitmix64(z: int) -> int:
     """SplitMix64's finalizer on one 64-bit number: the key of a stream from a seed."""
     z = ((z ^ (z >> 30)) * MIX1) & 0xFFFFFFFFFFFFFFFF
     z = ((z ^ (z >> 27)) * MIX2) & 0xFFFFFFFFFFFFFFFF

@@ -95,7 +95,7 @@ def allocate(nbytes: int, *, like: Array | None = None) -> Array:
 
 
 class _Part:
-    """What NumPy needs to know to make an array of another array's memory."""
+    """A description from which NumPy makes an array of another array's memory."""
 
     def __init__(self, owner: Array, interface: dict[str, Any]) -> None:
         self.owner = owner

@@ -277,7 +277,7 @@ def as_cuda(definition: Definition, real: str) -> str:
 
 
 def c_name(name: str) -> str:
-    """What a definition or a parameter is called in C++."""
+    """The name of a definition or a parameter in C++."""
     return name + "_" if name in _TAKEN_IN_C else name
 
 

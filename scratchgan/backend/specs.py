@@ -1,4 +1,4 @@
-"""What is to be known of a kernel besides what it computes, said once, where it is defined."""
+"""Descriptions of kernels: facts besides what they compute, stated where they are defined."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ BETAS = (0.5, 0.999)
 
 
 class DiscriminatorMove(NamedTuple):
-    """What came of D's move, each a scalar tensor."""
+    """The result of D's move, each a scalar tensor."""
 
     loss: Tensor
     d_real: Tensor  #: Mean of D(x).
@@ -29,7 +29,7 @@ class DiscriminatorMove(NamedTuple):
 
 
 class Moves(NamedTuple):
-    """What came of a step, each a scalar tensor."""
+    """The result of a step, each a scalar tensor."""
 
     discriminator_loss: Tensor
     generator_loss: Tensor
@@ -110,7 +110,7 @@ class GAN:
         Returns:
             The loss before the update, a scalar.
         """
-        with held_fixed(self._discriminator_parameters):
+        with frozen(self._discriminator_parameters):
             loss = self.generator_loss(self.discriminator(self.generator(noise)))
         self.generator_optimizer.zero_grad()
         loss.backward()
@@ -119,7 +119,7 @@ class GAN:
 
 
 @contextmanager
-def held_fixed(parameters: Sequence[Tensor]) -> Iterator[None]:
+def frozen(parameters: Sequence[Tensor]) -> Iterator[None]:
     """Within the ``with`` block ``parameters`` count as constants, and cost no gradients.
 
     Gradients still pass through the module that they belong to, to its input.

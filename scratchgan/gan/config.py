@@ -1,4 +1,4 @@
-"""What decides a run: the same settings and the same backend give the same bytes."""
+"""The settings of a run: the same settings and the same backend give the same bytes."""
 
 import dataclasses
 import math

@@ -15,7 +15,7 @@ from scratchgan.nn.functional import binary_cross_entropy
 
 
 def discriminator_loss(d_real: Tensor, d_fake: Tensor) -> Tensor:
-    """What D minimises, −E[log D(x)] − E[log(1 − D(G(z)))]: eq. 1 with its sign turned.
+    """The loss of D, −E[log D(x)] − E[log(1 − D(G(z)))]: eq. 1 with its sign turned.
 
     Args:
         d_real: D(x), probabilities, any shape.
@@ -28,7 +28,7 @@ def discriminator_loss(d_real: Tensor, d_fake: Tensor) -> Tensor:
 
 
 def minimax(d_fake: Tensor) -> Tensor:
-    """What G minimises, E[log(1 − D(G(z)))]: its part of eq. 1 as written.
+    """The loss of G, E[log(1 − D(G(z)))]: its part of eq. 1 as written.
 
     The gradient with respect to D's last score (before the sigmoid) is −D(G(z)): it fades as D
     learns to see through G, just when G has most to learn.
@@ -43,7 +43,7 @@ def minimax(d_fake: Tensor) -> Tensor:
 
 
 def non_saturating(d_fake: Tensor) -> Tensor:
-    """What G minimises, −E[log D(G(z))], the remedy of section 3 of the paper.
+    """The loss of G, −E[log D(G(z))], the remedy of section 3 of the paper.
 
     The fixed point is that of :func:`minimax`, but the gradient with respect to D's last score is
     D(G(z)) − 1: strongest where D sees through G.

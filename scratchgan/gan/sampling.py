@@ -24,7 +24,7 @@ _AT_ONCE = 1000
 
 
 class Stream(IntEnum):
-    """What noise is for; each use has random numbers of its own."""
+    """The uses of noise; each has random numbers of its own."""
 
     DISCRIMINATOR_STEP = 1
     GENERATOR_STEP = 2
@@ -46,7 +46,7 @@ def to_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def draw(generator: nn.Module, noise: Tensor) -> NDArray[np.uint8]:
-    """What ``generator`` makes of ``noise`` (n, latent_dim): uint8 (n, 28, 28)."""
+    """The images that ``generator`` makes of ``noise`` (n, latent_dim): uint8 (n, 28, 28)."""
     with no_grad():
         return to_bytes(generator(noise).numpy())[:, 0]
 

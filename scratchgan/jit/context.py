@@ -1,4 +1,4 @@
-"""What code above must tell a recording, so that a replay does as it would have done.
+"""The context of a recording: what a replay must read again, and what it rests on.
 
 Outside of a recording these functions cost next to nothing.
 """
@@ -10,7 +10,7 @@ class JitError(RuntimeError):
     """A step cannot be recorded; the message says which operation, and what to do instead."""
 
 
-class LiveScalars:
+class DynamicScalars:
     """Keyword numbers of a kernel that are read anew before every replay."""
 
     def __init__(self, read: Callable[[], dict[str, float]]) -> None:
@@ -22,27 +22,27 @@ class LiveScalars:
         self.values.update(self._read())
 
 
-class LiveScalar(float):
-    """One of :class:`LiveScalars` on its way through a kernel call."""
+class DynamicScalar(float):
+    """One of :class:`DynamicScalars` on its way through a kernel call."""
 
-    source: LiveScalars
+    source: DynamicScalars
 
 
-class Notes:
-    """What a recording was told."""
+class RecordingContext:
+    """Facts that are noted while a function is recorded."""
 
     def __init__(self) -> None:
-        self.live: list[LiveScalars] = []
+        self.live: list[DynamicScalars] = []
         self.read: list[tuple[object, str]] = []
 
 
-_current: Notes | None = None
+_current: RecordingContext | None = None
 
 
-def begin() -> Notes:
+def begin() -> RecordingContext:
     """Start to take notes."""
     global _current
-    _current = Notes()
+    _current = RecordingContext()
     return _current
 
 
@@ -52,21 +52,21 @@ def end() -> None:
     _current = None
 
 
-def live(read: Callable[[], dict[str, float]]) -> dict[str, float]:
+def dynamic_scalars(read: Callable[[], dict[str, float]]) -> dict[str, float]:
     """``read()``, whose numbers a replay must read again: a learning rate may change any time."""
     if _current is None:
         return read()
-    source = LiveScalars(read)
+    source = DynamicScalars(read)
     _current.live.append(source)
     scalars: dict[str, float] = {}
     for name, value in source.values.items():
-        scalar = LiveScalar(value)
+        scalar = DynamicScalar(value)
         scalar.source = source
         scalars[name] = scalar
     return scalars
 
 
 def depends_on(owner: object, attribute: str) -> None:
-    """What is recorded holds only as long as ``owner.attribute`` is what it is after the step."""
+    """Record anew when ``owner.attribute`` is no longer what it is after the step."""
     if _current is not None:
         _current.read.append((owner, attribute))

@@ -13,7 +13,7 @@ import numpy as np
 from scratchgan.backend import Array, Backend, MachineCodeError, kernels_for
 from scratchgan.backend.specs import spec_of
 from scratchgan.dtypes import DType
-from scratchgan.jit.context import LiveScalars
+from scratchgan.jit.context import DynamicScalars
 from scratchgan.jit.lower import lowering_of
 from scratchgan.jit.passes.fuse import Fused, Loop, alone
 from scratchgan.jit.passes.plan import Plan
@@ -45,7 +45,7 @@ class Program:
     """
 
     def __init__(
-        self, plan: Plan, backend: Backend, live: list[LiveScalars], like: Array | None
+        self, plan: Plan, backend: Backend, live: list[DynamicScalars], like: Array | None
     ) -> None:
         self.plan = plan
         self._backend = backend

@@ -221,7 +221,7 @@ def jit(function: Callable[P, R]) -> Jitted[P, R]:
 
 
 def _signature(value: Any, tensors: list[Tensor]) -> Any:
-    """What a recording depends on in an argument; its tensors are appended to ``tensors``."""
+    """The key of an argument for finding a recording; tensors are appended to ``tensors``."""
     if isinstance(value, Tensor):
         tensors.append(value)
         return (value.shape, value.dtype, type(value.array), value.requires_grad)

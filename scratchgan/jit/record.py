@@ -15,7 +15,7 @@ from scratchgan.backend import Array, Backend, kernels_for
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.backend.specs import spec_of
 from scratchgan.dtypes import DType
-from scratchgan.jit.context import JitError, LiveScalar, LiveScalars
+from scratchgan.jit.context import DynamicScalar, DynamicScalars, JitError
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Call:
     inputs: tuple[Operand | float, ...]
     outs: tuple[Operand, ...]
     scalars: dict[str, Any]
-    live: LiveScalars | None = None
+    live: DynamicScalars | None = None
     takes_tuple: bool = False
 
     @property
@@ -200,7 +200,7 @@ class RecordingBackend(Backend):
             if allocates:
                 out = kernel(*inputs, **scalars)
                 recording.made(out)
-            live = [value for value in scalars.values() if type(value) is LiveScalar]
+            live = [value for value in scalars.values() if type(value) is DynamicScalar]
             outs = out if isinstance(out, tuple) else (out,)
             call = Call(
                 name,

@@ -91,7 +91,7 @@ class Sequential(ModuleList):
 
 
 def _steps(modules: list[Module]) -> list[Callable[[Any], Tensor]]:
-    """What to call in turn: the modules, but a Linear and its activation as one."""
+    """The functions to call in turn: the modules, but a Linear and its activation as one."""
     steps: list[Callable[[Any], Tensor]] = []
     for module in modules:
         # A subclass may compute something else.

@@ -223,7 +223,7 @@ class Softplus(Activation):
 
 
 class Identity(Module):
-    """What comes in; a placeholder."""
+    """The input unchanged; a placeholder."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` itself."""

@@ -39,7 +39,7 @@ class Parameter(Tensor):
 
 
 class LoadedKeys(NamedTuple):
-    """What :meth:`Module.load_state_dict` did not find, and what it had no use for."""
+    """The keys that :meth:`Module.load_state_dict` missed, and those that it did not expect."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
@@ -60,7 +60,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward method; write one")
 
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
-        """What :meth:`forward` gives."""
+        """Call :meth:`forward`."""
         context.depends_on(self, "training")
         return self.forward(*inputs, **keywords)
 
@@ -257,7 +257,7 @@ class Module:
     # --- Showing it -----------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """What stands between the parentheses of the representation; for subclasses to write."""
+        """The text between the parentheses of the representation; subclasses write it."""
         return ""
 
     def __repr__(self) -> str:

@@ -19,7 +19,7 @@ SMALL = 4096
 def _sum_vjp(g: Any, x_shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     """Each element has a part in the sum as it is."""
     spread = expand_copy if prod(x_shape) <= SMALL else expand
-    return spread(_kept(g, x_shape, axis, keepdims), shape=x_shape)
+    return spread(_restore_axes(g, x_shape, axis, keepdims), shape=x_shape)
 
 
 @method()
@@ -42,8 +42,8 @@ def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
 def _largest_vjp(g: Any, x: Any, out: Any, axis: Axis, keepdims: bool) -> Any:
     """The gradient goes to the elements that equal the result, in equal parts."""
-    chosen = cast(eq(x, _kept(out, x.shape, axis, keepdims)), dtype=g.dtype)
-    share = _kept(g, x.shape, axis, keepdims) / sum(chosen, axis=axis, keepdims=True)
+    chosen = cast(eq(x, _restore_axes(out, x.shape, axis, keepdims)), dtype=g.dtype)
+    share = _restore_axes(g, x.shape, axis, keepdims) / sum(chosen, axis=axis, keepdims=True)
     return chosen * share
 
 
@@ -79,7 +79,7 @@ def _extreme(name: str, x: Array, axis: Axis, keepdims: bool) -> Array:
     return out
 
 
-def _kept(g: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
+def _restore_axes(g: Any, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     """``g`` with the axes that a reduction of ``shape`` dropped put back as ones."""
     if keepdims or axis is None:
         return g  # a number broadcasts as it is

@@ -1,4 +1,4 @@
-"""Proving gradients: gradcheck, a complex-step witness, and checks of whole primitives.
+"""Proving gradients: gradcheck, a complex-step reference, and checks of whole primitives.
 
 :func:`gradcheck` and :func:`gradgradcheck` are PyTorch's. :func:`check_primitive` runs on one
 primitive, a user's own or this project's, everything that the suite holds primitives to.

@@ -1,4 +1,4 @@
-"""What holds for every primitive, checked on samples of its inputs."""
+"""Checks of what holds for every primitive, on samples of its inputs."""
 
 import itertools
 from collections.abc import Callable

@@ -44,7 +44,7 @@ class Choices:
         return int(self._random.integers(low, high, endpoint=True))
 
     def integers(self, size: Shape, low: int, high: int) -> Array:
-        """As many."""
+        """``count`` numbers."""
         return np.asarray(self._random.integers(low, high, size, endpoint=True))
 
     def one_of(self, options: Sequence[T]) -> T:

@@ -1,4 +1,4 @@
-"""All derivatives of a function, by its tape and by another witness, side by side."""
+"""All derivatives of a function, by its tape and by another reference, side by side."""
 
 import inspect
 import math
@@ -21,10 +21,10 @@ Row = tuple[int, tuple[int, ...] | None, Array, Slopes]
 
 
 class GradcheckError(RuntimeError):
-    """A gradient is not what an independent witness says it is."""
+    """A gradient is not what an independent reference says it is."""
 
 
-class Witness(NamedTuple):
+class Reference(NamedTuple):
     """Another way to a derivative, and how closely the tape must agree with it.
 
     Attributes:
@@ -56,7 +56,7 @@ class Entry(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What :func:`compare` found.
+    """The result of :func:`compare`.
 
     Attributes:
         fn: The function.
@@ -67,7 +67,7 @@ class Comparison(NamedTuple):
         kinks: Derivatives that do not exist.
         compared: How many derivatives were compared.
         error: The largest of ``|analytical - numerical| / max(1, |numerical|)``.
-        witness: What the tape was compared with.
+        reference: What the tape was compared with.
     """
 
     fn: Function
@@ -77,36 +77,36 @@ class Comparison(NamedTuple):
     kinks: list[Entry]
     compared: int
     error: float
-    witness: Witness
+    reference: Reference
     results: tuple[str, ...] = ()
 
     def result(self, entry: Entry) -> str:
-        """What errors call the output of ``entry``."""
+        """The name of ``entry``'s output in errors."""
         return self.results[entry.output] if self.results else f"output {entry.output}"
 
 
-def compare(fn: Function, inputs: tuple[Any, ...], witness: Witness) -> Comparison:
-    """Compare the derivatives of ``fn`` with those of ``witness``, and tell all that was found."""
-    if not (witness.eps > 0 and witness.atol >= 0 and witness.rtol >= 0):
+def compare(fn: Function, inputs: tuple[Any, ...], reference: Reference) -> Comparison:
+    """Compare the derivatives of ``fn`` with those of ``reference``; nothing is raised."""
+    if not (reference.eps > 0 and reference.atol >= 0 and reference.rtol >= 0):
         raise ValueError(
             "gradcheck: eps must be above 0, atol and rtol at least 0, not "
-            f"eps={witness.eps}, atol={witness.atol}, rtol={witness.rtol}"
+            f"eps={reference.eps}, atol={reference.atol}, rtol={reference.rtol}"
         )
     with np.errstate(all="ignore"):  # differences may step out of the function's domain
-        return _compared(fn, inputs, witness)
+        return _compared(fn, inputs, reference)
 
 
-def _compared(fn: Function, inputs: tuple[Any, ...], witness: Witness) -> Comparison:
+def _compared(fn: Function, inputs: tuple[Any, ...], reference: Reference) -> Comparison:
     taped = _Taped(fn, inputs)
     wrong: list[Entry] = []
     kinks: list[Entry] = []
     compared, error = 0, 0.0
-    for position, index, analytical, found in _rows(taped, witness):
+    for position, index, analytical, found in _rows(taped, reference):
         low, high = np.minimum(found.left, found.right), np.maximum(found.left, found.right)
         # Half of the line may lie beyond a kink so near that the sides still agree.
         is_smooth = np.isfinite(high - low) & ~found.is_kink & ~found.is_jump
         doubt = np.where(is_smooth, high - low, 0) / 2
-        allowed = witness.atol + witness.rtol * np.abs(found.central) + doubt
+        allowed = reference.atol + reference.rtol * np.abs(found.central) + doubt
         # At a kink every slope between the two is a fair answer, but no other is.
         outside = np.maximum(low - analytical, analytical - high)
         difference = np.where(found.is_kink, outside, np.abs(analytical - found.central))
@@ -124,7 +124,7 @@ def _compared(fn: Function, inputs: tuple[Any, ...], witness: Witness) -> Compar
             (kinks if agree[column] else wrong).append(entry)
     wrong.sort(key=_badness)
     names = input_names(fn, len(inputs))
-    return Comparison(fn, inputs, names, wrong, kinks, compared, error, witness)
+    return Comparison(fn, inputs, names, wrong, kinks, compared, error, reference)
 
 
 def _badness(entry: Entry) -> float:
@@ -268,14 +268,14 @@ class _Taped:
         return found
 
 
-# --- The witnesses --------------------------------------------------------------------
+# --- The references --------------------------------------------------------------------
 
 
-def _rows(taped: _Taped, witness: Witness) -> Iterator[Row]:
-    if witness.method == "directional differences":
-        return _along_a_direction(taped, witness)
-    columns = _complex_columns if witness.method == "complex steps" else _difference_columns
-    return _by_element(taped, columns(taped, witness))
+def _rows(taped: _Taped, reference: Reference) -> Iterator[Row]:
+    if reference.method == "directional differences":
+        return _along_a_direction(taped, reference)
+    columns = _complex_columns if reference.method == "complex steps" else _difference_columns
+    return _by_element(taped, columns(taped, reference))
 
 
 def _by_element(taped: _Taped, columns: Iterator[Slopes]) -> Iterator[Row]:
@@ -287,26 +287,26 @@ def _by_element(taped: _Taped, columns: Iterator[Slopes]) -> Iterator[Row]:
             yield position, index, jacobian[:, element], next(columns)
 
 
-def _difference_columns(taped: _Taped, witness: Witness) -> Iterator[Slopes]:
+def _difference_columns(taped: _Taped, reference: Reference) -> Iterator[Slopes]:
     """For each element of each checked input, the slopes of all outputs."""
     for which, array in enumerate(taped.arrays):
         for element in range(array.size):
             unit = np.zeros(array.shape)
             unit.flat[element] = 1
-            yield _slopes_along(taped, which, unit, witness)
+            yield _slopes_along(taped, which, unit, reference)
 
 
-def _slopes_along(taped: _Taped, which: int, direction: Array, witness: Witness) -> Slopes:
+def _slopes_along(taped: _Taped, which: int, direction: Array, reference: Reference) -> Slopes:
     arrays = list(taped.arrays)
 
     def shifted(t: float) -> Array:
         arrays[which] = taped.arrays[which] + t * direction
         return taped.values(arrays)
 
-    return slopes(shifted, taped.middle, witness.eps, witness.atol)
+    return slopes(shifted, taped.middle, reference.eps, reference.atol)
 
 
-def _complex_columns(taped: _Taped, witness: Witness) -> Iterator[Slopes]:
+def _complex_columns(taped: _Taped, reference: Reference) -> Iterator[Slopes]:
     def in_one(*inputs: Any) -> Tensor:
         outputs = as_tuple(taped.fn(*inputs))
         return Tensor(np.concatenate([outputs[k].array.ravel() for k in taped.kept]))
@@ -318,7 +318,7 @@ def _complex_columns(taped: _Taped, witness: Witness) -> Iterator[Slopes]:
             yield Slopes(column, column, column, is_kink=none, is_jump=none)
 
 
-def _along_a_direction(taped: _Taped, witness: Witness) -> Iterator[Row]:
+def _along_a_direction(taped: _Taped, reference: Reference) -> Iterator[Row]:
     """For each checked input one number: the Jacobian between two random vectors."""
     random = np.random.default_rng(0)
     weights = random.standard_normal(taped.middle.size)
@@ -331,7 +331,7 @@ def _along_a_direction(taped: _Taped, witness: Witness) -> Iterator[Row]:
     for which, array in enumerate(taped.arrays):
         direction = random.standard_normal(array.shape)
         direction /= max(float(np.linalg.norm(direction)), 1e-300)
-        found = _slopes_along(taped, which, direction, witness)
+        found = _slopes_along(taped, which, direction, reference)
         sides = np.sort([weights * found.left, weights * found.right], axis=0).sum(axis=1)
         projected = Slopes(
             *(np.atleast_1d(weights @ found.central), sides[:1], sides[1:]),

@@ -1,4 +1,4 @@
-"""The complex-step derivative: a second witness, independent of differences, and far sharper.
+"""The complex-step derivative: a second reference, independent of differences, and far sharper.
 
 For a function that is analytic at ``x``, ``f(x + ih) = f(x) + ih f'(x) + O(h**2)``, so that
 ``f'(x) = Im f(x + ih) / h`` without a difference in it. Nothing cancels, ``h`` can be as small as

@@ -12,7 +12,7 @@ from scratchgan.testing.comparison import (
     Entry,
     Function,
     GradcheckError,
-    Witness,
+    Reference,
     call_of,
     compare,
     gradient_function,
@@ -52,8 +52,8 @@ def calls_of(fn: Function, inputs: tuple[Any, ...]) -> list[Call]:
 def suspects(comparison: Comparison, order: int) -> list[str]:
     """Sentences on what is to blame, from a look at each primitive by itself.
 
-    Where a gradient is wrong, these are primitives that disagree with the witness. Only where none
-    does, what may explain it otherwise is told: kinks, jumps, float32, a value off the tape.
+    Where a gradient is wrong, these are primitives that disagree with the reference. Only where
+    none does, what may explain it otherwise is told: kinks, jumps, float32, a value off the tape.
 
     Args:
         comparison: What was found of a function whose gradient is wrong, or which has a kink.
@@ -66,7 +66,7 @@ def suspects(comparison: Comparison, order: int) -> list[str]:
         for call in calls:
             primitive, *_ = call
             if primitive.name not in wrong:
-                is_wrong, sentence = _finding(call, checked, comparison.witness)
+                is_wrong, sentence = _finding(call, checked, comparison.reference)
                 if sentence:
                     (wrong if is_wrong else remarks).setdefault(primitive.name, sentence)
         if wrong:
@@ -82,7 +82,7 @@ def suspects(comparison: Comparison, order: int) -> list[str]:
     ]
 
 
-def _finding(call: Call, order: int, witness: Witness) -> tuple[bool, str | None]:
+def _finding(call: Call, order: int, reference: Reference) -> tuple[bool, str | None]:
     """Whether the call's VJP is wrong, and a sentence on it if there is something to say."""
     primitive, inputs, *_ = call
     given = [x.dtype for x in inputs if isinstance(x, Tensor)]
@@ -90,7 +90,7 @@ def _finding(call: Call, order: int, witness: Witness) -> tuple[bool, str | None
         sentence = f"{primitive.name!r} gives {call.dtype}, in which differences resolve too little"
         return False, sentence
     try:
-        comparison = _compared(call, order, witness)
+        comparison = _compared(call, order, reference)
     except GradcheckError as error:
         return True, f"{primitive.name!r} checked by itself: {error}"
     if not comparison.wrong and not comparison.kinks:
@@ -100,7 +100,7 @@ def _finding(call: Call, order: int, witness: Witness) -> tuple[bool, str | None
     if is_wrong:
         finding = "is wrong"
         analytical, numerical = shown(entry.analytical, entry.numerical)
-        numbers = f"{analytical} by its VJP, {numerical} by {comparison.witness.method}"
+        numbers = f"{analytical} by its VJP, {numerical} by {comparison.reference.method}"
     else:
         finding = "does not exist: it jumps there, or leaves its domain"
         if not comparison.wrong:
@@ -121,7 +121,7 @@ def _doubt(entry: Entry) -> int:
     return 1 if entry.is_jump else 0 if math.isfinite(entry.analytical) else 2
 
 
-def _compared(call: Call, order: int, witness: Witness) -> Comparison:
+def _compared(call: Call, order: int, reference: Reference) -> Comparison:
     """Derivatives of the one call for those of its inputs that required a gradient."""
     primitive, given, keywords, size, _ = call
     taped = [isinstance(x, Tensor) and x.requires_grad for x in given]
@@ -137,8 +137,8 @@ def _compared(call: Call, order: int, witness: Witness) -> Comparison:
         inputs = (*inputs, seed.requires_grad_())
     derivatives = size * sum(x.size for x, needed in zip(given, taped, strict=True) if needed)
     if derivatives > LARGE:
-        witness = witness._replace(method="directional differences")
-    comparison = compare(checked, inputs, witness)
+        reference = reference._replace(method="directional differences")
+    comparison = compare(checked, inputs, reference)
     rest = (primitive.variadic,) * (len(given) - len(primitive.inputs))
     names = (*[repr(name) for name in (*primitive.inputs, *rest)], "the output's gradient")
     return comparison._replace(names=names)

@@ -12,7 +12,7 @@ from scratchgan.testing.comparison import (
     Entry,
     Function,
     GradcheckError,
-    Witness,
+    Reference,
     as_tuple,
     compare,
     gradient_function,
@@ -67,8 +67,10 @@ def gradcheck(
         ValueError: No input requires a gradient, one that does is not float64, or ``fn`` does not
             compute with what it is passed.
     """
-    witness = Witness("directional differences" if fast_mode else "differences", eps, atol, rtol)
-    return _passes("gradcheck", raise_exception, lambda: compare(fn, as_tuple(inputs), witness))
+    reference = Reference(
+        "directional differences" if fast_mode else "differences", eps, atol, rtol
+    )
+    return _passes("gradcheck", raise_exception, lambda: compare(fn, as_tuple(inputs), reference))
 
 
 def gradgradcheck(
@@ -106,12 +108,14 @@ def gradgradcheck(
     seeds = as_tuple(grad_outputs) if grad_outputs is not None else random_seeds(fn, inputs)
     gradients = gradient_function(fn, len(inputs))
     outputs = [f"the gradient of output {k}" for k in range(len(seeds))]
-    witness = Witness("directional differences" if fast_mode else "differences", eps, atol, rtol)
+    reference = Reference(
+        "directional differences" if fast_mode else "differences", eps, atol, rtol
+    )
 
     def compared() -> Comparison:
-        found = compare(gradients, (*inputs, *seeds), witness)
+        found = compare(gradients, (*inputs, *seeds), reference)
         if found.wrong:  # at a kink the gradient jumps: then that is what there is to say
-            first = compare(fn, inputs, witness)
+            first = compare(fn, inputs, reference)
             if first.kinks and not first.wrong:
                 return first
         names = input_names(fn, len(inputs))
@@ -144,9 +148,9 @@ def complex_step_check(
     Raises:
         GradcheckError, ValueError: As :func:`gradcheck`.
     """
-    witness = Witness("complex steps", STEP, atol, rtol)
+    reference = Reference("complex steps", STEP, atol, rtol)
     return _passes(
-        "complex_step_check", raise_exception, lambda: compare(fn, as_tuple(inputs), witness)
+        "complex_step_check", raise_exception, lambda: compare(fn, as_tuple(inputs), reference)
     )
 
 
@@ -181,22 +185,22 @@ def _passes(
 
 def _wrong(check: str, comparison: Comparison, order: int) -> str:
     entry = comparison.wrong[0]
-    witness = comparison.witness
+    reference = comparison.reference
     analytical, numerical = shown(entry.analytical, entry.numerical)
     left, right = shown(entry.left, entry.right)
     lines = [
         f"{check}: the gradient of {comparison.result(entry)} with respect to "
         f"{comparison.names[entry.input]} is wrong",
-        f"  {_place(entry)}: {analytical} by the tape, {numerical} by {witness.method}",
+        f"  {_place(entry)}: {analytical} by the tape, {numerical} by {reference.method}",
         f"  {len(comparison.wrong)} of {comparison.compared} derivatives differ by more than "
-        f"{witness.atol} + {witness.rtol} * |numerical|; this one the most",
+        f"{reference.atol} + {reference.rtol} * |numerical|; this one the most",
     ]
     if entry.is_jump:
         lines.append(
             f"  slopes of {left} to the left and {right} to the right: the "
             "function jumps there, or leaves its domain"
         )
-    if witness.method == "complex steps":
+    if reference.method == "complex steps":
         lines.append(
             "  complex steps find derivatives of analytic functions only: abs, sign, max, "
             "comparisons and other types than float64 are none"

@@ -39,7 +39,7 @@ class Graph(NamedTuple):
     steps: tuple[Step, ...]
 
     def values(self, *leaves: Tensor) -> list[Tensor]:
-        """What was computed, the leaves first."""
+        """The values, the leaves first."""
         values = list(leaves)
         for step in self.steps:
             inputs = list(step.sample.inputs)

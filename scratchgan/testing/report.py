@@ -8,22 +8,22 @@ from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import devices
 from scratchgan.testing.check import Call
 from scratchgan.testing.choices import Choices
-from scratchgan.testing.comparison import Comparison, Witness, compare, gradient_function
+from scratchgan.testing.comparison import Comparison, Reference, compare, gradient_function
 from scratchgan.testing.complex_step import STEP
 from scratchgan.testing.gradcheck import random_seeds
 from scratchgan.testing.samplers import SAMPLERS
 
-DIFFERENCES = Witness("differences", eps=1e-6, atol=1e-5, rtol=1e-3)
-COMPLEX_STEPS = Witness("complex steps", eps=STEP, atol=1e-12, rtol=1e-12)
+DIFFERENCES = Reference("differences", eps=1e-6, atol=1e-5, rtol=1e-3)
+COMPLEX_STEPS = Reference("complex steps", eps=STEP, atol=1e-12, rtol=1e-12)
 
 
 class Verdict(NamedTuple):
-    """How far a primitive's derivatives lie from those of the witnesses.
+    """How far a primitive's derivatives lie from those of the references.
 
     Attributes:
-        primitive: Its name.
-        errors: The largest ``|tape - witness| / max(1, |witness|)``, first with differences as the
-            witness, then with complex steps. None where a primitive has no derivative, is not
+        primitive: Its name. errors: The largest ``|tape - reference| / max(1, |reference|)``, first
+        with differences as the
+            reference, then with complex steps. None where a primitive has no derivative, is not
             analytic, or the derivatives are second ones, which complex steps do not give.
         passes: Whether all of them agree within the tolerances.
     """
@@ -52,28 +52,28 @@ def verdicts(
         row = SAMPLERS[name]
         calls = [Call(REGISTRY[name], row.sampler(Choices(seed))) for seed in range(examples)]
         calls = [call for call in calls if call.is_differentiable]
-        witnesses = [DIFFERENCES]
+        references = [DIFFERENCES]
         # What moves between devices is given its own.
         where = devices.CPU if "device" in REGISTRY[name].keywords else device
         if order == 1 and row.is_analytic and where == devices.CPU:
-            witnesses.append(COMPLEX_STEPS)
+            references.append(COMPLEX_STEPS)
         if not (calls and REGISTRY[name].vjps):
-            witnesses = []
+            references = []
         errors: list[float | None] = [None, None]
         passes = True
-        for place, witness in enumerate(witnesses):
-            found = [_compared(call, order, witness, where) for call in calls]
+        for place, reference in enumerate(references):
+            found = [_compared(call, order, reference, where) for call in calls]
             errors[place] = max(comparison.error for comparison in found)
             passes &= not any(comparison.wrong or comparison.kinks for comparison in found)
         yield Verdict(name, (errors[0], errors[1]), passes)
 
 
-def _compared(call: Call, order: int, witness: Witness, device: str) -> Comparison:
+def _compared(call: Call, order: int, reference: Reference, device: str) -> Comparison:
     inputs = tuple(_moved(x, device) if isinstance(x, Tensor) else x for x in call.leaves())
     if order == 1:
-        return compare(call.function, inputs, witness)
+        return compare(call.function, inputs, reference)
     seeds = random_seeds(call.function, inputs)
-    return compare(gradient_function(call.function, len(inputs)), (*inputs, *seeds), witness)
+    return compare(gradient_function(call.function, len(inputs)), (*inputs, *seeds), reference)
 
 
 def _moved(x: Tensor, device: str) -> Tensor:

@@ -35,7 +35,7 @@ from scratchgan.testing.choices import (
 
 
 class Sample(NamedTuple):
-    """What a primitive may be called with: ``primitive(*inputs, **keywords)``."""
+    """Arguments of a primitive: ``primitive(*inputs, **keywords)``."""
 
     inputs: tuple[Any, ...]
     keywords: dict[str, Any]
@@ -45,7 +45,7 @@ Sampler = Callable[[Choices], Sample]
 
 
 class Row(NamedTuple):
-    """What is known of a primitive.
+    """The description of a primitive for sampling its arguments.
 
     Attributes:
         sampler: Draws inputs at which its derivatives exist.

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def drawn(function: Callable[[Choices], T]) -> st.SearchStrategy[T]:
-    """What ``function`` makes of choices; small seeds, to which Hypothesis shrinks, give little."""
+    """A strategy of the values of ``function``; small seeds, to which Hypothesis shrinks, give small ones."""
 
     def made(seed: int) -> T:
         scale = sum(seed >= bound for bound in (8, 64, 512))
@@ -44,7 +44,7 @@ def shapes(min_dims: int = 0, min_size: int = 0) -> st.SearchStrategy[Shape]:
 
 
 def broadcastable_shapes(count: int) -> st.SearchStrategy[list[Shape]]:
-    """As many shapes that broadcast together."""
+    """``count`` shapes that broadcast together."""
     return drawn(lambda choice: choices.broadcastable(choice, count))
 
 

@@ -26,7 +26,7 @@ from scratchgan.backend.cpu.codegen.intrinsics import float64_at, task
 import math
 
 @task
-def split(lane, lanes, scratch, arguments, numbers):
+def split(thread, threads, scratch, arguments, numbers):
     mantissa, _ = math.frexp(numbers[0])
     float64_at(arguments[0], 0)[0] = mantissa
 """

@@ -116,7 +116,7 @@ SOURCE = """
 from scratchgan.backend.cpu.codegen.intrinsics import integers_at, task
 
 @task
-def answer(lane, lanes, scratch, arguments, numbers):
+def answer(thread, threads, scratch, arguments, numbers):
     integers_at(arguments[0], 0)[0] = {number}
 """
 

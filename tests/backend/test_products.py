@@ -21,7 +21,7 @@ from scratchgan.backend.cpu.gemm import products
 from scratchgan.backend.cpu.gemm.amx import instructions
 from scratchgan.backend.cpu.processor import host
 from scratchgan.backend.cpu.threads.pace import Pace
-from scratchgan.backend.cpu.threads.pool import Tasks, team
+from scratchgan.backend.cpu.threads.pool import Tasks, thread_pool
 from scratchgan.gan import GAN
 
 SIZES = st.integers(0, 70)
@@ -175,7 +175,7 @@ def test_every_way_to_multiply_gives_the_same_numbers():
     np.testing.assert_array_equal(out, expected)
     out[...] = np.nan
     (later,) = numba_kernels.TASKS["matmul"]([((x, weight.T), out)])
-    team().run(Tasks([later]), Pace())
+    thread_pool().run(Tasks([later]), Pace())
     np.testing.assert_array_equal(out, expected)
 
 

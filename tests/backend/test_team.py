@@ -59,13 +59,13 @@ def test_addresses():
 
 
 def helpers() -> set[threading.Thread]:
-    return {x for x in threading.enumerate() if x.name.startswith("scratchgan lane")}
+    return {x for x in threading.enumerate() if x.name.startswith("scratchgan worker")}
 
 
 def test_the_number_of_threads():
     before = helpers()
     sg.set_num_threads(3)
-    assert sg.get_num_threads() == team.team().lanes == 3
+    assert sg.get_num_threads() == team.thread_pool().threads == 3
     product(A)
     mine = helpers() - before
     assert len(mine) == 2
@@ -105,7 +105,7 @@ def test_helpers_do_not_pile_up():
 def test_the_first_number_is_that_of_the_environment(
     setting: str | None, expected: int, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(team, "_lanes", None)
+    monkeypatch.setattr(team, "_threads", None)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if setting is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", setting)
@@ -115,7 +115,7 @@ def test_the_first_number_is_that_of_the_environment(
 
 @pytest.mark.parametrize("setting", ["many", "0", "-1", "1.5", ",4", "²"])
 def test_a_number_that_is_none_is_told(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(team, "_lanes", None)
+    monkeypatch.setattr(team, "_threads", None)
     monkeypatch.setenv("OMP_NUM_THREADS", setting)
     with pytest.warns(RuntimeWarning, match=f"OMP_NUM_THREADS is '{setting}', which is no number"):
         assert team.get_num_threads() == 8
@@ -137,7 +137,7 @@ def test_an_interrupt_when_helpers_were_called_leaves_no_one_waiting(
 ) -> None:
     sg.set_num_threads(3)
     expected = product(A)
-    mine = team.team()
+    mine = team.thread_pool()
     lead = mine._lead
 
     def interrupted(*arguments: Any) -> None:

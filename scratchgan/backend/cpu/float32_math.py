@@ -119,7 +119,7 @@ def tanh(x: Any) -> Any:
 
 
 @njit
-def truncated(u: Any) -> Any:
+def round_down(u: Any) -> Any:
     """A number of [0, 1) with the bits that float32 holds; rounding could give 1."""
     return f32(np.floor(u * 16777216.0) / 16777216.0)
 

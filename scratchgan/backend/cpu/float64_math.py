@@ -17,7 +17,7 @@ def floor(x: Any) -> Any:
 
 
 @njit
-def truncated(u: Any) -> Any:
+def round_down(u: Any) -> Any:
     """``u`` itself: see :mod:`scratchgan.backend.cpu.float32_math`."""
     return u
 
@@ -31,8 +31,8 @@ __all__ = [
     "log1p",
     "pow",
     "real",
+    "round_down",
     "sin",
     "sqrt",
     "tanh",
-    "truncated",
 ]

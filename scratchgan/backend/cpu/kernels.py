@@ -17,7 +17,7 @@ from scratchgan.backend.cpu.codegen import machine_code
 from scratchgan.backend.cpu.elementwise import FLOATS, ufunc_of
 from scratchgan.backend.cpu.gemm.products import Products, work_of
 from scratchgan.backend.cpu.linear import WIDEST, layer_backward, layer_forward
-from scratchgan.backend.cpu.threads.pool import Prepared, Task
+from scratchgan.backend.cpu.threads.pool import BoundCall, Task
 from scratchgan.backend.scalar import DEFINITIONS, Definition
 from scratchgan.backend.specs import spec_of
 
@@ -40,7 +40,7 @@ def is_compiled(kernel: str) -> bool:
 
 
 def __getattr__(name: str) -> Any:
-    """What is not in this module is as in the reference, but for definitions to be compiled."""
+    """Fall back to the reference's kernel, but for definitions that are to be compiled."""
     if name in DEFINITIONS and name not in EXACT:
         raise AttributeError(name)
     return getattr(reference, name)
@@ -271,7 +271,7 @@ def _fits_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> bool:
 
 
 def _addresses_of_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> tuple[int, ...]:
-    """What the task takes for one parameter: where all lies, and the size."""
+    """The task's arguments for one parameter: addresses, and the size."""
     parameter, m, v, step = out
     shape, dtype = parameter.shape, parameter.dtype
     changed = [address_of(x, shape, dtype, writes=True) for x in (parameter, m, v)]
@@ -283,10 +283,10 @@ def _addresses_of_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) 
 _TASKS_OF = {
     "adam": (("adam", "count"), 7),
     "copy": (("copy",), 3),
-    "normal": (("normal", "move_on"), 3),
+    "normal": (("normal", "advance_stream"), 3),
     "sum_columns": (("sum_columns",), 4),
     "sum_rows": (("sum_rows",), 4),
-    "uniform": (("uniform", "move_on"), 3),
+    "uniform": (("uniform", "advance_stream"), 3),
 }
 
 
@@ -296,11 +296,11 @@ def _numbers_of(kernel: str) -> int:
 
 
 @functools.cache
-def _prepared(kernel: str, dtype: np.dtype[Any]) -> Prepared:
+def _prepared(kernel: str, dtype: np.dtype[Any]) -> BoundCall:
     names, arguments = _TASKS_OF[kernel]
     module = "reductions" if kernel.startswith("sum_") else "loops"
     code = machine_code.load_for(module, dtype.name)
-    return Prepared([code[name] for name in names], arguments, _numbers_of(kernel))
+    return BoundCall([code[name] for name in names], arguments, _numbers_of(kernel))
 
 
 # --- Kernels as tasks, which a replay runs again and again on the same arrays -------------

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend.cpu.codegen import machine_code
-from scratchgan.backend.cpu.threads.pool import Prepared
+from scratchgan.backend.cpu.threads.pool import BoundCall
 from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
 
 #: The bias's gradient is the sum of so many parts at most, which threads share; what is wider than
@@ -26,11 +26,11 @@ from scratchgan.backend.cpu.threads.layout import SCRATCH
 
 {definitions}
 @task
-def forward(lane, lanes, scratch, arguments, numbers):
+def forward(thread, threads, scratch, arguments, numbers):
     """y = activation(y + bias) for the product y; its arguments are this task's too."""
     y, bias = numbers_at(arguments[6], 0), numbers_at(arguments[12], 1)
     rows, columns = arguments[8], arguments[9]
-    begin, end = share(rows, lane, lanes, 1)
+    begin, end = share(rows, thread, threads, 1)
     for i in range(begin, end):
         for j in range(columns):
             x = y[i * columns + j] + bias[j]
@@ -38,13 +38,13 @@ def forward(lane, lanes, scratch, arguments, numbers):
 
 
 @task
-def backward(lane, lanes, scratch, arguments, numbers):
+def backward(thread, threads, scratch, arguments, numbers):
     """From the gradient of y to the one before the activation, and parts of its sum over rows."""
     gradient, y = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1)
-    before, sums = numbers_at(arguments[2], 2), float64_at(scratch - lane * SCRATCH, 3)
+    before, sums = numbers_at(arguments[2], 2), float64_at(scratch - thread * SCRATCH, 3)
     rows, columns = arguments[4], arguments[5]
     parts = min({parts}, 1 + rows // 64)
-    first, last = share(parts, lane, lanes, 1)
+    first, last = share(parts, thread, threads, 1)
     for part in range(first, last):
         for j in range(columns):
             sums[part * columns + j] = 0.0
@@ -57,11 +57,11 @@ def backward(lane, lanes, scratch, arguments, numbers):
 
 
 @task
-def finish(lane, lanes, scratch, arguments, numbers):
+def finish(thread, threads, scratch, arguments, numbers):
     """The parts of each sum added up, in order."""
-    bias, sums = numbers_at(arguments[3], 0), float64_at(scratch - lane * SCRATCH, 1)
+    bias, sums = numbers_at(arguments[3], 0), float64_at(scratch - thread * SCRATCH, 1)
     parts, columns = min({parts}, 1 + arguments[4] // 64), arguments[5]
-    begin, end = share(columns, lane, lanes, 16)
+    begin, end = share(columns, thread, threads, 16)
     for j in range(begin, end):
         total = 0.0
         for part in range(parts):
@@ -77,20 +77,20 @@ def finish(lane, lanes, scratch, arguments, numbers):
 @functools.cache
 def layer_forward(
     product: int, dtype: np.dtype[Any], activation: str, definition: Definition | None
-) -> Prepared:
+) -> BoundCall:
     """The tasks of a layer with an activation, or ``"none"``.
 
     They take the arguments of the task ``product``, which multiplies matrices of type ``dtype``
     into contiguous ones, and the address of the bias; their numbers are the activation's scalars.
     """
     count = len(definition.scalars) if definition else 0
-    return Prepared([product, _code(dtype, activation)["forward"]], 13, count)
+    return BoundCall([product, _code(dtype, activation)["forward"]], 13, count)
 
 
 @functools.cache
 def layer_backward(
     dtype: np.dtype[Any], activation: str, definition: Definition | None
-) -> Prepared:
+) -> BoundCall:
     """The tasks of its backward.
 
     They take the addresses of the gradient of y, of y, of the gradient before the activation and
@@ -98,7 +98,7 @@ def layer_backward(
     """
     code = _code(dtype, activation)
     count = len(definition.scalars) if definition else 0
-    return Prepared([code["backward"], code["finish"]], 6, count)
+    return BoundCall([code["backward"], code["finish"]], 6, count)
 
 
 def _code(dtype: np.dtype[Any], activation: str) -> dict[str, int]:

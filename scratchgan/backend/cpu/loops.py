@@ -12,7 +12,7 @@ from scratchgan.backend import counter_rng
 from scratchgan.backend.cpu.codegen.intrinsics import float32_at as numbers_at
 from scratchgan.backend.cpu.codegen.intrinsics import integers_at, prefetch_to_write, share, task
 from scratchgan.backend.cpu.codegen.numba_target import njit
-from scratchgan.backend.cpu.float32_math import real, sqrt, truncated
+from scratchgan.backend.cpu.float32_math import real, round_down, sqrt
 
 NBYTES = real(0).nbytes
 #: Bytes of a line of the cache, and how far ahead an optimizer asks for lines that it will change.
@@ -21,16 +21,16 @@ LINE, AHEAD = 64, 2048
 
 
 @task
-def copy(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+def copy(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """Copy numbers. The arguments are the address they come from, where they go, and how many."""
     source, target = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1)
-    begin, end = share(arguments[2], lane, lanes, 64)
+    begin, end = share(arguments[2], thread, threads, 64)
     for i in range(begin, end):
         target[i] = source[i]
 
 
 @task
-def adam(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+def adam(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """A step of Adam (Kingma & Ba 2015, algorithm 1); :func:`count` comes next.
 
     The arguments are how many parameters, then for each the addresses of its gradient, itself, its
@@ -47,7 +47,7 @@ def adam(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> N
         t = integers_at(arguments[6 * k + 5], 4)[0] + 1
         step_size = real(lr / (1.0 - beta1**t))
         correction = real(1.0 / math.sqrt(1.0 - beta2**t))
-        begin, end = share(arguments[6 * k + 6], lane, lanes, 64)
+        begin, end = share(arguments[6 * k + 6], thread, threads, 64)
         for start in range(begin, end, 64):
             for array in range(2, 5):  # those that change
                 for at in range(start * NBYTES, (start + 64) * NBYTES, LINE):
@@ -60,9 +60,9 @@ def adam(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> N
 
 
 @task
-def count(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
-    """Count the step of :func:`adam`, when all lanes have read how many there were before."""
-    if lane == 0:
+def count(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Count the step of :func:`adam`, when all threads have read how many there were before."""
+    if thread == 0:
         for k in range(arguments[0]):
             integers_at(arguments[6 * k + 5], 0)[0] += 1
 
@@ -78,22 +78,22 @@ def _uniform(key: Any, position: Any) -> Any:
 
 
 @task
-def uniform(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+def uniform(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """Uniform numbers. The arguments are the address of the stream, of the numbers, and how many.
 
-    The stream stays as it is, since other lanes read it; :func:`move_on` comes next.
+    The stream stays as it is, since other threads read it; :func:`advance_stream` comes next.
     """
     state, out = integers_at(arguments[0], 0), numbers_at(arguments[1], 1)
     key, position = np.uint64(state[0]), np.uint64(state[1])
-    begin, end = share(arguments[2], lane, lanes, 64)
+    begin, end = share(arguments[2], thread, threads, 64)
     for i in range(begin, end):
-        out[i] = truncated(_uniform(key, position + np.uint64(i)))
+        out[i] = round_down(_uniform(key, position + np.uint64(i)))
 
 
 @task
-def move_on(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+def advance_stream(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """Move the stream past the numbers drawn; the arguments are those of the drawing."""
-    if lane == 0:
+    if thread == 0:
         integers_at(arguments[0], 0)[1] += arguments[2]
 
 
@@ -140,11 +140,11 @@ def _tail(p: Any) -> Any:
 
 
 @task
-def normal(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+def normal(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """Standard normal numbers, with the arguments of :func:`uniform`."""
     state, out = integers_at(arguments[0], 0), numbers_at(arguments[1], 1)
     key, position = np.uint64(state[0]), np.uint64(state[1])
-    begin, end = share(arguments[2], lane, lanes, 64)
+    begin, end = share(arguments[2], thread, threads, 64)
     # Two passes: the formula of the middle, for all, is computed on several elements at once.
     for i in range(begin, end):
         q = _uniform(key, position + np.uint64(i)) + 2.0**-54 - 0.5

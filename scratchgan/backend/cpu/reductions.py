@@ -11,7 +11,7 @@ from scratchgan.backend.cpu.codegen.numba_target import njit
 from scratchgan.backend.cpu.float32_math import real
 from scratchgan.backend.cpu.threads.layout import SCRATCH
 
-#: A lane adds up so many columns at a time, in memory of its own.
+#: A thread adds up so many columns at a time, in memory of its own.
 COLUMNS = SCRATCH // 8
 
 
@@ -22,11 +22,11 @@ def accumulate(total: Any, x: Any) -> Any:
 
 
 @task
-def sum_rows(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+def sum_rows(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """The sum of each row of an array of so many rows and columns."""
     x, out = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1)
     rows, columns = arguments[2], arguments[3]
-    begin, end = share(rows, lane, lanes, 16)
+    begin, end = share(rows, thread, threads, 16)
     for i in range(begin, end):
         total = 0.0
         for j in range(columns):
@@ -35,7 +35,7 @@ def sum_rows(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) 
 
 
 @task
-def sum_columns(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+def sum_columns(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """The sum of each column of an array of so many rows and columns, row after row."""
     x, out, totals = (
         numbers_at(arguments[0], 0),
@@ -43,7 +43,7 @@ def sum_columns(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: An
         float64_at(scratch, 2),
     )
     rows, columns = arguments[2], arguments[3]
-    begin, end = share(columns, lane, lanes, 16)
+    begin, end = share(columns, thread, threads, 16)
     for left in range(begin, end, COLUMNS):
         count = min(COLUMNS, end - left)
         for j in range(count):

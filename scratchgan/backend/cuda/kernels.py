@@ -257,7 +257,7 @@ def matmul(a: Array, b: Array, *, out: Array) -> None:
 
 @functools.cache
 def with_bias(activation: str, definition: Definition | None) -> CompiledLoop:
-    """What comes after a layer's product; the definition is the activation's, or None."""
+    """The loop that follows a layer's product; the definition is the activation's, or None."""
     value = "sg::add({0}, {1})"
     if definition is None:
         return CompiledLoop(Loop("linear", value, ("add",)))

@@ -17,7 +17,7 @@ from scratchgan.backend.cpu.addresses import address_of
 from scratchgan.backend.cpu.codegen import machine_code
 from scratchgan.backend.cpu.threads.layout import MEMORIES
 from scratchgan.backend.cpu.threads.pace import Pace
-from scratchgan.backend.cpu.threads.pool import WORTH_SHARING, Task, Tasks, team
+from scratchgan.backend.cpu.threads.pool import WORTH_SHARING, Task, Tasks, thread_pool
 from scratchgan.backend.scalar import DEFINITIONS, as_numba
 from scratchgan.jit.lower.loop import Lines, Parameters
 from scratchgan.jit.passes.fuse import Loop
@@ -36,13 +36,13 @@ def accumulate(total, x):
 
 {definitions}
 @task
-def fused(lane, lanes, scratch, arguments, numbers):
+def fused(thread, threads, scratch, arguments, numbers):
 {body}
 """
 
 _FINISH = """
 @task
-def finish(lane, lanes, scratch, arguments, numbers):
+def finish(thread, threads, scratch, arguments, numbers):
 {body}
 """
 
@@ -72,8 +72,8 @@ def source_of(loop: Loop, dtype: np.dtype[np.floating]) -> Source:
         f"a{i} = {kind}_at(arguments[{i}], {memories.index(x.memory) % MEMORIES})"
         for i, (x, kind) in enumerate(zip(operands, kinds, strict=True))
     ]
-    # Parts of sums are where all lanes find them: in the memory of the first.
-    base = "scratch - lane * SCRATCH" if lines.finish else "scratch"
+    # Parts of sums are where all threads find them: in the memory of the first.
+    base = "scratch - thread * SCRATCH" if lines.finish else "scratch"
     starts = itertools.accumulate(parameters.totals, initial=0)
     totals = [
         f"c{i} = float64_at({base} + {parameters.integer(start)}, {(len(memories) + i) % MEMORIES})"
@@ -114,6 +114,6 @@ def run_of(tasks: list[Task], work: int) -> Callable[[], None]:
     """
     table = Tasks(tasks)
     if work < WORTH_SHARING:
-        return lambda: team().run_alone(table)
+        return lambda: thread_pool().run_alone(table)
     pace = Pace()
-    return lambda: team().run(table, pace)
+    return lambda: thread_pool().run(table, pace)

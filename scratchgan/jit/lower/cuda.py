@@ -263,7 +263,7 @@ def _write_finish(
 
 
 def compiled(source: Source, arrays: list[Array]) -> tuple[Callable[..., None], tuple[Any, ...]]:
-    """What runs ``source`` on ``arrays``, and the arguments to call it with."""
+    """The function that runs ``source`` on ``arrays``, and its arguments."""
     from scratchgan.backend.cuda import launch as cuda_launch
 
     like = arrays[0] if arrays else None  # None: loops over nothing, which need no kernel

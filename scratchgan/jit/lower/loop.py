@@ -13,16 +13,16 @@ BOOL = np.dtype(np.bool_)
 
 #: Lanes share an axis in pieces of so many elements: a line of the cache, and some vectors.
 UNIT = 16
-#: A sum over this many rows or more is that of so many parts, which lanes share. Where they share
-#: columns instead, half of what a lane reads was written by the others, as rows.
+#: A sum over this many rows or more is that of so many parts, which threads share. Where they share
+#: columns instead, half of what a thread reads was written by the others, as rows.
 MANY_ROWS, PARTS = 64, 16
-#: Bytes of sums on the way: less than the memory that a lane has for itself.
+#: Bytes of sums on the way: less than the memory that a thread has for itself.
 MOST_TOTALS = 1 << 20
 
 
 @dataclass
 class Parameters:
-    """What a loop works on, by the names that its lines have for it.
+    """The parameters of a loop, by the names that its lines have for them.
 
     Attributes:
         operands: Arrays, ``a0``, ``a1``, ...
@@ -61,16 +61,16 @@ class Parameters:
         return f"s{len(self.numbers) - 1}"
 
     def total(self, nbytes: int) -> str:
-        """The name of an array of so many bytes in the memory that a lane has for itself."""
+        """The name of an array of so many bytes in the memory that a thread has for itself."""
         self.totals.append(nbytes)
         return f"c{len(self.totals) - 1}"
 
 
 class Lines:
-    """What a loop becomes.
+    """The lines of source of a loop.
 
     Attributes:
-        body: The lines of a lane's part of the loop.
+        body: The lines of a thread's part of the loop.
         finish: Those that add the parts of sums up afterwards; none where no sum has parts.
     """
 
@@ -105,23 +105,23 @@ class Lines:
                 self._add(statement)
         self.body = opening + self._nest()
 
-    # --- How lanes share the loop, and its levels ----------------------------------------
+    # --- How threads share the loop, and its levels ----------------------------------------
 
     def _opening(self, sums: list[tuple[int, ...]]) -> list[str]:
-        """The lines that find the lane's part; the header of the loop that is shared follows."""
+        """The lines that find the thread's part; the header of the loop that is shared follows."""
         names = self._names
         if self._has_parts:
             begin, end = (f"{names[0]} * {part} // {PARTS}" for part in ("part", "(part + 1)"))
             self._headers[0] = f"for i0 in range({begin}, {end}):"
             return [
-                f"first, last = share({PARTS}, lane, lanes, 1)",
+                f"first, last = share({PARTS}, thread, threads, 1)",
                 "for part in range(first, last):",
             ]
         shared = next((i for i in range(self._depth) if all(i in axes for axes in sums)), None)
         if shared is None:  # one total of all that there is
-            return ["if lane > 0:", "    return"]
+            return ["if thread > 0:", "    return"]
         self._headers[shared] = f"for i{shared} in range(begin, end):"
-        return [f"begin, end = share({names[shared]}, lane, lanes, {UNIT})"]
+        return [f"begin, end = share({names[shared]}, thread, threads, {UNIT})"]
 
     def _nest(self) -> list[str]:
         """All levels, one in another."""
@@ -221,9 +221,9 @@ class Lines:
             self._finish(parts, "0", "1", out)
 
     def _sum_in_memory(self, x: str, out: Operand, axes: tuple[int, ...]) -> None:
-        """Rows are added up in memory that is the lane's own.
+        """Rows are added up in memory that is the thread's own.
 
-        At the border of two lanes' columns both would want the same line of the cache, in every
+        At the border of two threads' columns both would want the same line of the cache, in every
         row.
         """
         has_parts = self._has_parts and 0 not in axes
@@ -247,9 +247,11 @@ class Lines:
             f"    whole += {total}[part * {count} + {at}]",
             f"{self._element(out)} = real(whole)",
         ]
-        heads = ["if lane == 0:"]
+        heads = ["if thread == 0:"]
         if axes := self._axes(out):
-            self.finish.append(f"begin, end = share({self._names[axes[0]]}, lane, lanes, {UNIT})")
+            self.finish.append(
+                f"begin, end = share({self._names[axes[0]]}, thread, threads, {UNIT})"
+            )
             heads = [f"for i{axis} in range({self._names[axis]}):" for axis in axes]
             heads[0] = f"for i{axes[0]} in range(begin, end):"
         self.finish += _below(heads, lines)

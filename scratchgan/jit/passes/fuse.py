@@ -31,7 +31,7 @@ class Statement:
     is_stored: bool = True
 
     def operands(self) -> Iterator[Operand]:
-        """What is read, and what is written."""
+        """The operands that are read, and those that are written."""
         yield from (x for x in self.inputs if isinstance(x, Operand))
         yield self.out
 
@@ -49,7 +49,7 @@ class Loop:
     statements: list[Statement] = field(default_factory=list)
 
     def operands(self) -> Iterator[Operand]:
-        """What is read and written, spread over the loop's shape."""
+        """The operands, broadcast to the loop's shape."""
         for statement in self.statements:
             yield from statement.operands()
 
@@ -63,7 +63,7 @@ class Fused:
 
     @property
     def reads(self) -> list[Operand]:
-        """What the loops read from memory."""
+        """The operands that the loops read from memory."""
         found = []
         for loop in self.loops:
             at_hand: set[Operand] = set()
@@ -76,7 +76,7 @@ class Fused:
 
     @property
     def outs(self) -> list[Operand]:
-        """What the loops store to memory."""
+        """The operands that the loops store to memory."""
         return [s.out for loop in self.loops for s in loop.statements if s.is_stored]
 
 

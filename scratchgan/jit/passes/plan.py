@@ -15,7 +15,7 @@ Item = Call | Fused
 
 @dataclass
 class Plan:
-    """What a replay runs, in order, and where in the arena (in bytes) each temporary memory lies.
+    """The items that a replay runs, in order, and each temporary memory's offset in the arena.
 
     ``inside`` says which memories of arguments are part of another: (memory, offset in bytes).
     """
@@ -48,7 +48,7 @@ def make_plan(recording: Recording, results: list[Operand], fuses: bool) -> Plan
 
 
 def changed_by(call: Call) -> tuple[Operand, ...]:
-    """What a call changes: its outputs, and the state of a stream of noise."""
+    """The operands that a call changes: its outputs, and the state of a stream of noise."""
     return call.outs + (call.reads if spec_of(call.kernel).changes_inputs else ())
 
 
@@ -162,22 +162,24 @@ def lay_out(
         The offset of each memory that lies in the arena, and the arena's size, in bytes.
     """
     # The memories of arguments are filled before the first item.
-    born = {whole: -1 for part, (whole, _) in inside.items() if memories[part].kind == "argument"}
-    dies: dict[int, int] = {}
+    first_use = {
+        whole: -1 for part, (whole, _) in inside.items() if memories[part].kind == "argument"
+    }
+    last_use: dict[int, int] = {}
     for position, item in enumerate(items):
         for operand in (*item.reads, *item.outs):
-            born.setdefault(operand.memory, position)
-            dies[operand.memory] = position
+            first_use.setdefault(operand.memory, position)
+            last_use[operand.memory] = position
     for part, (whole, _) in inside.items():
         if memories[part].kind == "argument" and part in read_after:
-            dies[whole] = len(items)
-    temporary = [m for m in memories if m.kind == "temporary" and m.number in dies]
+            last_use[whole] = len(items)
+    temporary = [m for m in memories if m.kind == "temporary" and m.number in last_use]
     offsets: dict[int, int] = {}
     for memory in sorted(temporary, key=lambda memory: -memory.nbytes):
         number = memory.number
         offset = 0
         for other in sorted(offsets, key=offsets.__getitem__):
-            if born[number] <= dies[other] and born[other] <= dies[number]:
+            if first_use[number] <= last_use[other] and first_use[other] <= last_use[number]:
                 if offset + memory.nbytes <= offsets[other]:
                     break
                 end = offsets[other] + memories[other].nbytes

@@ -56,7 +56,7 @@ def write_in_place(
 
 
 def _touches(items: list[Call | Fused]) -> Iterator[tuple[Time, list[Operand]]]:
-    """What is read and written, and when."""
+    """The operands that are read and written, each with its time."""
     for i, item in enumerate(items):
         if isinstance(item, Call):
             yield (i,), [*item.reads, *item.outs]

@@ -1,9 +1,9 @@
 """Tasks and loops, and what Numba has no words for: addresses, and numbers changed by many.
 
-A *task* is compiled code, ``task(lane, lanes, scratch, arguments, numbers)``. It does the part of
-``lane``, one of ``lanes`` threads, with integers (sizes, strides, addresses) and numbers that it
-reads from memory, and may use the memory at ``scratch``. :mod:`scratchgan.backend.cpu.threads.pool`
-runs it.
+A *task* is compiled code, ``task(thread, threads, scratch, arguments, numbers)``. It does the part
+of ``thread``, one of ``threads`` threads, with integers (sizes, strides, addresses) and numbers
+that it reads from memory, and may use the memory at ``scratch``.
+:mod:`scratchgan.backend.cpu.threads.pool` runs it.
 
 A *loop*, ``loop(addresses, sizes, steps)``, is the inside of a NumPy ufunc, which
 :mod:`scratchgan.backend.cpu.elementwise` makes of it.
@@ -55,18 +55,18 @@ def loop(function: Callable[..., None]) -> Entry:
 
 
 @njit
-def share(n: Any, lane: Any, lanes: Any, unit: Any) -> Any:
-    """The lane's part of ``range(n)``, begin and end, in whole units but for the last."""
+def share(n: Any, thread: Any, threads: Any, unit: Any) -> Any:
+    """The thread's part of ``range(n)``, begin and end, in whole units but for the last."""
     units = -(-n // unit)
-    return min(n, units * lane // lanes * unit), min(n, units * (lane + 1) // lanes * unit)
+    return min(n, units * thread // threads * unit), min(n, units * (thread + 1) // threads * unit)
 
 
 @intrinsic
 def call(
     context: Any,
     function: Any,
-    lane: Any,
-    lanes: Any,
+    thread: Any,
+    threads: Any,
     scratch: Any,
     arguments: Any,
     numbers: Any,
@@ -99,7 +99,7 @@ class Numbers(types.CPointer):
 
     @property
     def key(self) -> Any:
-        """What makes two types the same."""
+        """The key by which Numba compares types."""
         return super().key, self.memory
 
 

@@ -45,7 +45,7 @@ class _Codegen(codegen.AOTCPUCodegen):
 
 
 class _Hardware(target_extension.CPU):
-    """What Numba knows the target by."""
+    """The target's name for Numba."""
 
 
 target_extension.target_registry[NAME] = _Hardware

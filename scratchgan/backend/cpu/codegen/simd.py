@@ -1,4 +1,4 @@
-"""What matrix products need and Numba has no words for: vectors of numbers.
+"""Vectors of numbers as LLVM instructions, for matrix products.
 
 A product spends its time in one loop: a *tile* of the result stays in the processor's vector
 registers while a column of A times a row of B is added to it, again and again (Goto and van de
@@ -23,7 +23,7 @@ _INT, _INT32 = ir.IntType(64), ir.IntType(32)
 
 
 class Tile(NamedTuple):
-    """What the vector registers hold: ``lanes`` is the length of a vector, in numbers."""
+    """The numbers that the vector registers hold; ``lanes`` is the length of a vector."""
 
     lanes: int
     rows: int

@@ -1,8 +1,9 @@
 """Products of matrices: the loops around the tile of :mod:`scratchgan.backend.cpu.codegen.simd`.
 
 A panel of B, as wide as a tile, is copied to where its rows lie one after another; then tiles of C
-are computed, each from some rows of A and that panel. The lanes of a team share the tiles of C. How
-they share them changes nothing in the result: each number of C is one sum over the depth, in order.
+are computed, each from some rows of A and that panel. The threads of a team share the tiles of C.
+How they share them changes nothing in the result: each number of C is one sum over the depth, in
+order.
 """
 
 from typing import Any
@@ -22,8 +23,8 @@ VECTORS = -(-ROWS // LANES)  # that hold a column of a tile
 DEPTH, SHALLOW = 1024, 256
 #: Bytes of panels, and of rows of A, that are used together: the second cache of a core holds both.
 PANELS, ROWS_OF_A = 1 << 19, 1 << 18
-#: A lane with no more rows than these reads a panel from where it is, if its rows do not have to be
-#: transposed: to copy it would take longer than what the tiles gain by it.
+#: A thread with no more rows than these reads a panel from where it is, if its rows do not have to
+#: be transposed: to copy it would take longer than what the tiles gain by it.
 UNCOPIED = 20 * ROWS
 #: From one tile's copied rows to the next, in numbers: no power of two, where caches collide.
 COPY = (SHALLOW + 16) * ROWS
@@ -98,11 +99,11 @@ def _copy_tile(
 
 
 @njit
-def _columns_of_lanes(m: Any, panels: Any, lanes: Any) -> Any:
+def _columns_of_threads(m: Any, panels: Any, threads: Any) -> Any:
     """Into how many parts the columns of C are best divided; the rows take what is left over."""
     best, least = 1, -1
-    for parts in range(1, lanes + 1):
-        rows, columns = -(-m // (lanes // parts)), -(-panels // parts) * COLUMNS
+    for parts in range(1, threads + 1):
+        rows, columns = -(-m // (threads // parts)), -(-panels // parts) * COLUMNS
         # In multiplications of vectors: to fetch a row of A or a column of B takes about as long as
         # to multiply it once.
         cost = rows * columns // COLUMNS + rows + columns
@@ -162,7 +163,7 @@ def _panel_of_c(
 
 
 @task
-def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+def product(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """C (m, n) = A (m, k) times B (k, n), the columns of C side by side.
 
     The arguments are: the address of A and its strides, of B and its strides, of C and the stride
@@ -179,11 +180,11 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
     edge = scratch + PANELS
     copies = edge + VECTORS * LANES * COLUMNS * NBYTES
     panels = -(-n // COLUMNS)
-    parts = _columns_of_lanes(m, panels, lanes)
-    if lane >= parts * (lanes // parts):
+    parts = _columns_of_threads(m, panels, threads)
+    if thread >= parts * (threads // parts):
         return
-    first_panel, last_panel = share(panels, lane % parts, parts, 1)
-    begin, end = share(m, lane // parts, lanes // parts, 1)
+    first_panel, last_panel = share(panels, thread % parts, parts, 1)
+    begin, end = share(m, thread // parts, threads // parts, 1)
     # Columns of A are read again for every panel; where they are long, from a copy.
     copies_rows = a_step != 1 and k > SHALLOW // 2 and panels > 2
     copies_panels = b_column != 1 or n < COLUMNS or end - begin > UNCOPIED

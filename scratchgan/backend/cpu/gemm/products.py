@@ -14,7 +14,7 @@ import numpy as np
 from scratchgan.backend import MachineCodeError
 from scratchgan.backend.cpu.addresses import Array, address_of
 from scratchgan.backend.cpu.codegen import machine_code
-from scratchgan.backend.cpu.threads.pool import Prepared, Task
+from scratchgan.backend.cpu.threads.pool import BoundCall, Task
 
 #: A product that is smaller in one direction, or of fewer multiplications, gains nothing by the
 #: matrix unit.
@@ -37,7 +37,7 @@ class Products:
         return True
 
     def task(self, a: Array, b: Array, out: Array) -> Task | None:
-        """What :meth:`multiply` does, as a task for later; None if the matrices don't fit."""
+        """:meth:`multiply` as a task for later; None if the matrices do not fit."""
         arguments = self.arguments(*_wide(a, b, out))
         if arguments is None:
             return None
@@ -52,7 +52,7 @@ class Products:
         return self._plain
 
     def arguments(self, a: Array, b: Array, out: Array) -> tuple[int, ...] | None:
-        """Those of the task; None if the numbers of ``out`` do not lie in rows, or another fault.
+        """The task's arguments; None if the rows of ``out`` are not contiguous, or another fault.
 
         A fault is that sizes differ, or that a stride is no multiple of a number's. The last
         argument is the address of the plain task: the matrix unit's has it compute what is not
@@ -95,8 +95,8 @@ def _wide(a: Array, b: Array, out: Array) -> tuple[Array, Array, Array]:
 
 
 @functools.cache
-def _prepared(function: int) -> Prepared:
-    return Prepared([function], 12, 0)
+def _prepared(function: int) -> BoundCall:
+    return BoundCall([function], 12, 0)
 
 
 def work_of(arguments: tuple[int, ...]) -> int:

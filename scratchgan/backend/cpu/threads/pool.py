@@ -21,12 +21,12 @@ from scratchgan.backend.cpu.addresses import Array, begin_of
 from scratchgan.backend.cpu.threads import cores
 from scratchgan.backend.cpu.threads.layout import (
     END,
-    LANE,
-    LANES,
     MOST_LOOKS,
     PATIENCE,
     SCRATCH,
     SLOT,
+    THREAD,
+    THREADS,
 )
 from scratchgan.backend.cpu.threads.pace import Pace
 
@@ -59,7 +59,7 @@ class Tasks:
         self.count = len(tasks)
 
 
-class Prepared(threading.local):
+class BoundCall(threading.local):
     """Tasks on the same arguments and numbers, which each thread fills in anew for every call."""
 
     def __init__(self, functions: list[int], arguments: int, numbers: int) -> None:
@@ -77,54 +77,56 @@ class Prepared(threading.local):
         if numbers:
             self._numbers[:] = numbers
         if work >= WORTH_SHARING:
-            team().run(self._tasks, self._paces[work.bit_length()])
+            thread_pool().run(self._tasks, self._paces[work.bit_length()])
         else:
-            team().run_alone(self._tasks)
+            thread_pool().run_alone(self._tasks)
 
 
-class Team:
-    """The calling thread and ``lanes`` - 1 helpers, which sleep while there is nothing to do.
+class ThreadPool:
+    """The calling thread and ``threads`` - 1 workers, which sleep while there is nothing to do.
 
     Attributes:
-        lanes: How many threads there are.
+        threads: How many threads there are.
         most: How many of them work at a time: never more than there are cores for them.
     """
 
-    def __init__(self, lanes: int) -> None:
+    def __init__(self, threads: int) -> None:
         from scratchgan.backend.cpu.codegen import machine_code
 
         try:
             code = machine_code.load_for("threads.worker", "float32")
         except MachineCodeError:
-            code, lanes = {}, 1
-        self._lead, self._run, self._help = (
-            _CODE(code[name]) if code else _run_from_python for name in ("lead", "run", "help")
+            code, threads = {}, 1
+        self._leader, self._run, self._worker = (
+            _CODE(code[name]) if code else _run_from_python for name in ("leader", "run", "worker")
         )
-        self.lanes = lanes
-        self.most = min(lanes, cores.usable()[0])
-        nbytes = LANES + LANE * lanes
-        self._memory = np.zeros(SLOT + nbytes + lanes * SCRATCH, np.uint8)
-        board = -(-begin_of(self._memory) // SLOT) * SLOT
-        for lane in range(lanes):
-            place = board + LANES + LANE * lane + PATIENCE
+        self.threads = threads
+        self.most = min(threads, cores.usable()[0])
+        nbytes = THREADS + THREAD * threads
+        self._memory = np.zeros(SLOT + nbytes + threads * SCRATCH, np.uint8)
+        shared = -(-begin_of(self._memory) // SLOT) * SLOT
+        for thread in range(threads):
+            place = shared + THREADS + THREAD * thread + PATIENCE
             ctypes.c_ssize_t.from_address(place).value = MOST_LOOKS
-        self._scratch = board + nbytes
-        #: The board, the tasks that are to be run, their count, and how many helpers sleep.
-        self._request = (ctypes.c_ssize_t * 4)(board)
+        self._scratch = shared + nbytes
+        #: The shared, the tasks that are to be run, their count, and how many workers sleep.
+        self._request = (ctypes.c_ssize_t * 4)(shared)
         self._address = ctypes.addressof(self._request)
         self._lock = threading.Lock()
         self._is_over = False
-        #: Each helper sleeps until it can acquire its own.
-        self._bells = [threading.Lock() for _ in range(1, lanes)]
-        for lane, bell in enumerate(self._bells, 1):
-            bell.acquire()
-            name = f"scratchgan lane {lane}"
-            threading.Thread(target=self._work, name=name, args=(lane, bell), daemon=True).start()
+        #: Each worker sleeps until it can acquire its own.
+        self._semaphores = [threading.Lock() for _ in range(1, threads)]
+        for thread, semaphore in enumerate(self._semaphores, 1):
+            semaphore.acquire()
+            name = f"scratchgan worker {thread}"
+            threading.Thread(
+                target=self._work, name=name, args=(thread, semaphore), daemon=True
+            ).start()
 
     def run(self, tasks: Tasks, pace: Pace) -> None:
         """Run ``tasks``, with as many threads as ``pace`` says; all are done when this returns."""
         with self._lock:
-            if pace.most != self.most:  # it is new, or the team is
+            if pace.most != self.most:  # it is new, or the pool is
                 pace.start(self.most)
             begin = time.perf_counter()
             if pace.threads == 1:
@@ -134,7 +136,7 @@ class Team:
             pace.took(time.perf_counter() - begin)
 
     def run_alone(self, tasks: Tasks) -> None:
-        """Run ``tasks`` in this thread, because they are too small to be worth a meeting."""
+        """Run ``tasks`` in this thread, because they are too small to be worth a barrier."""
         with self._lock:
             self._run_in_one(tasks)
 
@@ -143,55 +145,55 @@ class Team:
         request[1], request[2] = tasks.address, tasks.count
         self._run(0, 1, self._scratch, self._address, None)
 
-    def _run_together(self, tasks: Tasks, lanes: int) -> None:
+    def _run_together(self, tasks: Tasks, threads: int) -> None:
         request = self._request
         request[1], request[2], request[3] = tasks.address, tasks.count, 0
         try:
-            self._lead(0, lanes, self._scratch, self._address, None)
-        finally:  # even if Ctrl-C was pressed, for some lanes may have begun, and wait
+            self._leader(0, threads, self._scratch, self._address, None)
+        finally:  # even if Ctrl-C was pressed, for some threads may have begun, and wait
             if request[3]:
-                self._wake(lanes)
-                self._run(0, lanes, self._scratch, self._address, None)
+                self._wake(threads)
+                self._run(0, threads, self._scratch, self._address, None)
 
     def end(self) -> None:
-        """Let the helpers go."""
+        """Let the workers go."""
         self._is_over = True
-        if self.lanes > 1:
+        if self.threads > 1:
             nothing = Tasks([])
             nothing.count = END
             with self._lock:
-                self._run_together(nothing, self.lanes)
+                self._run_together(nothing, self.threads)
 
-    def _wake(self, lanes: int) -> None:
-        for bell in self._bells[: lanes - 1]:
-            if bell.locked():  # only its helper acquires it
-                bell.release()
+    def _wake(self, threads: int) -> None:
+        for semaphore in self._semaphores[: threads - 1]:
+            if semaphore.locked():  # only its worker acquires it
+                semaphore.release()
 
-    def _work(self, lane: int, bell: threading.Lock) -> None:
+    def _work(self, thread: int, semaphore: threading.Lock) -> None:
         while True:
-            self._help(lane, self.lanes, self._scratch, self._address, None)
+            self._worker(thread, self.threads, self._scratch, self._address, None)
             if self._is_over:
                 return
-            bell.acquire()
+            semaphore.acquire()
 
 
-def _run_from_python(lane: int, lanes: int, scratch: int, request: int, numbers: None) -> None:
-    """What the task ``run`` does, for a single lane, where there is no machine code of it."""
+def _run_from_python(thread: int, threads: int, scratch: int, request: int, numbers: None) -> None:
+    """The task ``run`` for a single thread, where there is no machine code of it."""
     _, table, count = (ctypes.c_ssize_t * 3).from_address(request)
     for function, arguments, values in (ctypes.c_ssize_t * 3 * count).from_address(table):
-        _CODE(function)(lane, lanes, scratch, arguments, values)
+        _CODE(function)(thread, threads, scratch, arguments, values)
 
 
-_team: Team | None = None
-_lanes: int | None = None
+_pool: ThreadPool | None = None
+_threads: int | None = None
 
 
-def team() -> Team:
-    """The team of this process, made when it is first needed."""
-    global _team
-    if _team is None:
-        _team = Team(get_num_threads())
-    return _team
+def thread_pool() -> ThreadPool:
+    """The thread pool of this process, made when it is first needed."""
+    global _pool
+    if _pool is None:
+        _pool = ThreadPool(get_num_threads())
+    return _pool
 
 
 def get_num_threads() -> int:
@@ -200,10 +202,10 @@ def get_num_threads() -> int:
     At first as many as this process may use cores, or ``OMP_NUM_THREADS`` if that is less. Where
     other programs want the cores too, fewer work as long as that is quicker.
     """
-    global _lanes
-    if _lanes is None:
-        _lanes = _first_number()[0]
-    return _lanes
+    global _threads
+    if _threads is None:
+        _threads = _first_number()[0]
+    return _threads
 
 
 def why_as_many() -> str:
@@ -239,18 +241,18 @@ def set_num_threads(n: int) -> None:
     Raises:
         ValueError: ``n`` is not a whole number above 0.
     """
-    global _team, _lanes
+    global _pool, _threads
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: {n!r} is not a whole number above 0")
-    if _team is not None:
-        _team.end()
-    _team, _lanes = None, n
+    if _pool is not None:
+        _pool.end()
+    _pool, _threads = None, n
 
 
 def _forget() -> None:
     """After a fork: the threads stayed with the parent."""
-    global _team
-    _team = None
+    global _pool
+    _pool = None
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,11 +1,12 @@
-"""What the threads of a team run: tasks one after another, each thread its share of every task.
+"""The loop of each thread: it runs its share of one task after another.
 
-After each task all lanes meet, so that the next one sees what this one wrote. They meet many times
-in a millisecond: who comes first waits in a busy loop, since to be woken takes longer.
+After each task all threads wait at a barrier, so that the next one sees what this one wrote. They
+do so many times in a millisecond: who comes first waits in a busy loop, since to be woken takes
+longer.
 
 These are tasks themselves. Their arguments are those of
-:class:`scratchgan.backend.cpu.threads.pool.Team`: the board, the tasks to run, their count, and a
-place for how many helpers sleep.
+:class:`scratchgan.backend.cpu.threads.pool.ThreadPool`: the shared, the tasks to run, their count,
+and a place for how many workers sleep.
 """
 
 from typing import Any
@@ -23,13 +24,11 @@ from scratchgan.backend.cpu.codegen.intrinsics import (
 from scratchgan.backend.cpu.codegen.numba_target import njit
 from scratchgan.backend.cpu.threads.layout import (
     AT_WORK,
+    BARRIERS,
     COUNT,
     END,
     FEWEST_LOOKS,
     FIRST,
-    LANE,
-    LANES,
-    MEETINGS,
     MOST_LOOKS,
     PATIENCE,
     POSTED,
@@ -37,9 +36,11 @@ from scratchgan.backend.cpu.threads.layout import (
     SEEN,
     SLEEPS,
     TASKS,
+    THREAD,
+    THREADS,
 )
 
-#: How often a helper without work looks further before it goes to sleep: for about two milliseconds
+#: How often a worker without work looks further before it goes to sleep: for about two milliseconds
 #: where nobody else wants the core.
 LOOKS_AWAKE = 4_000
 
@@ -51,7 +52,7 @@ def _wait_for(address: Any, value: Any, own: Any, looks: Any) -> Any:
     Args:
         address: Where others write.
         value: What to wait for.
-        own: Where the lane keeps what is its own.
+        own: Where the thread keeps what is its own.
         looks: How often to look further when patience has ended; -1 for ever.
 
     Returns:
@@ -75,55 +76,55 @@ def _wait_for(address: Any, value: Any, own: Any, looks: Any) -> Any:
 
 
 @njit
-def _run(board: Any, scratch: Any, tasks: Any, count: Any, lane: Any, lanes: Any) -> None:
+def _run(shared: Any, scratch: Any, tasks: Any, count: Any, thread: Any, threads: Any) -> None:
     """Run ``count`` tasks from the table at ``tasks``: function, arguments, numbers of each.
 
-    Meetings are numbered through all runs, and each lane writes down the last one that it has come
-    to where no other writes: a line of the cache travels once, from who comes last.
+    Barriers are numbered through all runs, and each thread writes down the last one that it has
+    come to where no other writes: a line of the cache travels once, from who comes last.
     """
     table = integers_at(tasks, 0)
-    own = board + LANES + LANE * lane
-    meeting = read(board + FIRST)
+    own = shared + THREADS + THREAD * thread
+    barrier = read(shared + FIRST)
     for i in range(count):
-        place = scratch + lane * SCRATCH
-        call(table[3 * i], lane, lanes, place, table[3 * i + 1], table[3 * i + 2])
-        if lanes > 1:
-            meeting += 1
-            swap(own + MEETINGS, meeting)
-            for other in range(lanes):
-                if other != lane:
-                    _wait_for(board + LANES + LANE * other + MEETINGS, meeting, own, -1)
+        place = scratch + thread * SCRATCH
+        call(table[3 * i], thread, threads, place, table[3 * i + 1], table[3 * i + 2])
+        if threads > 1:
+            barrier += 1
+            swap(own + BARRIERS, barrier)
+            for other in range(threads):
+                if other != thread:
+                    _wait_for(shared + THREADS + THREAD * other + BARRIERS, barrier, own, -1)
 
 
 @task
-def run(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
-    """Run the lane's part of tasks that were posted, or with one lane all that they are."""
-    _run(arguments[0], scratch, arguments[1], arguments[2], lane, lanes)
+def run(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Run the thread's part of tasks that were posted, or with one thread all that they are."""
+    _run(arguments[0], scratch, arguments[1], arguments[2], thread, threads)
 
 
 @task
-def lead(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
-    """Post the tasks and run this lane's part; not if helpers sleep, who must be woken first."""
-    board = arguments[0]
-    swap(board + TASKS, arguments[1])
-    swap(board + COUNT, arguments[2])
-    swap(board + AT_WORK, lanes)
-    swap(board + FIRST, read(board + LANES + MEETINGS))
+def leader(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+    """Post the tasks and run this thread's part; not if workers sleep, who must be woken first."""
+    shared = arguments[0]
+    swap(shared + TASKS, arguments[1])
+    swap(shared + COUNT, arguments[2])
+    swap(shared + AT_WORK, threads)
+    swap(shared + FIRST, read(shared + THREADS + BARRIERS))
     asleep = 0
-    for helper in range(1, lanes):
-        own = board + LANES + LANE * helper
+    for other in range(1, threads):
+        own = shared + THREADS + THREAD * other
         add(own + POSTED, 1)
         asleep += swap(own + SLEEPS, 0)
     arguments[3] = asleep
     if asleep == 0:
-        _run(board, scratch, arguments[1], arguments[2], lane, lanes)
+        _run(shared, scratch, arguments[1], arguments[2], thread, threads)
 
 
 @task
-def help(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+def worker(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """Run what is posted; return when nothing has been for a while, or for good."""
-    board = arguments[0]
-    own = board + LANES + LANE * lane
+    shared = arguments[0]
+    own = shared + THREADS + THREAD * thread
     seen = integers_at(own + SEEN, 0)
     while True:
         if not _wait_for(own + POSTED, seen[0] + 1, own, LOOKS_AWAKE):
@@ -134,7 +135,7 @@ def help(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> N
                 return
             swap(own + SLEEPS, 0)
         seen[0] += 1
-        count = read(board + COUNT)
+        count = read(shared + COUNT)
         if count == END:
             return
-        _run(board, scratch, read(board + TASKS), count, lane, read(board + AT_WORK))
+        _run(shared, scratch, read(shared + TASKS), count, thread, read(shared + AT_WORK))

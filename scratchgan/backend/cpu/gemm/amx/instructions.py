@@ -1,4 +1,4 @@
-"""What products on the processor's matrix unit need and Numba has no words for.
+"""LLVM instructions for products on the processor's matrix unit.
 
 Intel's AMX (Advanced Matrix Extensions) multiplies tiles of bfloat16 numbers and adds the products
 up in float32. A float32 number is split into *pieces* that are bfloat16. Addresses are integers, in
@@ -116,7 +116,7 @@ def split(context: Any, splitting: Any, half: Any, step: Any) -> Any:
 
 
 def _rows(builder: Any, splitting: list[Any], half: Any, step: Any) -> Iterator[Callable[[], None]]:
-    """What writes the instructions that split a row of a tile, for each of its rows."""
+    """For each row of a tile, a function that writes the instructions to split it."""
     at, row, beside, below, stride, target, ahead = splitting
     row, beside, below, stride = (builder.mul(x, _INT(4)) for x in (row, beside, below, stride))
     begin = builder.add(at, builder.add(builder.mul(half, below), builder.mul(step, stride)))

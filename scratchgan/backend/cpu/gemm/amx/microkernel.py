@@ -10,9 +10,9 @@ its last digits. And a number has no pieces if it is not finite, or would not be
 where that made a product so, :mod:`scratchgan.backend.cpu.gemm.microkernel` computes it again.
 
 All that is done for *blocks* of 32 by 32 numbers. Of the two factors, the one with fewer *lines*
-(rows of the left, columns of the right factor) is split first, and *kept*. The other one *passes*:
-a few steps of a block of lines are split while the unit multiplies the last ones with all that is
-kept.
+(rows of the left, columns of the right factor) is split first, and *packed*. The other one is
+*streamed*: a few steps of a block of lines are split while the unit multiplies the last ones with
+all that is packed.
 """
 
 from typing import Any, NamedTuple
@@ -35,12 +35,12 @@ BLOCK_OF_NUMBERS = SIZE * SIZE * NBYTES
 #: lines, whose sums are soon fetched again, fewer.
 STEPS = 4
 FEW_LINES, FEW_STEPS = 64, 2
-#: After as many steps at most what is kept is replaced, for the second cache must hold it.
+#: After as many steps at most what is packed is replaced, for the second cache must hold it.
 DEPTH = 16
-#: At most as many blocks of lines are kept together, and bytes of pieces of them.
+#: At most as many blocks of lines are packed together, and bytes of pieces of them.
 LINES, KEPT = 32, 5 << 18
-#: What lies where in the scratch memory, after what is kept: pieces of what passes, for this turn
-#: and for the next; numbers to be split; sums of blocks; arguments of another task.
+#: What lies where in the scratch memory, after what is packed: pieces of the streamed operand, for
+#: this iteration and for the next; numbers to be split; sums of blocks; arguments of another task.
 PASSING_AT = KEPT
 NUMBERS_AT = PASSING_AT + 2 * STEPS * BLOCK
 SUMS_AT = NUMBERS_AT + STEPS * BLOCK_OF_NUMBERS
@@ -61,8 +61,8 @@ class Factor(NamedTuple):
     depth: Any
 
 
-class Job(NamedTuple):
-    """What to do with lines that are kept, from ``first`` on: multiply some steps of the depth."""
+class PackedBlock(NamedTuple):
+    """Packed vectors, from ``first`` on, and the steps of the depth to multiply them for."""
 
     c: Any
     m: Any
@@ -151,42 +151,42 @@ def _distance(factor: Any, lines: Any, depth: Any) -> Any:
 
 
 @njit
-def _multiply_kept(
-    job: Any, passed: Any, begin: Any, end: Any, b: Any, splitting: Any, splits: Any
+def _multiply_packed(
+    packed_block: Any, passed: Any, begin: Any, end: Any, b: Any, splitting: Any, splits: Any
 ) -> Any:
-    """Multiply what is kept with lines from ``passed`` on, whose pieces lie at ``b``.
+    """Multiply the packed vectors with those from ``passed`` on, whose pieces lie at ``b``.
 
     Only the steps from ``begin`` to ``end``; of ``splitting`` so many steps on the way. Returns
     whether all numbers are finite, if these are the last steps.
     """
     finite = True
-    for line in range(0, job.lines, SIZE):
+    for line in range(0, packed_block.lines, SIZE):
         block = line // SIZE
-        left, right = job.scratch + (block * job.steps + begin) * BLOCK, b
-        row, column = job.first + line, passed
-        if not job.keeps_left:
+        left, right = packed_block.scratch + (block * packed_block.steps + begin) * BLOCK, b
+        row, column = packed_block.first + line, passed
+        if not packed_block.keeps_left:
             left, right = right, left
             row, column = column, row
-        height, width = min(SIZE, job.m - row), min(SIZE, job.n - column)
-        target = _part(job.c, row, column)
-        # Other lanes read and write beside a block of C, so it is written once, when it is done.
-        sums = Matrix(job.scratch + SUMS_AT + block * BLOCK_OF_NUMBERS, SIZE, 1)
-        is_direct = job.c.column == 1 and height % SQUARE == 0 and width % SQUARE == 0
+        height, width = min(SIZE, packed_block.m - row), min(SIZE, packed_block.n - column)
+        target = _part(packed_block.c, row, column)
+        # Other threads read and write beside a block of C, so it is written once, when it is done.
+        sums = Matrix(packed_block.scratch + SUMS_AT + block * BLOCK_OF_NUMBERS, SIZE, 1)
+        is_direct = packed_block.c.column == 1 and height % SQUARE == 0 and width % SQUARE == 0
         before = after = sums
-        if begin == 0 and job.grows:
+        if begin == 0 and packed_block.grows:
             if is_direct:
                 before = target
             else:
                 _copy(target, sums, height, width)
-        if end == job.steps and is_direct:
+        if end == packed_block.steps and is_direct:
             after = target
-        high, wide, grows = height > SQUARE, width > SQUARE, job.grows or begin > 0
+        high, wide, grows = height > SQUARE, width > SQUARE, packed_block.grows or begin > 0
         half, count = min(block, 1), splits if block < 2 else 0
         multiply(
             *(high, wide, end - begin, left, right, after, grows, before),
             *(splitting, half, count),
         )
-        if end == job.steps:
+        if end == packed_block.steps:
             if not is_direct:
                 _copy(sums, target, height, width)
             for i in range(0, height, SQUARE):
@@ -196,31 +196,32 @@ def _multiply_kept(
 
 
 @njit
-def _pass(job: Any, passing: Any, depth: Any) -> Any:
+def _pass(packed_block: Any, streamed: Any, depth: Any) -> Any:
     """Multiply all lines of the other factor, from this depth on; whether the result is finite."""
     finite = True
     line, begin = ZERO, ZERO
     last_line, last_begin, last_steps = ZERO, ZERO, ZERO
-    most = FEW_STEPS if job.lines <= FEW_LINES else STEPS
-    pieces = job.scratch + PASSING_AT
+    most = FEW_STEPS if packed_block.lines <= FEW_LINES else STEPS
+    pieces = packed_block.scratch + PASSING_AT
     last_pieces = pieces + STEPS * BLOCK
-    while line < passing.lines or last_steps > 0:
-        # Split what is for the next turn, and meanwhile multiply what was split in the last one.
-        steps = min(most, job.steps - begin) if line < passing.lines else 0
+    while line < streamed.lines or last_steps > 0:
+        # Split what is for the next iteration, and meanwhile multiply what was split in the last
+        # one.
+        steps = min(most, packed_block.steps - begin) if line < streamed.lines else 0
         next_line, next_begin = line, begin + most
-        if next_begin >= job.steps:
+        if next_begin >= packed_block.steps:
             next_line, next_begin = line + SIZE, ZERO
-        ahead = _distance(passing, next_line - line, (next_begin - begin) * SIZE)
-        place, at = job.scratch + NUMBERS_AT, depth + begin * SIZE
-        splitting = _splitting(passing, line, at, steps, ahead, pieces, place)
+        ahead = _distance(streamed, next_line - line, (next_begin - begin) * SIZE)
+        place, at = packed_block.scratch + NUMBERS_AT, depth + begin * SIZE
+        splitting = _splitting(streamed, line, at, steps, ahead, pieces, place)
         splits = min(steps, last_steps)
         if last_steps > 0:
             end = last_begin + last_steps
-            finite &= _multiply_kept(
-                job, last_line, last_begin, end, last_pieces, splitting, splits
+            finite &= _multiply_packed(
+                packed_block, last_line, last_begin, end, last_pieces, splitting, splits
             )
         for half in range(2):
-            for step in range(splits if job.lines > half * SIZE else 0, steps):
+            for step in range(splits if packed_block.lines > half * SIZE else 0, steps):
                 split(splitting, half, step)
         last_line, last_begin, last_steps = line, begin, steps
         line, begin = next_line, next_begin
@@ -232,34 +233,38 @@ def _pass(job: Any, passing: Any, depth: Any) -> Any:
 def _multiply(a: Any, b: Any, c: Any, m: Any, n: Any, k: Any, scratch: Any) -> Any:
     """C = A B; whether all of C is finite."""
     finite = True
-    kept, passing = Factor(True, a, m, k), Factor(False, b, n, k)
+    packed, streamed = Factor(True, a, m, k), Factor(False, b, n, k)
     if m > n:
-        kept, passing = passing, kept
+        packed, streamed = streamed, packed
     steps_of_all = -(-k // SIZE)
     blocks = -(-steps_of_all // DEPTH)
     for number in range(blocks):
         begin, end = share(steps_of_all, number, blocks, 1)
         steps = end - begin
         together = min(LINES, KEPT // (steps * BLOCK)) * SIZE
-        for first in range(0, kept.lines, together):
-            lines = min(together, kept.lines - first)
+        for first in range(0, packed.lines, together):
+            lines = min(together, packed.lines - first)
             for line in range(0, lines, SIZE):
                 for some in range(0, steps, STEPS):
                     count, at = min(STEPS, steps - some), (begin + some) * SIZE
-                    ahead = _distance(kept, 0, count * SIZE)
+                    ahead = _distance(packed, 0, count * SIZE)
                     pieces = scratch + (line // SIZE * steps + some) * BLOCK
                     place = scratch + NUMBERS_AT
-                    splitting = _splitting(kept, first + line, at, count, ahead, pieces, place)
+                    splitting = _splitting(packed, first + line, at, count, ahead, pieces, place)
                     for step in range(count):
                         for half in range(2):
                             split(splitting, half, step)
-            job = Job(c, m, n, kept.is_left, first, lines, steps, number > 0, scratch)
-            finite &= _pass(job, passing, begin * SIZE)
+            packed_block = PackedBlock(
+                c, m, n, packed.is_left, first, lines, steps, number > 0, scratch
+            )
+            finite &= _pass(packed_block, streamed, begin * SIZE)
     return finite
 
 
 @njit
-def _mend(a: Any, b: Any, c: Any, m: Any, n: Any, k: Any, plain: Any, scratch: Any) -> None:
+def _recompute_non_finite(
+    a: Any, b: Any, c: Any, m: Any, n: Any, k: Any, plain: Any, scratch: Any
+) -> None:
     """Compute squares of C that are not finite again, by the task ``plain``."""
     numbers, arguments = numbers_at(c.at, 0), integers_at(scratch + ARGUMENTS_AT, 1)
     for top in range(0, m, SQUARE):
@@ -286,14 +291,14 @@ def _mend(a: Any, b: Any, c: Any, m: Any, n: Any, k: Any, plain: Any, scratch: A
 
 
 @njit
-def _columns_of_lanes(m: Any, n: Any, k: Any, lanes: Any) -> Any:
+def _columns_of_threads(m: Any, n: Any, k: Any, threads: Any) -> Any:
     """Into how many parts the columns of C are best divided; the rows take what is left over."""
     best, least = 1, -1
-    for parts in range(1, lanes + 1):
-        rows, columns = -(-m // (lanes // parts)), -(-n // parts)
+    for parts in range(1, threads + 1):
+        rows, columns = -(-m // (threads // parts)), -(-n // parts)
         # In the time that it takes to split a number, measured.
         cost = k * (rows * columns // 48 + rows + columns)
-        if parts > 1:  # lanes that write to the same rows get in each other's way
+        if parts > 1:  # threads that write to the same rows get in each other's way
             cost += 800 * rows
         if least < 0 or cost < least:
             best, least = parts, cost
@@ -301,7 +306,7 @@ def _columns_of_lanes(m: Any, n: Any, k: Any, lanes: Any) -> Any:
 
 
 @task
-def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
+def product(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
     """C (m, n) = A (m, k) times B (k, n).
 
     Its arguments are those of :mod:`scratchgan.backend.cpu.gemm.microkernel`, and the address of
@@ -311,11 +316,11 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
     b = Matrix(arguments[3], arguments[4], arguments[5])
     c = Matrix(arguments[6], arguments[7], 1)
     m, n, k = arguments[8], arguments[9], arguments[10]
-    parts = _columns_of_lanes(m, n, k, lanes)
-    if lane >= parts * (lanes // parts):
+    parts = _columns_of_threads(m, n, k, threads)
+    if thread >= parts * (threads // parts):
         return
-    left, right = share(n, lane % parts, parts, SQUARE)
-    top, bottom = share(m, lane // parts, lanes // parts, SQUARE)
+    left, right = share(n, thread % parts, parts, SQUARE)
+    top, bottom = share(m, thread // parts, threads // parts, SQUARE)
     a, b, c = _part(a, top, 0), _part(b, 0, left), _part(c, top, left)
     height, width = bottom - top, right - left
     if a.column == 1 and b.row == 1 and 2 * n > m:
@@ -326,4 +331,4 @@ def product(lane: Any, lanes: Any, scratch: Any, arguments: Any, numbers: Any) -
     finite = _multiply(a, b, c, height, width, k, scratch)
     instructions.release()
     if not finite:
-        _mend(a, b, c, height, width, k, arguments[11], scratch)
+        _recompute_non_finite(a, b, c, height, width, k, arguments[11], scratch)
