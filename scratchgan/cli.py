@@ -242,7 +242,7 @@ def info() -> None:
         "machine": [f"Python {platform.python_version()}, {platform.platform()}"],
         "processor": _processor(),
         "backends": _backends(),
-        "cards": _cards(),
+        "GPUs": _gpus(),
         "threads": [f"{get_num_threads()} ({why_as_many()})"],
         "kernels": _kernels(),
         "BLAS": _blas(),
@@ -352,11 +352,11 @@ def _backends() -> list[str]:
     return lines
 
 
-def _cards() -> list[str]:
+def _gpus() -> list[str]:
     from scratchgan import cuda
     from scratchgan.backend.cuda.fault import cuda_fault
 
-    names = [f"cuda:{card}" for card in range(cuda.device_count())]
+    names = [f"cuda:{gpu}" for gpu in range(cuda.device_count())]
     return [f"{name} is {cuda.get_device_name(name)}" for name in names] or [
         f"none can be used: {cuda_fault()}"
     ]

@@ -34,10 +34,10 @@ def tensor(
         TypeError: ``data`` is ragged, or its elements are not numbers.
     """
     data = data.array if isinstance(data, Tensor) else data
-    on_card = devices.shared(data)
-    if on_card is not None:
-        target = devices.device_of(on_card) if device is None else devices.full_name(device)
-        copy = Tensor(devices.moved(on_card, target))
+    on_gpu = devices.shared(data)
+    if on_gpu is not None:
+        target = devices.device_of(on_gpu) if device is None else devices.full_name(device)
+        copy = Tensor(devices.moved(on_gpu, target))
         return (copy if dtype is None else copy.to(dtype)).requires_grad_(requires_grad)
     if type(data) in kernels_for and dtype is None:
         dtype = data.dtype
@@ -72,13 +72,13 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
 def as_tensor(data: Any, dtype: DTypeLike | None = None, *, device: str | None = None) -> Tensor:
     """``data`` as a tensor, without a copy where its memory can be shared.
 
-    Arrays of other libraries on a graphics card come through ``__cuda_array_interface__``.
+    Arrays of other libraries on a GPU come through ``__cuda_array_interface__``.
     """
-    on_card = None if isinstance(data, Tensor) else devices.shared(data)
+    on_gpu = None if isinstance(data, Tensor) else devices.shared(data)
     if isinstance(data, Tensor):
         result = data
-    elif on_card is not None:
-        result = _sharing(on_card)
+    elif on_gpu is not None:
+        result = _sharing(on_gpu)
     elif isinstance(data, np.ndarray):
         result = from_numpy(data)
     else:

@@ -378,8 +378,8 @@ def cpu(x: Tensor) -> Tensor:
 
 @method()
 def cuda(x: Tensor, device: int | str | None = None) -> Tensor:
-    """``x`` on a graphics card: its number or name, or the current one where neither is given."""
-    return to(x, devices.card(device))
+    """``x`` on a GPU: its number or name, or the current one where neither is given."""
+    return to(x, devices.gpu(device))
 
 
 @method("float")

@@ -43,7 +43,7 @@ def steps(device: str, jit: bool, count: int = 3) -> tuple[GAN, list[list[Tensor
 def test_the_whole_step(jit: bool) -> None:
     before = arrays.reads
     gan, moves = steps("cuda", jit)
-    assert arrays.reads == before  # nothing waited for the card
+    assert arrays.reads == before  # nothing waited for the GPU
     expected_gan, expected = steps("cpu", jit)
     for got, wanted in zip(moves, expected, strict=True):
         assert [x.device for x in got] == ["cuda:0"] * 4
@@ -134,9 +134,9 @@ def object_array(patch: pytest.MonkeyPatch) -> None:
 
 HABITS = {
     asarray_in_the_tape: "Implicit conversion",
-    float_in_the_tape: "waits for the card",
-    truth_in_the_tape: "waits for the card",
-    item_in_an_optimizer: "waits for the card",
+    float_in_the_tape: "waits for the GPU",
+    truth_in_the_tape: "waits for the GPU",
+    item_in_an_optimizer: "waits for the GPU",
     numpy_function: "Implicit conversion",
     numpy_index: "Unsupported type",
     numpy_values_set: "cannot be used for setitem",

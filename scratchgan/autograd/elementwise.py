@@ -99,7 +99,8 @@ def _of_two(made: Primitive) -> Callable[..., Tensor]:
         edges = [x.node or x if x.requires_grad else None, None]
         if type(y) is Tensor:
             b = y.array
-            if b.shape != a.shape or b.dtype is not a.dtype or not b.flags.c_contiguous:
+            is_alike = type(b) is type(a) and b.shape == a.shape and b.dtype is a.dtype
+            if not is_alike or not b.flags.c_contiguous:
                 return general(x, y)
             edges[1] = y.node or y if y.requires_grad else None
         elif type(y) is not float and type(y) is not int:

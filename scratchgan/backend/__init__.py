@@ -113,7 +113,7 @@ def set_backend(name: str) -> None:
 
         fault = cuda_fault()
         raise BackendError(
-            "the cupy backend is not chosen, it computes on tensors that lie on a graphics card: "
+            "the cupy backend is not chosen, it computes on tensors that lie on a GPU: "
             "make them with device='cuda', or move them with .to('cuda')"
             + (f"; here it is not available: {fault}" if fault else "")
         )

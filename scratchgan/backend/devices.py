@@ -1,7 +1,7 @@
 """Devices: where an array lies, and what is needed to put one there.
 
-A device has a name: ``"cpu"``, or ``"cuda:0"``, ``"cuda:1"``, ... for the graphics cards. Where
-one is asked for, ``"cuda"`` means the current card.
+A device has a name: ``"cpu"``, or ``"cuda:0"``, ``"cuda:1"``, ... for the GPUs. Where
+one is asked for, ``"cuda"`` means the current GPU.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,8 +32,8 @@ def different_devices(name: str, arrays: Iterable[Array]) -> TypeError | None:
     )
 
 
-def card(device: int | str | None) -> str:
-    """The name of a graphics card that is given by its number or name; the current one for None.
+def gpu(device: int | str | None) -> str:
+    """The name of a GPU that is given by its number or name; the current one for None.
 
     Raises:
         BackendError: The name is that of another device.
@@ -43,7 +43,7 @@ def card(device: int | str | None) -> str:
     if isinstance(device, int):
         return f"cuda:{device}"
     if not device.startswith("cuda"):
-        raise BackendError(f"cuda: {device!r} is no graphics card; choose 'cuda', 'cuda:0', ...")
+        raise BackendError(f"cuda: {device!r} is no GPU; choose 'cuda', 'cuda:0', ...")
     return device
 
 
@@ -54,12 +54,12 @@ def at(device: str | None) -> Iterator[Backend]:
     Raises:
         BackendError: There is no such device; the message says why and what to do.
     """
-    card = card_of(device)
-    if card is None:
+    gpu = gpu_of(device)
+    if gpu is None:
         yield kernels_for[np.ndarray]
         return
     cupy = _cupy()
-    with cupy.cuda.Device(card):
+    with cupy.cuda.Device(gpu):
         yield kernels_for[cupy.ndarray]
 
 
@@ -77,14 +77,14 @@ def moved(x: Array, device: str) -> Array:
 
 
 def shared(source: Any) -> Array | None:
-    """The array on a card that ``source`` is, without a copy; None if it lies on the CPU.
+    """The array on a GPU that ``source`` is, without a copy; None if it lies on the CPU.
 
     Args:
-        source: Anything; other libraries' arrays on a card have ``__cuda_array_interface__``.
+        source: Anything; other libraries' arrays on a GPU have ``__cuda_array_interface__``.
     """
     if isinstance(source, np.ndarray) or not hasattr(source, "__cuda_array_interface__"):
         return None
-    card_of("cuda")
+    gpu_of("cuda")
     return _cupy().asarray(source)
 
 
@@ -93,7 +93,7 @@ def from_dlpack(source: Any) -> Array:
     kind, _ = source.__dlpack_device__()
     if kind != _CUDA_IN_DLPACK:
         return np.from_dlpack(source)
-    card_of("cuda")
+    gpu_of("cuda")
     return _cupy().from_dlpack(source)
 
 
@@ -112,13 +112,13 @@ def is_device(name: object) -> bool:
 
 
 def full_name(device: str) -> str:
-    """``device`` with the number of its card, as :func:`device_of` gives it."""
-    card = card_of(device)
-    return CPU if card is None else f"cuda:{card}"
+    """``device`` with the number of its GPU, as :func:`device_of` gives it."""
+    gpu = gpu_of(device)
+    return CPU if gpu is None else f"cuda:{gpu}"
 
 
-def card_of(device: str | None) -> int | None:
-    """The number of the graphics card that ``device`` names; None for the CPU.
+def gpu_of(device: str | None) -> int | None:
+    """The number of the GPU that ``device`` names; None for the CPU.
 
     Raises:
         BackendError: As :func:`at`.
@@ -136,8 +136,8 @@ def card_of(device: str | None) -> int | None:
         return int(cupy.cuda.runtime.getDevice())
     count = cupy.cuda.runtime.getDeviceCount()
     if int(number) >= count:
-        cards = ", ".join(f"cuda:{card}" for card in range(count))
-        raise BackendError(f"there is no card {device!r} on this machine; it has {cards}")
+        gpus = ", ".join(f"cuda:{gpu}" for gpu in range(count))
+        raise BackendError(f"there is no GPU {device!r} on this machine; it has {gpus}")
     return int(number)
 
 

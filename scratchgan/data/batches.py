@@ -29,7 +29,7 @@ def batches(
 
     Args:
         images: uint8 (n, height, width). The images of a tensor are taken where it lies, so that
-            one on a graphics card is copied there but once.
+            one on a GPU is copied there but once.
         batch_size: Images per batch, 1 to n.
         seed: Of the run, 0 to 2**64 - 1.
         epoch: Which pass through the images, 0 to 2**64 - 1. Each (seed, epoch) has its own order.

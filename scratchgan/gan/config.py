@@ -29,7 +29,7 @@ class Config:
         lr: Learning rate of both players, more than 0.
         seed: Of the first weights, the order of the images and the noise, 0 to 2**64 - 1.
         backend: Name of the backend that computes on the CPU.
-        device: Where the training runs: ``"cpu"``, or a graphics card, ``"cuda:0"``.
+        device: Where the training runs: ``"cpu"``, or a GPU, ``"cuda:0"``.
         jit: Whether the steps are recorded once and replayed.
 
     Raises:

@@ -80,7 +80,7 @@ def train(run: Run, images: NDArray[np.uint8], watch: Watch = lambda step, metri
     sample_noise = noise(
         SAMPLES, config.latent_dim, config.seed, Stream.SAMPLE, device=config.device
     )
-    # A graphics card gets all images once; on the CPU, NumPy takes batches faster than a tensor.
+    # A GPU gets all images once; on the CPU, NumPy takes batches faster than a tensor.
     data = images if config.device == "cpu" else as_tensor(images, device=config.device)
     steps_per_epoch = len(images) // config.batch_size
     rows: list[Metrics] = []

@@ -110,7 +110,7 @@ class Program:
         return [self._shared(calls, bound) or self._called(calls, bound)]
 
     def _launched(self, fused: Fused) -> Step:
-        """Loops as kernels of a graphics card."""
+        """Loops as kernels of a GPU."""
         source = self._lowering.source_of(fused)
         arrays = [self.array(operand) for operand in source.operands]
         function, arguments = self._lowering.compiled(source, arrays)

@@ -243,8 +243,8 @@ class Module:
         return self.to("cpu")
 
     def cuda(self, device: int | str | None = None) -> Self:
-        """Move everything to a graphics card: its number or name, or else the current one."""
-        return self.to(devices.card(device))
+        """Move everything to a GPU: its number or name, or else the current one."""
+        return self.to(devices.gpu(device))
 
     def float(self) -> Self:
         """Convert to float32, in place."""

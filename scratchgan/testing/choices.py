@@ -44,7 +44,7 @@ class Choices:
         return int(self._random.integers(low, high, endpoint=True))
 
     def integers(self, size: Shape, low: int, high: int) -> Array:
-        """``count`` numbers."""
+        """An array of ``size`` with such integers."""
         return np.asarray(self._random.integers(low, high, size, endpoint=True))
 
     def one_of(self, options: Sequence[T]) -> T:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def drawn(function: Callable[[Choices], T]) -> st.SearchStrategy[T]:
-    """A strategy of the values of ``function``; small seeds, to which Hypothesis shrinks, give small ones."""
+    """A strategy of the values of ``function``; Hypothesis shrinks to small seeds and values."""
 
     def made(seed: int) -> T:
         scale = sum(seed >= bound for bound in (8, 64, 512))

@@ -1,4 +1,4 @@
-"""Why a graphics card cannot be used: each reason is a sentence of its own that says what to do."""
+"""Why a GPU cannot be used: each reason is a sentence of its own that says what to do."""
 
 import builtins
 import subprocess
@@ -19,7 +19,7 @@ class CUDARuntimeError(RuntimeError):
 
 
 def fake_cupy(count: int | str, driver: int, build: int = 12090) -> ModuleType:
-    """A CuPy that finds ``count`` cards, or raises the error of this name."""
+    """A CuPy that finds ``count`` GPUs, or raises the error of this name."""
 
     def get_device_count() -> int:
         if isinstance(count, str):
@@ -74,9 +74,9 @@ REASONS = {
         "too old: it has CUDA 11.4, and CuPy was built for CUDA 12.9; update the driver, or "
         "install the CuPy for CUDA 11",
     ),
-    "no card": (fake_cupy("cudaErrorNoDevice", 12090), "there is no NVIDIA graphics card"),
-    "no visible card": (fake_cupy(0, 12090), "there is no NVIDIA graphics card"),
-    "other": (fake_cupy("cudaErrorUnknown", 12090), "check that nvidia-smi shows the card"),
+    "no GPU": (fake_cupy("cudaErrorNoDevice", 12090), "there is no NVIDIA GPU"),
+    "no visible GPU": (fake_cupy(0, 12090), "there is no NVIDIA GPU"),
+    "other": (fake_cupy("cudaErrorUnknown", 12090), "check that nvidia-smi shows the GPU"),
 }
 
 
@@ -113,16 +113,16 @@ def test_each_reason_has_its_sentence(
 
 def test_the_sentences_differ(install: Any) -> None:
     faults = set()
-    for name in ("no driver", "old driver", "no card", "other"):
+    for name in ("no driver", "old driver", "no GPU", "other"):
         install(REASONS[name][0])
         faults.add(fault.cuda_fault())
     assert len(faults) == 4
 
 
-def test_a_card_that_is_not_there(install: Any) -> None:
+def test_a_gpu_that_is_not_there(install: Any) -> None:
     install(fake_cupy(2, 12090))
     with pytest.raises(
-        BackendError, match="no card 'cuda:2' on this machine; it has cuda:0, cuda:1"
+        BackendError, match="no GPU 'cuda:2' on this machine; it has cuda:0, cuda:1"
     ):
         sg.zeros(2, device="cuda:2")
 
@@ -142,8 +142,8 @@ def test_the_cpu_needs_none_of_it() -> None:
 
 
 def test_cuda_takes_a_number_or_a_name():
-    assert [devices.card(x) for x in (None, 1, "cuda", "cuda:1")] == [
+    assert [devices.gpu(x) for x in (None, 1, "cuda", "cuda:1")] == [
         *("cuda", "cuda:1", "cuda", "cuda:1"),
     ]
-    with pytest.raises(sg.BackendError, match="cuda: 'cpu' is no graphics card"):
+    with pytest.raises(sg.BackendError, match="cuda: 'cpu' is no GPU"):
         sg.ones(2).cuda("cpu")

@@ -138,7 +138,7 @@ def test_an_interrupt_when_helpers_were_called_leaves_no_one_waiting(
     sg.set_num_threads(3)
     expected = product(A)
     mine = team.thread_pool()
-    lead = mine._lead
+    lead = mine._leader
 
     def interrupted(*arguments: Any) -> None:
         lead(*arguments)
@@ -147,7 +147,7 @@ def test_an_interrupt_when_helpers_were_called_leaves_no_one_waiting(
     for pause in (0.05, 0.0):  # the helpers sleep, or they do not
         time.sleep(pause)
         with monkeypatch.context() as patch:
-            patch.setattr(mine, "_lead", interrupted)
+            patch.setattr(mine, "_leader", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 product(A)
         np.testing.assert_array_equal(product(A), expected)

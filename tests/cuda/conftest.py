@@ -1,7 +1,7 @@
-"""Every test here runs twice: on a card, where there is one, and on the stand-in for one.
+"""Every test here runs twice: on a GPU, where there is one, and on the stand-in for one.
 
 On the stand-in the CUDA kernels are compiled for the CPU and run there (tests/standin), so that
-their arithmetic, indices and launches are tested on any machine with g++; what a card does by
+their arithmetic, indices and launches are tested on any machine with g++; what a GPU does by
 itself (cuBLAS, CuPy's own kernels, streams, speed) is not.
 """
 

@@ -11,9 +11,9 @@ from scratchgan.backend import devices, kernels_for
 
 
 @pytest.fixture
-def second_card() -> str:
+def second_gpu() -> str:
     if sg.cuda.device_count() < 2:
-        pytest.skip("there is only one card")
+        pytest.skip("there is only one GPU")
     return "cuda:1"
 
 
@@ -40,19 +40,19 @@ def test_creation(name: str) -> None:
     np.testing.assert_array_equal(here.numpy(), there.numpy())
 
 
-def test_results_lie_beside_their_inputs(second_card: str) -> None:
-    x = sg.tensor(np.ones((3, 4)), device=second_card, requires_grad=True)
+def test_results_lie_beside_their_inputs(second_gpu: str) -> None:
+    x = sg.tensor(np.ones((3, 4)), device=second_gpu, requires_grad=True)
     y = sg.log_softmax((x @ x.T + 1).tanh()[1:].sum(0, keepdims=True)) * sg.ones_like(x[0, 0])
     loss = nn.functional.dropout(y, 0.5).mean()
     loss.backward()
     assert x.grad is not None
     for tensor in (y, loss, x.grad, y.argmax(), x[[0, 1]], x > 0, x.to(np.float32)):
-        assert tensor.device == second_card
+        assert tensor.device == second_gpu
 
 
-def test_training_on_the_second_card(second_card: str) -> None:
+def test_training_on_the_second_gpu(second_gpu: str) -> None:
     losses = []
-    for device in ("cpu", second_card):
+    for device in ("cpu", second_gpu):
         sg.manual_seed(0)
         model = nn.Linear(3, 2).double().to(device)
         optimizer = sg.optim.Adam(model.parameters(), 0.1)
@@ -86,12 +86,12 @@ def test_to() -> None:
     assert "device" not in repr(x)
 
 
-def test_between_cards(second_card: str) -> None:
+def test_between_gpus(second_gpu: str) -> None:
     x = sg.arange(4, device="cuda")
-    y = x.to(second_card)
-    assert (y.device, y.tolist()) == (second_card, [0, 1, 2, 3])
+    y = x.to(second_gpu)
+    assert (y.device, y.tolist()) == (second_gpu, [0, 1, 2, 3])
     y.copy_(sg.full((4,), 2, device="cuda"))
-    assert (y.device, y.tolist()) == (second_card, [2, 2, 2, 2])
+    assert (y.device, y.tolist()) == (second_gpu, [2, 2, 2, 2])
 
 
 def test_the_gradient_comes_back() -> None:
@@ -121,7 +121,7 @@ def test_modules_move_with_gradients_and_buffers() -> None:
         np.testing.assert_array_equal(x.numpy(), before[name])
 
 
-def test_values_from_the_cpu_go_into_a_tensor_on_a_card() -> None:
+def test_values_from_the_cpu_go_into_a_tensor_on_a_gpu() -> None:
     x = sg.zeros(3, device="cuda")
     x.copy_(sg.tensor([1.0, 2.0, 3.0]))
     x[0] = np.array(5.0)
@@ -189,8 +189,8 @@ def test_tensors_of_two_devices(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MIXED)
-def test_tensors_of_two_cards(name: str, second_card: str) -> None:
-    x, y = sg.ones(2, 2, device="cuda"), sg.ones(2, 2, device=second_card)
+def test_tensors_of_two_gpus(name: str, second_gpu: str) -> None:
+    x, y = sg.ones(2, 2, device="cuda"), sg.ones(2, 2, device=second_gpu)
     with pytest.raises(TypeError, match=f"^{name}: .* different devices") as caught:
         MIXED[name](x, y)
     assert "cuda:0" in str(caught.value)
@@ -208,8 +208,8 @@ def test_an_optimizer_made_before_the_move() -> None:
         optimizer.step()
 
 
-def test_no_such_card() -> None:
-    with pytest.raises(BackendError, match=r"no card 'cuda:99' on this machine; it has cuda:0"):
+def test_no_such_gpu() -> None:
+    with pytest.raises(BackendError, match=r"no GPU 'cuda:99' on this machine; it has cuda:0"):
         sg.zeros(2, device="cuda:99")
     with pytest.raises(BackendError, match="there is no device 'gpu'; choose 'cpu', 'cuda'"):
         sg.zeros(2, device="gpu")
@@ -227,11 +227,11 @@ def test_what_there_is() -> None:
     assert sg.cuda.device_count() >= 1
     assert sg.cuda.get_device_name()
     sg.cuda.synchronize()
-    with pytest.raises(BackendError, match="'cpu' is no graphics card"):
+    with pytest.raises(BackendError, match="'cpu' is no GPU"):
         sg.cuda.get_device_name("cpu")
 
 
-def test_set_backend_says_how_a_card_is_used() -> None:
+def test_set_backend_says_how_a_gpu_is_used() -> None:
     with pytest.raises(BackendError, match="make them with device='cuda'") as caught:
         sg.set_backend("cupy")
     assert "not available" not in str(caught.value)

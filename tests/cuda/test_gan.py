@@ -1,4 +1,4 @@
-"""Whole trainings, on the CPU and on a card."""
+"""Whole trainings, on the CPU and on a GPU."""
 
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,8 @@ def test_batches_are_those_of_the_cpu() -> None:
         np.testing.assert_array_equal(a, b.numpy())
 
 
-def test_a_run_on_a_card(tiny_mnist: Path, tmp_path: Path) -> None:
-    """The files of a run, its samples and weights, from the card and from the CPU."""
+def test_a_run_on_a_gpu(tiny_mnist: Path, tmp_path: Path) -> None:
+    """The files of a run, its samples and weights, from the GPU and from the CPU."""
     weights = []
     for device in ("cpu", "cuda:0"):
         config = Config(str(tiny_mnist), epochs=1, batch_size=64, latent_dim=5, device=device)
@@ -83,7 +83,7 @@ def test_a_run_on_a_card(tiny_mnist: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(weights[1][name], weights[0][name], rtol=2e-4, atol=2e-4)
 
 
-def test_the_command_line_names_the_cards(capsys: Any, monkeypatch: Any) -> None:
+def test_the_command_line_names_the_gpus(capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("sys.argv", ["scratchgan", "info"])
     with pytest.raises(SystemExit) as end:
         cli.main()

@@ -1,4 +1,4 @@
-"""Replays on a card: fused kernels, sums of every kind, noise, and no allocation."""
+"""Replays on a GPU: fused kernels, sums of every kind, noise, and no allocation."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from scratchgan import Tensor, nn
 from scratchgan.jit import JitError
 
 
-def card(*shape: int, seed: int = 0) -> Tensor:
+def gpu(*shape: int, seed: int = 0) -> Tensor:
     values = np.random.default_rng(seed).standard_normal(shape)
     return sg.tensor(values, device="cuda")
 
@@ -27,7 +27,7 @@ def test_elementwise_chains_give_the_bits_of_eager() -> None:
         gelu = 0.5 * x * (1 + sg.tanh(0.79788456 * (x + 0.044715 * x**3)))
         return [gelu * y + x, sg.where(x > y, gelu, -1.0), (x > 0) & (y > 0), gelu.T - y[0, 0]]
 
-    x, y = card(30, 20), card(30, 20, seed=1)
+    x, y = gpu(30, 20), gpu(30, 20, seed=1)
     got, jitted = replayed(step, x, y)
     for a, b in zip(got, step(x, y), strict=True):
         np.testing.assert_array_equal(a, b.numpy())
@@ -42,7 +42,7 @@ def test_sums_of_every_kind_in_one_loop() -> None:
         return [*sums, y]
 
     for shape in ((7, 5), (20_000, 3), (3, 20_000), (1, 9), (0, 4)):
-        x = card(*shape)
+        x = gpu(*shape)
         got, _ = replayed(step, x)
         for a, b in zip(got, step(x), strict=True):
             np.testing.assert_allclose(a, b.numpy(), rtol=1e-13, atol=1e-13)
@@ -52,7 +52,7 @@ def test_more_sums_than_fit_into_one_kernel() -> None:
     def step(x: Tensor) -> list[Tensor]:
         return [(x * k).sum(0) for k in range(40)]
 
-    x = card(50, 6)
+    x = gpu(50, 6)
     got, _ = replayed(step, x)
     for a, b in zip(got, step(x), strict=True):
         np.testing.assert_allclose(a, b.numpy(), rtol=1e-13, atol=1e-13)
@@ -91,7 +91,7 @@ def test_a_training_step_follows_eager() -> None:
     for wrap in (lambda f: f, sg.jit):
         step, state = training_step()
         step = wrap(step)
-        losses = [step(card(8, 6, seed=i), card(8, 3, seed=9 + i)).item() for i in range(5)]
+        losses = [step(gpu(8, 6, seed=i), gpu(8, 3, seed=9 + i)).item() for i in range(5)]
         outcomes.append([np.array(losses), *[x.numpy(force=True) for x in state]])
     for a, b in zip(*outcomes, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13)
@@ -102,8 +102,8 @@ def test_a_replay_allocates_nothing() -> None:
 
     step, _ = training_step()
     jitted = sg.jit(step)
-    jitted(card(8, 6), card(8, 3))
-    jitted(card(8, 6), card(8, 3))
+    jitted(gpu(8, 6), gpu(8, 3))
+    jitted(gpu(8, 6), gpu(8, 3))
     assert jitted._latest is not None
 
     def refuse(nbytes: int) -> Any:
@@ -112,7 +112,7 @@ def test_a_replay_allocates_nothing() -> None:
     with cupy.cuda.using_allocator(refuse):
         jitted._latest.program()
         with pytest.raises(AssertionError, match="allocates"):
-            card(2)
+            gpu(2)
 
 
 def test_several_kernels_are_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_several_kernels_are_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     def step(x: Tensor, w: Tensor) -> Tensor:
         return sg.exp((x * 2).sum(0) @ (w / w.sum())).mean()
 
-    x, w = card(4, 6), card(6, 6)
+    x, w = gpu(4, 6), gpu(6, 6)
     jitted = sg.jit(step)
     for _ in range(3):
         got = jitted(x, w)
@@ -138,12 +138,12 @@ def test_several_kernels_are_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_value_cannot_be_read() -> None:
     with pytest.raises(JitError, match="reads a value"):
-        sg.jit(lambda x: x * x.sum().item())(card(3))
+        sg.jit(lambda x: x * x.sum().item())(gpu(3))
 
 
 def test_a_step_on_two_devices_is_refused() -> None:
-    weight = card(3)
+    weight = gpu(3)
     with pytest.raises(JitError, match=r"calls .* of the cupy backend"):
         sg.jit(lambda x: (weight * 2).sum())(sg.ones(3))
     with pytest.raises(JitError, match=r"of the (numba|numpy) backend"):
-        sg.jit(lambda x: x + sg.zeros(3).to("cuda"))(card(3))
+        sg.jit(lambda x: x + sg.zeros(3).to("cuda"))(gpu(3))

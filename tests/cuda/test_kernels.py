@@ -21,7 +21,7 @@ ROUNDING = {np.float32: 1e-6, np.float64: 1e-14}
 
 @pytest.fixture
 def kernels() -> Backend:
-    """The backend of the card."""
+    """The backend of the GPU."""
     return kernels_for[type(sg.empty(0, device="cuda").data)]
 
 
@@ -29,7 +29,7 @@ def normal(*shape: int, dtype: Any = np.float64, seed: int = 0) -> np.ndarray[An
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
-def card(values: Any) -> Tensor:
+def gpu(values: Any) -> Tensor:
     return sg.tensor(values, device="cuda")
 
 
@@ -79,7 +79,7 @@ REDUCTIONS = [(shape, axis) for shape, axes in SHAPES.items() for axis in axes]
 @pytest.mark.parametrize(("shape", "axis"), REDUCTIONS)
 def test_reductions(shape: tuple[int, ...], axis: Any, dtype: Any) -> None:
     values = normal(*shape, dtype=dtype)
-    x = card(values)
+    x = gpu(values)
     expected = values.astype(np.float64).sum(axis)
     got = x.sum(axis)
     assert_close(got, expected, ROUNDING[dtype] * 100)
@@ -89,7 +89,7 @@ def test_reductions(shape: tuple[int, ...], axis: Any, dtype: Any) -> None:
     )
     np.testing.assert_array_equal(x.min(axis).numpy(), values.min(axis))
     values.flat[-1] = np.nan
-    np.testing.assert_array_equal(card(values).max(axis).numpy(), values.max(axis))
+    np.testing.assert_array_equal(gpu(values).max(axis).numpy(), values.max(axis))
 
 
 def test_large_sums_are_computed_in_parts() -> None:
@@ -115,19 +115,19 @@ def test_every_element_is_reduced_once(results: int, reduced: int, rows: bool) -
 
 def test_integers_are_summed_exactly() -> None:
     values = np.array([2**62, 2**61 + 1, -5] * 100)
-    assert card(values[:3]).sum().item() == int(values[:3].sum())
-    assert card(values % 2 == 1).sum().item() == 200
-    assert card(values[:3]).max().item() == 2**62
+    assert gpu(values[:3]).sum().item() == int(values[:3].sum())
+    assert gpu(values % 2 == 1).sum().item() == 200
+    assert gpu(values[:3]).max().item() == 2**62
     small = np.arange(250, 256, dtype=np.uint8)
-    assert card(small).sum().item() == int(small.sum())
+    assert gpu(small).sum().item() == int(small.sum())
 
 
 def test_few_blocks_do_all_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_source, "_MOST_BLOCKS", 2)
     values = normal(40, 300)
-    assert_close(card(values).exp(), np.exp(values), 1e-14)
-    assert_close(card(values).sum(0), values.sum(0), 1e-13)
-    assert_close(card(values).sum(1), values.sum(1), 1e-13)
+    assert_close(gpu(values).exp(), np.exp(values), 1e-14)
+    assert_close(gpu(values).sum(0), values.sum(0), 1e-13)
+    assert_close(gpu(values).sum(1), values.sum(1), 1e-13)
 
 
 def test_positions_of_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_positions_of_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_source, "LARGEST_INT", 1)
     launch._walk.cache_clear()
     values = normal(5, 6, 7)
-    x = card(values)
+    x = gpu(values)
     expected = (values + values[:, :1]).transpose(2, 0, 1) * values[0, 0, 0]
     assert_close((x + x[:, :1]).permute(2, 0, 1) * x[0, 0, 0], expected, 1e-14)
     assert_close(x.sum((0, 2)), values.sum((0, 2)), 1e-13)
@@ -155,8 +155,8 @@ SPECIAL += [np.inf, -np.inf, np.nan]
 )
 def test_functions_at_special_values(name: str, dtype: Any, kernels: Backend) -> None:
     values = np.array(SPECIAL, dtype)
-    got, expected = card(np.zeros_like(values)), np.zeros_like(values)
-    getattr(kernels, name)(card(values).data, out=got.data)
+    got, expected = gpu(np.zeros_like(values)), np.zeros_like(values)
+    getattr(kernels, name)(gpu(values).data, out=got.data)
     with sg.use_backend("numpy"), np.errstate(all="ignore"):
         getattr(kernels_for[np.ndarray], name)(values, out=expected)
     tolerance = 4 * float(np.finfo(dtype).eps)
@@ -172,7 +172,7 @@ def test_functions_at_special_values(name: str, dtype: Any, kernels: Backend) ->
         )
     found = []
     with sg.use_backend("numpy"), np.errstate(all="ignore"):
-        for x in (sg.tensor(values), card(values)):
+        for x in (sg.tensor(values), gpu(values)):
             out = REGISTRY[name](x.requires_grad_())
             if out.requires_grad:
                 out.sum().backward()
@@ -189,14 +189,14 @@ TYPES = [np.bool_, np.uint8, np.int8, np.int32, np.int64, np.float32, np.float64
 def test_conversions(source: Any) -> None:
     values = np.array([0, 1, 2, 100, 3], source)
     for target in TYPES:
-        got = card(values).to(target)
+        got = gpu(values).to(target)
         np.testing.assert_array_equal(got.numpy(), values.astype(target))
         assert got.dtype == target
 
 
 def test_integers_beyond_the_doubles() -> None:
     large = 2**60 + 1
-    x = card(np.array([large, -large]))
+    x = gpu(np.array([large, -large]))
     assert (x + 1).tolist() == [large + 1, 1 - large]
     assert (x * 3).tolist() == [3 * large, -3 * large]
     assert abs(x).tolist() == [large, large]
@@ -205,20 +205,20 @@ def test_integers_beyond_the_doubles() -> None:
 
 
 def test_types_beside_each_other() -> None:
-    whole, half = card(np.array([1, 2, 3])), card(np.array([0.5, 1.5, 2.5], np.float32))
+    whole, half = gpu(np.array([1, 2, 3])), gpu(np.array([0.5, 1.5, 2.5], np.float32))
     for got in (whole + half, half + whole):
         assert got.dtype == np.float32
         assert got.tolist() == [1.5, 3.5, 5.5]
     assert (whole / 2).dtype == np.float32
     assert (whole > 1.5).tolist() == [False, True, True]
-    assert (card(np.array([250, 10], np.uint8)) + 10).tolist() == [4, 20]  # as NumPy's uint8
+    assert (gpu(np.array([250, 10], np.uint8)) + 10).tolist() == [4, 20]  # as NumPy's uint8
     assert sg.where(whole > 1, half, 0.0).tolist() == [0.0, 1.5, 2.5]
     assert sg.clip(half, min=-1e300, max=2).tolist() == [0.5, 1.5, 2.0]
 
 
 def test_a_result_over_a_shifted_input() -> None:
     values = normal(5, 4)
-    x = card(values)
+    x = gpu(values)
     x[1:] = x[:-1]
     expected = values.copy()
     expected[1:] = values[:-1]
@@ -228,8 +228,8 @@ def test_a_result_over_a_shifted_input() -> None:
 
 
 def test_results_without_dimensions_stay_arrays() -> None:
-    x = card(normal(3, 3))
-    for got in (x[0, 0], x.sum(), x[card(np.array(1)), card(np.array(2))], x.max() * 2):
+    x = gpu(normal(3, 3))
+    for got in (x[0, 0], x.sum(), x[gpu(np.array(1)), gpu(np.array(2))], x.max() * 2):
         assert got.shape == ()
         assert got.device == "cuda:0"
 
@@ -239,7 +239,7 @@ def test_results_without_dimensions_stay_arrays() -> None:
 
 def test_indices() -> None:
     values = normal(6, 5, 4)
-    x = card(values)
+    x = gpu(values)
     i, j = np.array([[0, -1], [3, 0]]), np.array([1, 4])
     for index in (
         i,
@@ -251,15 +251,15 @@ def test_indices() -> None:
     ):
         np.testing.assert_array_equal(x[index].numpy(), values[index])
     np.testing.assert_array_equal(x[values > 0].numpy(), values[values > 0])
-    x[card(j)] = 1.5
-    x[:, [0, 2]] = card(normal(6, 2, 4, seed=1))
+    x[gpu(j)] = 1.5
+    x[:, [0, 2]] = gpu(normal(6, 2, 4, seed=1))
     values[j] = 1.5
     values[:, [0, 2]] = normal(6, 2, 4, seed=1)
     np.testing.assert_array_equal(x.numpy(), values)
 
 
 def test_an_element_that_is_taken_twice_has_both_gradients() -> None:
-    x = card(normal(4, 3)).requires_grad_()
+    x = gpu(normal(4, 3)).requires_grad_()
     x[[1, 1, 3]].sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == [[0.0] * 3, [2.0] * 3, [0.0] * 3, [1.0] * 3]
@@ -271,16 +271,16 @@ def test_an_element_that_is_taken_twice_has_both_gradients() -> None:
 def layouts(values: np.ndarray[Any, Any]) -> dict[str, Tensor]:
     """A matrix in memory in several ways."""
     rows, columns = values.shape
-    wide = card(np.full((rows, columns + 3), np.nan, values.dtype))
+    wide = gpu(np.full((rows, columns + 3), np.nan, values.dtype))
     wide[:, 1 : columns + 1] = values
-    apart = card(np.full((2 * rows, 2 * columns), np.nan, values.dtype))
+    apart = gpu(np.full((2 * rows, 2 * columns), np.nan, values.dtype))
     apart[::2, ::2] = values
     return {
-        "in order": card(values),
-        "transposed": card(np.ascontiguousarray(values.T)).T,
+        "in order": gpu(values),
+        "transposed": gpu(np.ascontiguousarray(values.T)).T,
         "part of wider rows": wide[:, 1 : columns + 1],
         "apart": apart[::2, ::2],
-        "backwards": card(values[::-1].copy())[::-1],
+        "backwards": gpu(values[::-1].copy())[::-1],
     }
 
 
@@ -292,7 +292,7 @@ def test_products_of_any_layout(sizes: tuple[int, int, int], dtype: Any, kernels
     for (_, x), (_, y) in itertools.product(layouts(a).items(), layouts(b).items()):
         assert_close(x @ y, a @ b, ROUNDING[dtype])
     for name, out in layouts(np.zeros((n, m), dtype)).items():
-        kernels.matmul(card(a).data, card(b).data, out=out.data)
+        kernels.matmul(gpu(a).data, gpu(b).data, out=out.data)
         np.testing.assert_allclose(out.numpy(), a @ b, rtol=ROUNDING[dtype], err_msg=name)
 
 
@@ -305,27 +305,27 @@ def test_other_products() -> None:
         ((4,), (4,)),
     ):
         x, y = normal(*a), normal(*b)
-        assert_close(card(x) @ card(y), x @ y, 1e-14)
+        assert_close(gpu(x) @ gpu(y), x @ y, 1e-14)
     assert (sg.zeros(3, 0, device="cuda") @ sg.zeros(0, 2, device="cuda")).tolist() == [
         [0.0, 0.0]
     ] * 3
     assert (sg.zeros(0, 3, device="cuda") @ sg.zeros(3, 2, device="cuda")).shape == (0, 2)
-    mixed = card(normal(2, 3, dtype=np.float32)) @ card(normal(3, 2))
+    mixed = gpu(normal(2, 3, dtype=np.float32)) @ gpu(normal(3, 2))
     assert mixed.dtype == np.float64
     whole = np.arange(6).reshape(2, 3)
-    np.testing.assert_array_equal((card(whole) @ card(whole.T.copy())).numpy(), whole @ whole.T)
+    np.testing.assert_array_equal((gpu(whole) @ gpu(whole.T.copy())).numpy(), whole @ whole.T)
 
 
 def test_reduced_precision_is_asked_for() -> None:
     a, b = normal(20, 64, dtype=np.float32), normal(64, 30, dtype=np.float32, seed=1)
     exact = a.astype(np.float64) @ b
-    plain = np.abs((card(a) @ card(b)).numpy() - exact).max()
+    plain = np.abs((gpu(a) @ gpu(b)).numpy() - exact).max()
     try:
         sg.cuda.set_matmul_precision("tf32")
-        assert_close(card(a) @ card(b), exact, 0.05)
+        assert_close(gpu(a) @ gpu(b), exact, 0.05)
         sg.cuda.set_matmul_precision("float16")
-        half = np.abs((card(a) @ card(b)).numpy() - exact).max()
-        assert_close(card(a.astype(np.float64)) @ card(b.astype(np.float64)), exact, 1e-12)
+        half = np.abs((gpu(a) @ gpu(b)).numpy() - exact).max()
+        assert_close(gpu(a.astype(np.float64)) @ gpu(b.astype(np.float64)), exact, 1e-12)
         with pytest.raises(ValueError, match="there is no 'int4'; choose one of float32, tf32"):
             sg.cuda.set_matmul_precision("int4")
     finally:
@@ -369,7 +369,7 @@ def test_log_softmax(shape: tuple[int, ...], axis: int, dtype: Any) -> None:
     values.flat[1] = -np.inf
     with sg.use_backend("numpy"):
         expected = sg.log_softmax(sg.tensor(values), axis=axis).numpy()
-    assert_close(sg.log_softmax(card(values), axis=axis), expected, ROUNDING[dtype] * 4)
+    assert_close(sg.log_softmax(gpu(values), axis=axis), expected, ROUNDING[dtype] * 4)
 
 
 # --- Optimizers ---------------------------------------------------------------------------

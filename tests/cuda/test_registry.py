@@ -1,4 +1,4 @@
-"""Every primitive on a card: the reference's values, and gradients that differences confirm."""
+"""Every primitive on a GPU: the reference's values, and gradients that differences confirm."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ NAMES = [name for name in SAMPLERS if name != "to_device"]
 SAMPLES = {"emulated": 4, "real": 40}
 
 
-def on_card(x: Any, dtype: Any = None) -> Any:
-    """A tensor's twin on a card, in the same memory layout."""
+def on_gpu(x: Any, dtype: Any = None) -> Any:
+    """A tensor's twin on a GPU, in the same memory layout."""
     if not isinstance(x, Tensor):
         return x
     array = x.data if dtype is None or x.dtype.kind != "f" else x.data.astype(dtype, copy=False)
@@ -77,7 +77,7 @@ def test_values_and_derivatives(name: str, dtype: Any, way: str) -> None:
             expected = computed(
                 name, tuple(on_cpu(x, dtype) for x in sample.inputs), sample.keywords
             )
-        got = computed(name, tuple(on_card(x, dtype) for x in sample.inputs), sample.keywords)
+        got = computed(name, tuple(on_gpu(x, dtype) for x in sample.inputs), sample.keywords)
         for x, y in zip(got, expected, strict=True):
             assert (x.device, x.dtype, x.shape) == ("cuda:0", y.dtype, y.shape)
             np.testing.assert_allclose(
@@ -88,7 +88,7 @@ def test_values_and_derivatives(name: str, dtype: Any, way: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_gradcheck(name: str, way: str) -> None:
     for sample in samples(name, way)[:10]:
-        inputs = tuple(on_card(x, np.float64) for x in sample.inputs)
+        inputs = tuple(on_gpu(x, np.float64) for x in sample.inputs)
         floats = [x for x in inputs if isinstance(x, Tensor) and x.dtype.kind == "f"]
         if REGISTRY[name](*inputs, **sample.keywords).dtype.kind == "f":
             for x in floats:
@@ -117,8 +117,8 @@ def test_the_table_of_errors(order: int, monkeypatch: Any, capsys: Any, way: str
     assert "Derivatives of order 1, device cuda:0" in capsys.readouterr().out
 
 
-class OnCard:
-    """A primitive that computes on a card, between tensors on the CPU."""
+class OnGPU:
+    """A primitive that computes on a GPU, between tensors on the CPU."""
 
     is_view = False
 
@@ -136,7 +136,7 @@ class OnCard:
 def test_all_that_holds_for_primitives(name: str, way: str) -> None:
     """What scratchgan.testing.check_primitive holds them to on the CPU."""
     for sample in samples(name, way)[-20 if way == "real" else -1 :]:
-        check_sample(OnCard(name), sample)  # type: ignore[arg-type]
+        check_sample(OnGPU(name), sample)  # type: ignore[arg-type]
 
 
 def test_random_graphs(way: str) -> None:
@@ -145,13 +145,13 @@ def test_random_graphs(way: str) -> None:
         there = graph._replace(
             steps=tuple(
                 step._replace(
-                    sample=step.sample._replace(inputs=tuple(map(on_card, step.sample.inputs)))
+                    sample=step.sample._replace(inputs=tuple(map(on_gpu, step.sample.inputs)))
                 )
                 for step in graph.steps
             )
         )
         found = []
-        for function, leaves in ((graph, graph.leaves), (there, tuple(map(on_card, graph.leaves)))):
+        for function, leaves in ((graph, graph.leaves), (there, tuple(map(on_gpu, graph.leaves)))):
             for x in leaves:
                 x.requires_grad_()
             with sg.use_backend("numpy"):
@@ -168,7 +168,7 @@ def test_random_graphs(way: str) -> None:
 def test_jit(name: str, way: str) -> None:
     """A replay of the primitive and its backward gives what the first call gave."""
     for sample in samples(name, way)[:3]:
-        inputs = tuple(on_card(x, np.float64) for x in sample.inputs)
+        inputs = tuple(on_gpu(x, np.float64) for x in sample.inputs)
         if not any(isinstance(x, Tensor) and x.dtype.kind == "f" for x in inputs):
             continue
 

@@ -1,4 +1,4 @@
-"""A stand-in for CuPy on machines without a card: arrays that refuse what CuPy's refuse.
+"""A stand-in for CuPy on machines without a GPU: arrays that refuse what CuPy's refuse.
 
 :mod:`standin.arrays` is the array, :mod:`standin.cupy` the module around it, and
 :mod:`standin.emulator` runs CUDA kernels on the CPU. With all three the backend itself runs, but

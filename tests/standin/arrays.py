@@ -13,50 +13,50 @@ import numpy as np
 
 Host = np.ndarray[Any, Any]
 
-#: How many cards there are.
-CARDS = 2
+#: How many GPUs there are.
+GPUS = 2
 
 _KINDS = "biuf"
 
 
 class Waits(AssertionError):
-    """A value was read, so that the program would have to wait for the card."""
+    """A value was read, so that the program would have to wait for the GPU."""
 
 
 class OutOfMemoryError(MemoryError):
     """What ``cupy.cuda.memory.OutOfMemoryError`` is."""
 
 
-class Card:
+class GPU:
     """``cupy.cuda.Device``: within its ``with`` block it is the current one."""
 
     current = 0
-    #: The bytes that a card has, and that an allocation may have.
+    #: The bytes that a GPU has, and that an allocation may have.
     memory = 2**33
 
     def __init__(self, number: int | None = None) -> None:
-        self.id = Card.current if number is None else int(number)
-        if not 0 <= self.id < CARDS:
-            raise ValueError(f"there is no card {self.id}")
+        self.id = GPU.current if number is None else int(number)
+        if not 0 <= self.id < GPUS:
+            raise ValueError(f"there is no GPU {self.id}")
         self._before: list[int] = []
 
-    def __enter__(self) -> "Card":
-        self._before.append(Card.current)
-        Card.current = self.id
+    def __enter__(self) -> "GPU":
+        self._before.append(GPU.current)
+        GPU.current = self.id
         return self
 
     def __exit__(self, *_: object) -> None:
-        Card.current = self._before.pop()
+        GPU.current = self._before.pop()
 
     def use(self) -> None:
-        Card.current = self.id
+        GPU.current = self.id
 
     def synchronize(self) -> None:
         pass
 
 
 class Memory:
-    """One allocation on a card. Nothing is in it but what was left there: here, nan."""
+    """One allocation on a GPU. Nothing is in it but what was left there: here, nan."""
 
     #: Called with the bytes of an allocation before it is made.
     allocator: Any = None
@@ -64,8 +64,8 @@ class Memory:
     def __init__(self, nbytes: int) -> None:
         if Memory.allocator is not None:
             Memory.allocator(nbytes)
-        self.card = Card.current
-        if nbytes > Card.memory:
+        self.gpu = GPU.current
+        if nbytes > GPU.memory:
             raise OutOfMemoryError(f"Out of memory allocating {nbytes:,} bytes")
         self.buffer = np.full(max(nbytes, 1), 0xFF, np.uint8)
         self.ptr = self.buffer.ctypes.data
@@ -77,7 +77,7 @@ class MemoryPointer:
     def __init__(self, mem: Memory, offset: int) -> None:
         self.mem = mem
         self.ptr = mem.ptr + offset
-        self.device_id = mem.card
+        self.device_id = mem.gpu
 
     def __add__(self, offset: int) -> "MemoryPointer":
         return MemoryPointer(self.mem, self.ptr - self.mem.ptr + offset)
@@ -125,7 +125,7 @@ class ndarray:
     nbytes = property(lambda self: self._host.nbytes)
     itemsize = property(lambda self: self._host.itemsize)
     flags = property(lambda self: self._host.flags)
-    device = property(lambda self: Card(self._mem.card))
+    device = property(lambda self: GPU(self._mem.gpu))
     T = property(lambda self: self.transpose())
 
     @property
@@ -143,7 +143,7 @@ class ndarray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed.")
 
     def _waits(self, *_: Any, **__: Any) -> Any:
-        raise Waits("a value is read above the kernels, which waits for the card")
+        raise Waits("a value is read above the kernels, which waits for the GPU")
 
     __float__ = __int__ = __index__ = __bool__ = __iter__ = item = tolist = get = _waits
 
@@ -163,7 +163,7 @@ class ndarray:
     def __getitem__(self, index: Any) -> "ndarray":
         parts = self._parts(index)
         if any(isinstance(part, np.ndarray) for part in parts):
-            return new(self._host[parts], self._mem.card)
+            return new(self._host[parts], self._mem.gpu)
         return self._view(self._host[parts if any(p is ... for p in parts) else (*parts, ...)])
 
     def _parts(self, index: Any) -> tuple[Any, ...]:
@@ -174,7 +174,7 @@ class ndarray:
         axis = 0
         for part in parts:
             if isinstance(part, ndarray):
-                assert part._mem.card == self._mem.card, "an index on another card"
+                assert part._mem.gpu == self._mem.gpu, "an index on another GPU"
                 plain.append(part._host % max(self.shape[axis], 1))  # beyond the bounds: around
             elif part is None or part is ... or isinstance(part, int | np.integer | slice):
                 plain.append(part)
@@ -187,7 +187,7 @@ class ndarray:
                 left -= 1
         return tuple(plain)
 
-    # --- Work for the card -------------------------------------------------------------
+    # --- Work for the GPU -------------------------------------------------------------
 
     def __setitem__(self, index: Any, value: Any) -> None:
         parts = self._parts(index)
@@ -195,7 +195,7 @@ class ndarray:
             raise ValueError("non-scalar numpy.ndarray cannot be used for setitem")
         value = value._host if isinstance(value, ndarray) else value
         positions = np.arange(self.size).reshape(self.shape)[parts]
-        # Of an element that is named twice, NumPy keeps the last value, a card any: here the first.
+        # Of an element that is named twice, NumPy keeps the last value, a GPU any: here the first.
         places = np.unravel_index(np.ravel(positions)[::-1], self.shape)
         self._host[places] = np.broadcast_to(value, np.shape(positions)).ravel()[::-1]
 
@@ -203,7 +203,7 @@ class ndarray:
         self._host.fill(value)
 
     def copy(self) -> "ndarray":
-        return new(self._host.copy(order="C"), self._mem.card)
+        return new(self._host.copy(order="C"), self._mem.gpu)
 
     def argmax(self, axis: int, out: "ndarray") -> None:
         self._host.argmax(axis, out._host)
@@ -211,17 +211,17 @@ class ndarray:
     def nonzero(self) -> tuple["ndarray", ...]:
         global reads
         reads += 1
-        return tuple(new(found, self._mem.card) for found in self._host.nonzero())
+        return tuple(new(found, self._mem.gpu) for found in self._host.nonzero())
 
 
-#: How often the program had to wait for the card.
+#: How often the program had to wait for the GPU.
 reads = 0
 
 
-def new(source: Any, card: int | None = None) -> ndarray:
-    """A new array with the elements of ``source``, on ``card`` or the current one."""
+def new(source: Any, gpu: int | None = None) -> ndarray:
+    """A new array with the elements of ``source``, on ``GPU`` or the current one."""
     host = np.asarray(source._host if isinstance(source, ndarray) else source)
-    with Card(card):
+    with GPU(gpu):
         array = ndarray(host.shape, host.dtype)
     array._host[...] = host
     return array

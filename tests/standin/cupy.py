@@ -58,7 +58,7 @@ def gemm_ex(
     """``cublasGemmEx``: C = alpha op(A) op(B) + beta C, on matrices column by column."""
     if emulator.Stream.captured is not None:
         raise NotImplementedError("calling cuBLAS API during stream capture")
-    assert handle == Card.current + 1 and a_type == b_type == c_type and algorithm == -1
+    assert handle == GPU.current + 1 and a_type == b_type == c_type and algorithm == -1
     assert lda >= (k if trans_a else m) and ldb >= (n if trans_b else k) and ldc >= m
     x = _at_address(a, a_type, *((k, m) if trans_a else (m, k)), lda)
     y = _at_address(b, b_type, *((n, k) if trans_b else (k, n)), ldb)
@@ -70,7 +70,7 @@ def gemm_ex(
     out[...] = (x.T if trans_a else x) @ (y.T if trans_b else y)
 
 
-Card = arrays.Card
+GPU = arrays.GPU
 
 
 @contextmanager
@@ -89,11 +89,11 @@ def module() -> ModuleType:
         CUDARuntimeError=CUDARuntimeError,
         CUDA_R_32F="float32",
         CUDA_R_64F="float64",
-        getDevice=lambda: Card.current,
-        getDeviceCount=lambda: arrays.CARDS,
-        memGetInfo=lambda: (Card.memory, Card.memory),
+        getDevice=lambda: GPU.current,
+        getDeviceCount=lambda: arrays.GPUS,
+        memGetInfo=lambda: (GPU.memory, GPU.memory),
         driverGetVersion=lambda: 12090,
-        getDeviceProperties=lambda card: {"name": b"stand-in"},
+        getDeviceProperties=lambda gpu: {"name": b"stand-in"},
     )
     cupy.__dict__.update(
         ndarray=arrays.ndarray,
@@ -108,11 +108,11 @@ def module() -> ModuleType:
         add=SimpleNamespace(at=_add_at),
         RawModule=RawModule,
         cuda=SimpleNamespace(
-            Device=Card,
+            Device=GPU,
             Stream=emulator.Stream,
             runtime=runtime,
             memory=SimpleNamespace(OutOfMemoryError=arrays.OutOfMemoryError),
-            device=SimpleNamespace(get_cublas_handle=lambda: Card.current + 1),
+            device=SimpleNamespace(get_cublas_handle=lambda: GPU.current + 1),
             driver=SimpleNamespace(get_build_version=lambda: 12090),
             using_allocator=_using_allocator,
             get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),

@@ -1,6 +1,6 @@
 """CUDA kernels on the CPU: their source compiled by g++, run thread by thread.
 
-It checks what a card would not: that the arguments of a launch are of the parameters' types.
+It checks what a GPU would not: that the arguments of a launch are of the parameters' types.
 """
 
 import ctypes
@@ -80,7 +80,7 @@ class RawKernel:
         if given != self._types:
             raise TypeError(f"{self.name} takes {self._types}, was launched with {given}")
         if np.prod(block) > 1024 or any(n < 1 for n in (*grid, *block)):
-            raise ValueError(f"{self.name}: a card refuses the grid {grid} of blocks {block}")
+            raise ValueError(f"{self.name}: a GPU refuses the grid {grid} of blocks {block}")
         pointers = (ctypes.c_void_p * len(values))(*[value.ctypes.data for _, value in values])
         three = ctypes.c_uint * 3
         sizes = (three(*(grid + (1, 1))[:3]), three(*(block + (1, 1))[:3]))

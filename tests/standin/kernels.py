@@ -1,4 +1,4 @@
-"""The ``cupy`` backend with NumPy's kernels in the place of those that a card would run."""
+"""The ``cupy`` backend with NumPy's kernels in the place of those that a GPU would run."""
 
 from types import ModuleType, SimpleNamespace
 from typing import Any

@@ -23,21 +23,19 @@ def cuda_fault() -> str | None:
     except runtime.CUDARuntimeError as error:
         if "cudaErrorNoDevice" not in str(error):
             return _driver_fault(cupy, error)
-    return "there is no NVIDIA graphics card on this machine, or its driver does not see it"
+    return "there is no NVIDIA GPU on this machine, or its driver does not see it"
 
 
 def _driver_fault(cupy: Any, error: Exception) -> str:
     has, needs = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.driver.get_build_version()
     if has == 0:
-        return (
-            "CuPy is installed, but no NVIDIA driver is; install the driver of your graphics card"
-        )
+        return "CuPy is installed, but no NVIDIA driver is; install the driver of your GPU"
     if has // 1000 < needs // 1000:
         return (
             f"the NVIDIA driver is too old: it has CUDA {_version(has)}, and CuPy was built for "
             f"CUDA {_version(needs)}; update the driver, or install the CuPy for CUDA {has // 1000}"
         )
-    return f"CUDA does not start ({error}); check that nvidia-smi shows the card"
+    return f"CUDA does not start ({error}); check that nvidia-smi shows the GPU"
 
 
 def _version(number: int) -> str:

@@ -1,8 +1,8 @@
-"""The ``cupy`` backend: kernels for arrays on an NVIDIA card.
+"""The ``cupy`` backend: kernels for arrays on an NVIDIA GPU.
 
 Elementwise kernels and reductions are generated from the scalar definitions
 (:mod:`scratchgan.backend.cuda.source`) and compiled when first used; CuPy keeps them on disk.
-Products are cuBLAS's, indexing by arrays is CuPy's. A kernel only starts work on the card's current
+Products are cuBLAS's, indexing by arrays is CuPy's. A kernel only starts work on the GPU's current
 stream; nothing here waits for it but :func:`to_host`, :func:`nonzero` and :func:`wait`.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from scratchgan.backend import reference
 from scratchgan.backend.cuda import blas, launch
 from scratchgan.backend.cuda import source as cuda_source
-from scratchgan.backend.cuda.launch import CompiledLoop, beside, contiguous, empty, on_one_card
+from scratchgan.backend.cuda.launch import CompiledLoop, beside, contiguous, empty, on_one_gpu
 from scratchgan.backend.cuda.source import SUM, Loop
 from scratchgan.backend.reference import filled_in
 from scratchgan.backend.scalar import DEFINITIONS, Definition, c_name
@@ -42,19 +42,19 @@ def fill(value: float, *, out: Array) -> None:
 def from_host(
     value: ArrayLike, dtype: DTypeLike | None = None, *, like: Array | None = None
 ) -> Array:
-    """A copy of ``value`` beside ``like``, or on the current card."""
+    """A copy of ``value`` beside ``like``, or on the current GPU."""
     with beside(like):
         return cupy.array(np.asarray(value, dtype))
 
 
 def to_host(x: Array) -> np.ndarray[Any, Any]:
-    """``x`` as a NumPy array; this waits until the card has computed it."""
+    """``x`` as a NumPy array; this waits until the GPU has computed it."""
     host: np.ndarray[Any, Any] = cupy.asnumpy(x)
     return host
 
 
 def wait() -> None:
-    """Return when the card has done all that it was given."""
+    """Return when the GPU has done all that it was given."""
     cupy.cuda.get_current_stream().synchronize()
 
 
@@ -94,10 +94,10 @@ def compile_elementwise(definition: Definition) -> Kernel:
         return out
 
     kernel.__name__ = definition.name
-    return on_one_card(kernel)
+    return on_one_gpu(kernel)
 
 
-@on_one_card
+@on_one_gpu
 def copy(x: Array, *, out: Array) -> None:
     """``out[...] = x``, broadcast and converted to the type of ``out``."""
     launch.copy(x, out)
@@ -115,37 +115,37 @@ def _reduce(loop: CompiledLoop, x: Array, axis: Axis, out: Array) -> None:
     copy(whole, out=out)
 
 
-@on_one_card
+@on_one_gpu
 def sum(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
     """Sum over the axes ``axis``; floating elements are added in float64."""
     _reduce(launch.SUMS, x, axis, out)
 
 
-@on_one_card
+@on_one_gpu
 def sum_all(x: Array, *, out: Array) -> None:
     """Sum of all elements, which are added in float64, into ``out`` without dimensions."""
     _reduce(launch.SUMS, x, tuple(range(x.ndim)), out)
 
 
-@on_one_card
+@on_one_gpu
 def max(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
     """Largest element over the axes ``axis``; nan where there is one."""
     _reduce(launch.LARGEST, x, axis, out)
 
 
-@on_one_card
+@on_one_gpu
 def min(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
     """Smallest element over the axes ``axis``; nan where there is one."""
     _reduce(launch.SMALLEST, x, axis, out)
 
 
-@on_one_card
+@on_one_gpu
 def argmax(x: Array, *, axis: int, out: Array) -> None:
     """Index of the first largest element along ``axis``."""
     x.argmax(axis=axis, out=out)
 
 
-@on_one_card
+@on_one_gpu
 def log_softmax(x: Array, *, axis: int, out: Array) -> None:
     """``x - log(sum(exp(x)))`` along ``axis``, shifted by the maximum so that nothing overflows."""
     if not out.size:
@@ -193,14 +193,14 @@ def view(x: Array, *, index: Index) -> Array:
 # --- Indexing by arrays: CuPy checks no bounds, an index beyond them wraps around -------------
 
 
-@on_one_card
+@on_one_gpu
 def nonzero(x: Array) -> tuple[Array, ...]:
     """Positions of the true elements, one integer array for each axis; waits for their number."""
     found: tuple[Array, ...] = x.nonzero()
     return found
 
 
-@on_one_card
+@on_one_gpu
 def gather(x: Array, *indices: Array, template: Index, out: Array | None = None) -> Array:
     """``x[template]`` with ``indices`` in their places; a new array where no ``out`` is given."""
     taken = x[filled_in(template, indices)]
@@ -210,27 +210,27 @@ def gather(x: Array, *indices: Array, template: Index, out: Array | None = None)
     return out
 
 
-@on_one_card
+@on_one_gpu
 def scatter(x: Array, *, index: Index, out: Array) -> None:
     """Zeros, but for ``out[index] = x``; ``index`` as in :func:`view`."""
     out.fill(0)
     copy(x, out=view(out, index=index))
 
 
-@on_one_card
+@on_one_gpu
 def scatter_add(x: Array, *indices: Array, template: Index, out: Array) -> None:
     """Zeros, to which ``x`` is added at ``template``, in any order: elements named twice add up."""
     out.fill(0)
     cupy.add.at(out, filled_in(template, indices), x)
 
 
-@on_one_card
+@on_one_gpu
 def put(x: Array, *indices: Array, template: Index, out: Array) -> None:
     """``out[template] = x``; what the index leaves out keeps its value."""
     out[filled_in(template, indices)] = x
 
 
-@on_one_card
+@on_one_gpu
 def concatenate(*arrays: Array, axis: int, out: Array) -> None:
     """The arrays one after another along ``axis``."""
     before = (slice(None),) * (axis % out.ndim)
@@ -244,7 +244,7 @@ def concatenate(*arrays: Array, axis: int, out: Array) -> None:
 # --- Products and layers --------------------------------------------------------------
 
 
-@on_one_card
+@on_one_gpu
 def matmul(a: Array, b: Array, *, out: Array) -> None:
     """Matrix product ``a @ b`` of the last two axes; the axes before them broadcast."""
     if out.ndim > 2 or out.dtype.char not in "fd":
@@ -275,7 +275,7 @@ def backward_of(activation: str, definition: Definition | None) -> CompiledLoop:
     return CompiledLoop(loop._replace(name="linear_backward", total=SUM))
 
 
-@on_one_card
+@on_one_gpu
 def linear(
     x: Array,
     weight: Array,
@@ -291,7 +291,7 @@ def linear(
     loop.elementwise((out, bias), out, scalars)
 
 
-@on_one_card
+@on_one_gpu
 def linear_backward(
     g: Array, y: Array, *, activation: str, scalars: tuple[float, ...], out: tuple[Array, Array]
 ) -> None:
@@ -324,7 +324,7 @@ def _advance(step: Array) -> None:
     launch.hand_written("advance", np.dtype(np.float32))((1,), (1,), (step,))
 
 
-@on_one_card
+@on_one_gpu
 def sgd(
     gradient: Array,
     *,
@@ -341,7 +341,7 @@ def sgd(
     _advance(out[-1])
 
 
-@on_one_card
+@on_one_gpu
 def adam(
     gradient: Array,
     *,

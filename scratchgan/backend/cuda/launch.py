@@ -1,4 +1,4 @@
-"""Launching CUDA kernels on arrays: on which card, along which axes, and compiled for what types.
+"""Launching CUDA kernels on arrays: on which GPU, along which axes, and compiled for what types.
 
 What :mod:`scratchgan.backend.cuda.kernels` calls; the texts of the kernels are written by
 :mod:`scratchgan.backend.cuda.source`.
@@ -22,11 +22,11 @@ Array = Any  # cupy.ndarray, which mypy knows nothing of
 Axis = tuple[int, ...]
 Kernel = Callable[..., Any]
 
-# --- On which card --------------------------------------------------------------------
+# --- On which GPU --------------------------------------------------------------------
 
 
 def beside(like: Array | None) -> Any:
-    """A context in which arrays are made on the card of ``like``."""
+    """A context in which arrays are made on the GPU of ``like``."""
     if like is None or like.data.device_id == cupy.cuda.runtime.getDevice():
         return _HERE
     return cupy.cuda.Device(like.data.device_id)
@@ -36,7 +36,7 @@ _HERE = contextlib.nullcontext()
 
 
 def enough_memory(make: Kernel) -> Kernel:
-    """``make``, with one sentence for the user where the card's memory is full."""
+    """``make``, with one sentence for the user where the GPU's memory is full."""
 
     @functools.wraps(make)
     def made(*arguments: Any, **keywords: Any) -> Any:
@@ -53,8 +53,8 @@ def enough_memory(make: Kernel) -> Kernel:
     return made
 
 
-def on_one_card(kernel: Kernel) -> Kernel:
-    """``kernel``, run on the card on which all of its arrays lie.
+def on_one_gpu(kernel: Kernel) -> Kernel:
+    """``kernel``, run on the GPU on which all of its arrays lie.
 
     Raises:
         TypeError: They lie on different devices.
@@ -63,25 +63,25 @@ def on_one_card(kernel: Kernel) -> Kernel:
     kernel = enough_memory(kernel)
 
     @functools.wraps(kernel)
-    def on_card(*inputs: Any, **keywords: Any) -> Any:
+    def on_gpu(*inputs: Any, **keywords: Any) -> Any:
         out = keywords.get("out")
         outs = out if isinstance(out, tuple) else () if out is None else (out,)
         arrays = [x for x in (*outs, *inputs) if hasattr(x, "dtype")]
-        cards = {x.data.device_id if isinstance(x, cupy.ndarray) else devices.CPU for x in arrays}
-        if len(cards) > 1:
+        gpus = {x.data.device_id if isinstance(x, cupy.ndarray) else devices.CPU for x in arrays}
+        if len(gpus) > 1:
             raise devices.different_devices(name, arrays)  # type: ignore[misc]
-        (card,) = cards
-        if card == cupy.cuda.runtime.getDevice():
+        (gpu,) = gpus
+        if gpu == cupy.cuda.runtime.getDevice():
             return kernel(*inputs, **keywords)
-        with cupy.cuda.Device(card):
+        with cupy.cuda.Device(gpu):
             return kernel(*inputs, **keywords)
 
-    return on_card
+    return on_gpu
 
 
 @enough_memory
 def empty(shape: Any, dtype: DTypeLike = np.float32, *, like: Array | None = None) -> Array:
-    """A new array beside ``like``, or on the current card."""
+    """A new array beside ``like``, or on the current GPU."""
     with beside(like):
         return cupy.empty(shape, dtype)
 
@@ -113,7 +113,7 @@ def hand_written(name: str, dtype: np.dtype[Any]) -> Any:
     """A kernel of ``kernels.cu`` for arrays of ``dtype``."""
     real = _c_type(name, dtype.name)
     if real not in ("float", "double"):
-        raise TypeError(f"{name}: takes float32 or float64 on a card, not {dtype}")
+        raise TypeError(f"{name}: takes float32 or float64 on a GPU, not {dtype}")
     return compiled(cuda_source.hand_written(real), name)
 
 

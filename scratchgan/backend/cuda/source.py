@@ -286,7 +286,7 @@ def reduction_launch(results: int, reduced: int, rows: bool) -> ReductionLaunch:
     lanes = min(most, power_of_two(reduced))
     width = min(THREADS // lanes, power_of_two(results))
     blocks = min(-(-results // width), _MOST_BLOCKS)
-    # At least 16 elements for each thread, and no more blocks than a large card runs at once.
+    # At least 16 elements for each thread, and no more blocks than a large GPU runs at once.
     parts = max(1, min(reduced // (16 * lanes), 512 // blocks))
     span = max(-(-reduced // parts), 1)
     block = (lanes, width) if rows else (width, lanes)
