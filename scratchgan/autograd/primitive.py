@@ -3,6 +3,7 @@
 A VJP is a function of what it needs, named by its parameters: ``g``, the gradient of the output;
 ``out``, the output; an input, by its name in the forward; ``<input>_shape``; a keyword of the
 forward; or a value of ``shared``, computed once for several inputs. What no VJP names is not kept.
+A parameter with a default is the VJP's own.
 
     @elementwise(x=lambda g, y: g * y, y=lambda g, x: g * x)
     def mul(x, y):

@@ -38,7 +38,9 @@ def _shown(name: str, x: Any) -> str:
 
 def source_of(function: Callable[..., Any]) -> str:
     """The text of a lambda, or the first line of a function; ``""`` where there is no file."""
-    code = function.__code__
+    code = getattr(function, "__code__", None)
+    if code is None:  # an object that is called
+        return repr(function)
     text = "".join(linecache.getlines(code.co_filename))
     for found in _functions(text):
         if found.lineno == code.co_firstlineno or (
@@ -57,10 +59,13 @@ def source_of(function: Callable[..., Any]) -> str:
 
 def place_of(function: Callable[..., Any]) -> str:
     """File and line of a function; the file from the package's folder on, if it is in there."""
-    path = Path(function.__code__.co_filename)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return "no file"
+    path = Path(code.co_filename)
     package = Path(__file__).parents[2]
     name = path.relative_to(package) if path.is_relative_to(package) else path
-    return f"{name}:{function.__code__.co_firstlineno}"
+    return f"{name}:{code.co_firstlineno}"
 
 
 def _is_body(found: ast.Lambda, code: Any) -> bool:

@@ -8,6 +8,7 @@ Nothing here does arithmetic: the tape knows only that gradients can be summed t
 (``sum_to_size``) and converted to a type (``to``).
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Any
@@ -78,15 +79,18 @@ class Step:
         name: Of the input that the gradient is for, or of a value that several VJPs share.
         position: Of the input, and of its edge; of the first of several for ``*inputs``.
         vjp: The function.
-        parameters: The names of the values that it is called with.
+        parameters: The names of the values that it is called with; what has a default is its own.
     """
 
     def __init__(self, name: str, position: int, vjp: Vjp) -> None:
         self.name = name
         self.position = position
         self.vjp = vjp
-        code = vjp.__code__
-        self.parameters: tuple[str, ...] = code.co_varnames[: code.co_argcount]
+        parameters = inspect.signature(vjp).parameters.values()
+        own = [
+            p.name for p in parameters if p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD
+        ]
+        self.parameters = tuple(own)
 
 
 class Rule:

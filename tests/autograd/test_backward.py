@@ -1,5 +1,6 @@
 """The tape: what travels back, what is refused, and what is freed when."""
 
+import asyncio
 import gc
 import itertools
 import threading
@@ -454,6 +455,24 @@ def test_the_mode_belongs_to_a_thread():
         done.wait()
     thread.join()
     assert found == {"other": True}
+
+
+def test_the_mode_belongs_to_a_task():
+    """Tasks take turns in one thread; each keeps its own mode."""
+
+    async def inside(mode, turns):
+        seen = []
+        with mode():
+            for _ in range(turns):
+                await asyncio.sleep(0)
+                seen.append(autograd.is_grad_enabled())
+        return seen, autograd.is_grad_enabled()
+
+    async def both():
+        return await asyncio.gather(inside(autograd.no_grad, 3), inside(autograd.enable_grad, 5))
+
+    assert asyncio.run(both()) == [([False] * 3, True), ([True] * 5, True)]
+    assert autograd.is_grad_enabled()
 
 
 def test_backward_in_a_hook_and_backward_leave_the_mode_as_it_was():

@@ -1,5 +1,6 @@
 """The tape: what a node keeps, for how long, and what a reader sees of it."""
 
+import functools
 import gc
 import sys
 import traceback
@@ -148,6 +149,24 @@ def test_a_vjp_that_names_what_there_is_not_is_an_error() -> None:
     with pytest.raises(TypeError, match="own_mistaken: a VJP has the parameter 'z', which is nei"):
         own_mistaken(sg.ones(2, requires_grad=True))
     assert own_mistaken(sg.ones(2)).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.usefixtures("own_primitives")
+def test_a_vjp_may_be_anything_that_is_called() -> None:
+    def scaled(factor: float, g: Tensor) -> Tensor:
+        return g * factor
+
+    for vjp in (functools.partial(scaled, 3.0), lambda g, factor=3.0: g * factor):
+
+        @primitive(x=vjp)
+        def own_tripled(x: Array) -> Array:
+            return x * 3
+
+        x = sg.ones(2, requires_grad=True)
+        y = own_tripled(x)
+        assert "own_tripled, node" in repr(y.node)
+        y.sum().backward()
+        assert x.grad is not None and x.grad.tolist() == [3.0, 3.0]
 
 
 @pytest.mark.usefixtures("own_primitives")
