@@ -84,7 +84,7 @@ def test_the_fast_path_is_fenced() -> None:
     allowed = {  # what chooses, sets or shows the fast path
         *("scratchgan.backend", "scratchgan.backend.devices", "scratchgan.cuda"),
         *("scratchgan.threads", "scratchgan.cli", "scratchgan.progress"),
-        *("scratchgan.jit.lower.cpu", "scratchgan.jit.lower.cuda", "scratchgan.jit.lower.loop"),
+        *("scratchgan.jit.lower.cpu", "scratchgan.jit.lower.cuda"),
     }
     through = [
         f"{name} imports {other}"

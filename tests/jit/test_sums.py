@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import scratchgan as sg
-from scratchgan.jit.lower import cpu
-from scratchgan.jit.lower import loop as numba_loop
+from scratchgan.jit.lower import cpu, cpu_lines
 
 
 @pytest.fixture(params=[1, 2, 3], autouse=True)
@@ -31,8 +30,8 @@ def sums(x: sg.Tensor) -> Any:
 @pytest.mark.parametrize(
     "shape",
     [
-        (numba_loop.MANY_ROWS - 1, 37),
-        (numba_loop.MANY_ROWS, 37),
+        (cpu_lines.MANY_ROWS - 1, 37),
+        (cpu_lines.MANY_ROWS, 37),
         (5000, 3),
         (1000, 3, 5),
         (3, 1000, 7),

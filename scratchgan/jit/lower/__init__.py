@@ -1,4 +1,4 @@
-"""From fused loops to source.
+"""From fused loops to source: one walk (:mod:`~scratchgan.jit.lower.loop`), two printers.
 
 =======  ===========================================================
 cpu      loops as tasks that threads share, which Numba compiles

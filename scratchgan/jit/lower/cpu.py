@@ -19,7 +19,7 @@ from scratchgan.backend.cpu.threads.layout import MEMORIES
 from scratchgan.backend.cpu.threads.pace import Pace
 from scratchgan.backend.cpu.threads.pool import WORTH_SHARING, Task, Tasks, thread_pool
 from scratchgan.backend.scalar import DEFINITIONS, as_numba
-from scratchgan.jit.lower.loop import Lines, Parameters
+from scratchgan.jit.lower.cpu_lines import Lines, Parameters
 from scratchgan.jit.passes.fuse import Loop
 from scratchgan.jit.record import Operand
 

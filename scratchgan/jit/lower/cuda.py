@@ -19,7 +19,8 @@ from scratchgan.backend import Array
 from scratchgan.backend.cuda import source as cuda_source
 from scratchgan.backend.cuda.source import C_TYPES, Total, element, stored
 from scratchgan.backend.scalar import DEFINITIONS, c_literal, c_name
-from scratchgan.jit.passes.fuse import COPY, FILL, SUM, Fused, Loop, Statement, merged
+from scratchgan.jit.lower.loop import Space, walk
+from scratchgan.jit.passes.fuse import COPY, FILL, SUM, Fused, Loop, Statement
 from scratchgan.jit.record import Operand
 
 #: Sums in one kernel; each takes 2 KiB of the 48 KiB of shared memory that a block may have.
@@ -119,63 +120,73 @@ def _sums(loop: Loop) -> list[Statement]:
     return [statement for statement in loop.statements if statement.call.kernel == SUM]
 
 
+class _Lines:
+    """The printer for CUDA: the lines of a fused loop at each place.
+
+    Attributes:
+        body: What is read and computed.
+        stores: What is stored.
+        sums: By the axes of their results, the values that are added up.
+    """
+
+    def __init__(self, loop: Loop, writer: _Writer) -> None:
+        self.space = Space(loop)
+        self.body: list[str] = []
+        self.stores: list[str] = []
+        self.sums: dict[Axes, list[_Sum]] = {}
+        self._writer = writer
+        walk(loop, self)
+
+    def _element(self, x: Operand) -> str:
+        return element(self._writer.array(x), [str(n) for n in self.space.strides(x)])
+
+    def number(self, value: float) -> str:
+        """A literal."""
+        return c_literal(value, self._writer.real)
+
+    def read(self, name: str, x: Operand) -> None:
+        """Read the element of ``x``."""
+        self.body.append(f"const real {name} = (real){self._element(x)};")
+
+    def compute(self, name: str, statement: Statement, inputs: list[str]) -> None:
+        """Compute a statement."""
+        self.body.append(f"const real {name} = {_expression(statement, inputs, self._writer)};")
+
+    def store(self, x: Operand, name: str) -> None:
+        """Store a value after all is computed."""
+        self.stores.append(f"{self._element(x)} = {stored(name, C_TYPES[x.dtype.name])};")
+
+    def add_up(self, name: str, total: Operand) -> None:
+        """Leave a value to the reduction."""
+        kept = self.space.axes(total)
+        if len(kept) == len(self.space.sizes):  # nothing to sum over
+            self.stores.append(f"{self._element(total)} = {name};")
+        else:
+            self.sums.setdefault(kept, []).append(_Sum(name, total))
+
+
 def _write_loop(loop: Loop, writer: _Writer) -> None:
-    sizes, groups = merged(loop)
-    literals = [str(n) for n in sizes]
-
-    def strides(x: Operand) -> list[int]:
-        """In elements, along the merged axes."""
-        return [x.strides[group[-1]] // x.dtype.itemsize for group in groups]
-
-    def place(x: Operand) -> str:
-        return element(writer.array(x), [str(n) for n in strides(x)])
-
-    body: list[str] = []
-    stores: list[str] = []
-    sums: dict[Axes, list[_Sum]] = {}
-    at_hand: dict[Operand, str] = {}
-
-    def value_of(x: Operand | float) -> str:
-        if not isinstance(x, Operand):
-            return c_literal(x, writer.real)
-        if x not in at_hand:
-            at_hand[x] = f"t{len(body)}"
-            body.append(f"const real {at_hand[x]} = (real){place(x)};")
-        return at_hand[x]
-
-    for statement in loop.statements:
-        out = statement.out
-        inputs = [value_of(x) for x in statement.inputs]
-        if statement.call.kernel == SUM:
-            kept = tuple(axis for axis, n in enumerate(strides(out)) if n)
-            if len(kept) == len(sizes):  # nothing to sum over
-                stores.append(f"{place(out)} = {inputs[0]};")
-            else:
-                sums.setdefault(kept, []).append(_Sum(inputs[0], out))
-            continue
-        result = f"t{len(body)}"
-        body.append(f"const real {result} = {_expression(statement, inputs, writer)};")
-        at_hand[out] = result
-        if statement.is_stored:
-            stores.append(f"{place(out)} = {stored(result, C_TYPES[out.dtype.name])};")
-
+    lines = _Lines(loop, writer)
+    sizes = lines.space.sizes
     groups_of_sums = [
         (kept, found[start : start + _MOST_SUMS])
-        for kept, found in sums.items()
+        for kept, found in lines.sums.items()
         for start in range(0, len(found), _MOST_SUMS)
     ]
     if not groups_of_sums:
 
         def write(name: str, parameters: list[str]) -> str:
-            return cuda_source.elementwise_kernel(name, parameters, literals, body + stores)
+            literals = [str(n) for n in sizes]
+            body = lines.body + lines.stores
+            return cuda_source.elementwise_kernel(name, parameters, literals, body)
 
         writer.kernel(write, *cuda_source.elementwise_launch(math.prod(sizes)))
         return
     # What is stored may be what another kernel reads, so that it is stored by the last.
     for number, (kept, group) in enumerate(groups_of_sums, 1):
-        last = number == len(groups_of_sums)
-        lines = body + stores if last else body
-        _write_sums(writer, sizes, kept, lines, [(s.value, s.out, strides(s.out)) for s in group])
+        body = lines.body + lines.stores if number == len(groups_of_sums) else lines.body
+        sums = [(s.value, s.out, lines.space.strides(s.out)) for s in group]
+        _write_sums(writer, sizes, kept, body, sums)
 
 
 def _expression(statement: Statement, inputs: list[str], writer: _Writer) -> str:

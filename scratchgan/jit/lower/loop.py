@@ -1,287 +1,70 @@
-"""The lines of a fused loop for Numba, and the parameters that they name."""
+"""The walk over a fused loop, in any language: each value is read or computed once, and named."""
 
-import math
-from dataclasses import dataclass, field
+import itertools
+from typing import Protocol
 
-import numpy as np
-
-from scratchgan.backend.scalar import DEFINITIONS, all_called_by
-from scratchgan.jit.passes.fuse import COPY, FILL, SUM, Loop, Statement, merged
+from scratchgan.jit.passes.fuse import SUM, Loop, Statement, merged
 from scratchgan.jit.record import Operand
 
-BOOL = np.dtype(np.bool_)
 
-#: Lanes share an axis in pieces of so many elements: a line of the cache, and some vectors.
-UNIT = 16
-#: A sum over this many rows or more is that of so many parts, which threads share. Where they share
-#: columns instead, half of what a thread reads was written by the others, as rows.
-MANY_ROWS, PARTS = 64, 16
-#: Bytes of sums on the way: less than the memory that a thread has for itself.
-MOST_TOTALS = 1 << 20
-
-
-@dataclass
-class Parameters:
-    """The parameters of a loop, by the names that its lines have for them.
+class Space:
+    """The axes of a loop, of which those that all operands walk alike are merged.
 
     Attributes:
-        operands: Arrays, ``a0``, ``a1``, ...
-        integers: Sizes and strides, ``n0``, ...
-        numbers: Scalars, ``s0``, ...
-        totals: Bytes of the sums that are added up beside the arrays, ``c0``, ...
-        definitions: The scalar definitions that are called.
+        sizes: Of the merged axes.
     """
 
-    operands: list[Operand] = field(default_factory=list)
-    integers: list[int] = field(default_factory=list)
-    numbers: list[float] = field(default_factory=list)
-    totals: list[int] = field(default_factory=list)
-    definitions: dict[str, None] = field(default_factory=dict)
+    def __init__(self, loop: Loop) -> None:
+        self.sizes, self._groups = merged(loop)
 
-    def array(self, operand: Operand) -> str:
-        """The name of the array that begins where ``operand`` does."""
-        for i, known in enumerate(self.operands):
-            if (known.memory, known.offset, known.dtype) == (
-                operand.memory,
-                operand.offset,
-                operand.dtype,
-            ):
-                return f"a{i}"
-        self.operands.append(operand)
-        return f"a{len(self.operands) - 1}"
-
-    def integer(self, value: int) -> str:
-        """The name of a parameter that is ``value``."""
-        self.integers.append(value)
-        return f"n{len(self.integers) - 1}"
-
-    def number(self, value: float) -> str:
-        """The name of a parameter that is ``value``, in the loop's floating type."""
-        self.numbers.append(float(value))
-        return f"s{len(self.numbers) - 1}"
-
-    def total(self, nbytes: int) -> str:
-        """The name of an array of so many bytes in the memory that a thread has for itself."""
-        self.totals.append(nbytes)
-        return f"c{len(self.totals) - 1}"
-
-
-class Lines:
-    """The lines of source of a loop.
-
-    Attributes:
-        body: The lines of a thread's part of the loop.
-        finish: Those that add the parts of sums up afterwards; none where no sum has parts.
-    """
-
-    def __init__(self, loop: Loop, parameters: Parameters) -> None:
-        self._parameters = parameters
-        self._sizes, self._groups = merged(loop)
-        self._depth = len(self._sizes)
-        self._names = [parameters.integer(size) for size in self._sizes]
-        self._headers = [f"for i{axis} in range({name}):" for axis, name in enumerate(self._names)]
-        sums = [self._axes(s.out) for s in loop.statements if s.call.kernel == SUM]
-        self._totals = 8 * sum(math.prod(self._sizes[axis] for axis in axes) for axes in sums)
-        self._has_parts = (
-            self._depth > 0
-            and self._sizes[0] >= MANY_ROWS
-            and any(0 not in axes for axes in sums)
-            and PARTS * self._totals <= MOST_TOTALS
-        )
-        self._values = 0
-        #: The names of values that the innermost level has, of what it read or computed.
-        self._at_hand: dict[Operand, str] = {}
-        #: By level: what comes before the next loop is entered, and after it is left.
-        self._before: list[list[str]] = [[] for _ in range(self._depth + 1)]
-        self._after: list[list[str]] = [[] for _ in range(self._depth + 1)]
-        self._innermost: list[str] = []
-        self.finish: list[str] = []
-
-        opening = self._opening(sums)
-        for statement in loop.statements:
-            if statement.call.kernel == SUM:
-                self._add_sum(statement)
-            else:
-                self._add(statement)
-        self.body = opening + self._nest()
-
-    # --- How threads share the loop, and its levels ----------------------------------------
-
-    def _opening(self, sums: list[tuple[int, ...]]) -> list[str]:
-        """The lines that find the thread's part; the header of the loop that is shared follows."""
-        names = self._names
-        if self._has_parts:
-            begin, end = (f"{names[0]} * {part} // {PARTS}" for part in ("part", "(part + 1)"))
-            self._headers[0] = f"for i0 in range({begin}, {end}):"
-            return [
-                f"first, last = share({PARTS}, thread, threads, 1)",
-                "for part in range(first, last):",
-            ]
-        shared = next((i for i in range(self._depth) if all(i in axes for axes in sums)), None)
-        if shared is None:  # one total of all that there is
-            return ["if thread > 0:", "    return"]
-        self._headers[shared] = f"for i{shared} in range(begin, end):"
-        return [f"begin, end = share({names[shared]}, thread, threads, {UNIT})"]
-
-    def _nest(self) -> list[str]:
-        """All levels, one in another."""
-        self._before[-1] += self._innermost
-        base = int(self._has_parts)
-        lines = []
-        for level in range(self._depth + 1):
-            lines += _indented(base + level, self._before[level])
-            lines += _indented(base + level, self._headers[level : level + 1])
-        for level in reversed(range(self._depth)):
-            lines += _indented(base + level, self._after[level])
-        return lines
-
-    def _nested(self, axes: tuple[int, ...], line: str) -> list[str]:
-        """``line`` in loops over ``axes``."""
-        return _below([self._headers[axis] for axis in axes], [line])
-
-    # --- Where operands lie --------------------------------------------------------------
-
-    def _strides(self, x: Operand) -> list[int]:
+    def strides(self, x: Operand) -> list[int]:
         """Along the merged axes, in elements."""
         return [x.strides[group[-1]] // x.dtype.itemsize for group in self._groups]
 
-    def _axes(self, x: Operand) -> tuple[int, ...]:
+    def axes(self, x: Operand) -> tuple[int, ...]:
         """The axes along which ``x`` does not stay in place."""
-        return tuple(axis for axis, stride in enumerate(self._strides(x)) if stride)
+        return tuple([axis for axis, stride in enumerate(self.strides(x)) if stride])
 
-    def _element(self, x: Operand) -> str:
-        """The element of ``x`` where the loops are."""
-        name = self._parameters.array(x)
-        terms = []
-        for axis, stride in enumerate(self._strides(x)):
-            dense = math.prod(self._sizes[axis + 1 :])
-            if stride and stride == dense:  # told by sizes, which vary together
-                terms.append(" * ".join([f"i{axis}", *self._names[axis + 1 :]]))
-            elif stride:
-                terms.append(f"i{axis} * {self._parameters.integer(stride)}")
-        return f"{name}[{' + '.join(terms) or '0'}]"
 
-    def _position(self, axes: tuple[int, ...]) -> str:
-        """Of an element among those of ``axes``."""
-        at = ""
-        for axis in axes:
-            at = f"({at}) * {self._names[axis]} + i{axis}" if at else f"i{axis}"
-        return at or "0"
+class Printer(Protocol):
+    """The language that a loop is written in."""
 
-    # --- Statements ----------------------------------------------------------------------
+    def number(self, value: float) -> str:
+        """The text of a number."""
 
-    def _value(self) -> str:
-        """A new name for a number."""
-        self._values += 1
-        return f"t{self._values - 1}"
+    def read(self, name: str, x: Operand) -> None:
+        """Read the element of ``x`` and call it ``name``."""
 
-    def _value_of(self, x: Operand | float) -> str:
-        """The name of ``x`` at hand, which is read where its loops have been entered."""
+    def compute(self, name: str, statement: Statement, inputs: list[str]) -> None:
+        """Compute a statement from its inputs' names and call the result ``name``."""
+
+    def store(self, x: Operand, name: str) -> None:
+        """Store a value as the element of ``x``."""
+
+    def add_up(self, name: str, total: Operand) -> None:
+        """Add a value to the element of ``total``, which is 0 at first."""
+
+
+def walk(loop: Loop, printer: Printer) -> None:
+    """Have ``printer`` write the statements of ``loop``, in order."""
+    names = map("t{}".format, itertools.count())
+    known: dict[Operand, str] = {}
+
+    def value_of(x: Operand | float) -> str:
         if not isinstance(x, Operand):
-            return self._parameters.number(x)
-        if x not in self._at_hand:
-            self._at_hand[x] = self._value()
-            axes = self._axes(x)
-            level = len(axes) if axes == tuple(range(len(axes))) else self._depth
-            truth = " != 0" if x.dtype == BOOL else ""
-            self._before[level].append(f"{self._at_hand[x]} = {self._element(x)}{truth}")
-        return self._at_hand[x]
+            return printer.number(x)
+        if x not in known:
+            known[x] = next(names)
+            printer.read(known[x], x)
+        return known[x]
 
-    def _add(self, statement: Statement) -> None:
-        inputs = [self._value_of(x) for x in statement.inputs]
-        result = self._value()
-        self._innermost.append(f"{result} = {_expression(statement, inputs, self._parameters)}")
-        self._at_hand[statement.out] = result
+    for statement in loop.statements:
+        inputs = [value_of(x) for x in statement.inputs]
+        out = statement.out
+        if statement.call.kernel == SUM:
+            printer.add_up(inputs[0], out)
+            continue
+        known[out] = next(names)
+        printer.compute(known[out], statement, inputs)
         if statement.is_stored:
-            self._innermost.append(f"{self._element(statement.out)} = {result}")
-
-    def _add_sum(self, statement: Statement) -> None:
-        x, out = self._value_of(statement.inputs[0]), statement.out
-        axes = self._axes(out)
-        if axes == tuple(range(self._depth)):  # nothing to sum over
-            self._innermost.append(f"{self._element(out)} = {x}")
-        elif axes == tuple(range(len(axes))):
-            self._sum_in_a_number(x, out, axes)
-        elif self._totals <= MOST_TOTALS:
-            self._sum_in_memory(x, out, axes)
-        else:
-            self._before[0] += self._nested(axes, f"{self._element(out)} = real(0)")
-            self._innermost.append(f"{self._element(out)} += {x}")
-
-    def _sum_in_a_number(self, x: str, out: Operand, axes: tuple[int, ...]) -> None:
-        """Each sum is complete before the next one starts."""
-        total, level = self._value(), len(axes)
-        self._before[level].append(f"{total} = 0.0")
-        self._innermost.append(f"{total} = accumulate({total}, {x})")
-        if axes or not self._has_parts:
-            self._after[level].append(f"{self._element(out)} = real({total})")
-        else:
-            parts = self._parameters.total(PARTS * 8)
-            self._after[level].append(f"{parts}[part] = {total}")
-            self._finish(parts, "0", "1", out)
-
-    def _sum_in_memory(self, x: str, out: Operand, axes: tuple[int, ...]) -> None:
-        """Rows are added up in memory that is the thread's own.
-
-        At the border of two threads' columns both would want the same line of the cache, in every
-        row.
-        """
-        has_parts = self._has_parts and 0 not in axes
-        count = math.prod(self._sizes[axis] for axis in axes)
-        total = self._parameters.total(count * 8 * (PARTS if has_parts else 1))
-        size = self._parameters.integer(count)
-        at = self._position(axes)
-        place = f"{total}[part * {size} + {at}]" if has_parts else f"{total}[{at}]"
-        self._before[0] += self._nested(axes, f"{place} = 0.0")
-        self._innermost.append(f"{place} += {x}")
-        if has_parts:
-            self._finish(total, at, size, out)
-        else:
-            self._after[0] += self._nested(axes, f"{self._element(out)} = real({place})")
-
-    def _finish(self, total: str, at: str, count: str, out: Operand) -> None:
-        """Have the parts of a sum added up, in order."""
-        lines = [
-            "whole = 0.0",
-            f"for part in range({PARTS}):",
-            f"    whole += {total}[part * {count} + {at}]",
-            f"{self._element(out)} = real(whole)",
-        ]
-        heads = ["if thread == 0:"]
-        if axes := self._axes(out):
-            self.finish.append(
-                f"begin, end = share({self._names[axes[0]]}, thread, threads, {UNIT})"
-            )
-            heads = [f"for i{axis} in range({self._names[axis]}):" for axis in axes]
-            heads[0] = f"for i{axes[0]} in range(begin, end):"
-        self.finish += _below(heads, lines)
-
-
-def _indented(level: int, lines: list[str]) -> list[str]:
-    return ["    " * level + line for line in lines]
-
-
-def _below(heads: list[str], lines: list[str]) -> list[str]:
-    """``lines`` under ``heads``, each of which stands under the one before."""
-    nested = [line for level, head in enumerate(heads) for line in _indented(level, [head])]
-    return nested + _indented(len(heads), lines)
-
-
-def _expression(statement: Statement, inputs: list[str], parameters: Parameters) -> str:
-    """The statement's result from the names of its inputs."""
-    call = statement.call
-    reals = [
-        f"real({value})" if isinstance(x, Operand) and x.dtype.kind != "f" else value
-        for x, value in zip(statement.inputs, inputs, strict=True)
-    ]
-    if call.kernel in (COPY, FILL):
-        expression = reals[0]
-    else:
-        definition = DEFINITIONS[call.kernel]
-        parameters.definitions.update(dict.fromkeys(all_called_by(definition)))
-        parameters.definitions[call.kernel] = None
-        scalars = [parameters.number(call.scalars[name]) for name in definition.scalars]
-        if call.kernel == "where":
-            reals[0] = inputs[0]
-        expression = f"{call.kernel}({', '.join(reals + scalars)})"
-    return f"bool({expression})" if statement.out.dtype == BOOL else expression
+            printer.store(out, known[out])
