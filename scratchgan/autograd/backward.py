@@ -30,7 +30,7 @@ def backpropagate(
         retain_graph: Keep saved values for another backward.
         wanted: The edges whose gradients are asked for; the rest of the tape stays as it is.
     """
-    leading = None if wanted is None else _edges_to(wanted, starts)
+    path = None if wanted is None else _edges_to(wanted, starts)
     gradients: dict[Edge, Tensor] = {}
     waiting: list[tuple[int, Node]] = []  # a heap: the node that was made last comes first
     arriving = starts
@@ -52,8 +52,8 @@ def backpropagate(
         if wanted is not None and node in wanted:
             gradients[node] = g
         arriving = ()
-        if leading is None or not leading.isdisjoint(node.edges):
-            arriving = node.pull_back(g, leading)
+        if path is None or not path.isdisjoint(node.edges):
+            arriving = node.pull_back(g, path)
             if not retain_graph:
                 node.kept = None
     for edge, gradient in gradients.items():
@@ -63,7 +63,7 @@ def backpropagate(
 
 
 def _edges_to(wanted: set[Edge], starts: Sequence[tuple[Edge, Tensor]]) -> set[Edge]:
-    """The edges on a path from ``starts`` to one of ``wanted``, and those."""
+    """The edges on a path from ``starts`` to ``wanted``."""
     stack = [edge for edge, _ in starts if isinstance(edge, Node)]
     seen = set(stack)
     while stack:
@@ -71,11 +71,11 @@ def _edges_to(wanted: set[Edge], starts: Sequence[tuple[Edge, Tensor]]) -> set[E
             if isinstance(edge, Node) and edge not in seen:
                 seen.add(edge)
                 stack.append(edge)
-    leading = set(wanted)
+    path = set(wanted)
     for node in sorted(seen, key=lambda node: node.number):
-        if not leading.isdisjoint(node.edges):
-            leading.add(node)
-    return leading
+        if not path.isdisjoint(node.edges):
+            path.add(node)
+    return path
 
 
 def backward(

@@ -203,14 +203,12 @@ class Node:
         """Whether a backward pass let go of what was saved."""
         return self.kept is None
 
-    def pull_back(
-        self, g: Tensor, leading: "set[Edge] | None" = None
-    ) -> "list[tuple[Edge, Tensor]]":
+    def pull_back(self, g: Tensor, path: "set[Edge] | None" = None) -> "list[tuple[Edge, Tensor]]":
         """The edges, and the gradients that go there, from the gradient of the result.
 
         Args:
             g: The gradient of the result.
-            leading: Where gradients are wanted; None for everywhere.
+            path: The edges through which gradients are wanted; None for all.
 
         Raises:
             TapeError: What was saved is freed, or was changed in place since then.
@@ -227,12 +225,12 @@ class Node:
             pairs: Iterable[tuple[Edge | None, Tensor]]
             if position == rule.variadic:
                 pairs = zip(edges[position:], step.vjp(*asked), strict=True)
-            elif leading is None or edges[position] in leading:
+            elif path is None or edges[position] in path:
                 pairs = ((edges[position], step.vjp(*asked)),)
             else:
                 continue
             for edge, gradient in pairs:
-                if edge is None:
+                if edge is None or (path is not None and edge not in path):
                     continue
                 array = gradient.array
                 if array.shape != edge.shape or array.dtype is not edge.dtype:

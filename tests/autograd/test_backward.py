@@ -154,6 +154,15 @@ def test_grad_goes_no_further_than_it_must():
     assert grad(y, x)[0].tolist() == [4.0]
 
 
+def test_grad_asks_no_more_of_a_primitive_with_many_inputs():
+    x, y = (sg.ones(2, requires_grad=True) for _ in range(2))
+    seen = []
+    y.register_hook(seen.append)
+    out = sg.cat([x, y * 2.0, y]).sum()
+    assert [g.tolist() for g in grad(out, x)] == [[1.0, 1.0]]
+    assert not seen
+
+
 def test_an_unused_input():
     x, y = leaf(1.0), leaf(1.0)
     z = x * 2
