@@ -214,7 +214,7 @@ class Rows:
 
 
 def _duration(steps: int, rate: float) -> str:
-    """How long so many steps take, or a dash where that is more than all calendars hold."""
+    """The duration of N steps, or a dash where it is beyond all calendars."""
     try:
         return str(timedelta(seconds=round(steps / rate)))
     except OverflowError:

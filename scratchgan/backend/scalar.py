@@ -50,7 +50,7 @@ class Definition:
         """Its statements.
 
         Raises:
-            DefinitionError: The source is not at hand, or uses what the language does not have.
+            DefinitionError: The source cannot be read, or uses what the language does not have.
         """
         return _parsed(self._function)
 

@@ -23,7 +23,7 @@ class Config:
     Attributes:
         data: Folder of IDX files in MNIST's naming; None for the embedded MNIST.
         epochs: Passes through the images, from 1 on.
-        batch_size: Real images in a step, from 1 on; as many fakes.
+        batch_size: Number of real images in a step, at least 1; fakes are equal in number.
         objective: What G minimises, a name in :data:`scratchgan.gan.objectives.OBJECTIVES`.
         latent_dim: Length of the noise vectors, from 1 on.
         lr: Learning rate of both players, more than 0.

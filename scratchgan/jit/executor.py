@@ -175,7 +175,7 @@ class Program:
 
 
 def run_compiled(recording: Recording, call: Call) -> bool:
-    """Run a call that must be compiled as the task that it would be by itself in a replay.
+    """Run a call that must be compiled as the task that it would be alone in a replay.
 
     Then a start whose tasks are in the cache needs no compiler, not even for its first step.
     """

@@ -135,7 +135,7 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """``(x - mean) / sqrt(variance + eps) * weight + bias``, each channel by itself.
+    """``(x - mean) / sqrt(variance + eps) * weight + bias``, for each channel alone.
 
     In training, mean and (biased) variance are those of the batch, and ``running_mean`` and
     ``running_var``, where given, move towards them in place: ``(1 - momentum) * running +

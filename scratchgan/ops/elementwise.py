@@ -1,6 +1,6 @@
 # Lambdas name primitives that stand further down, whose types mypy has not inferred yet.
 # mypy: disable-error-code="has-type"
-"""Primitives that compute each element by itself: arithmetic and functions.
+"""Elementwise primitives: arithmetic and functions.
 
 Their bodies are scalar definitions: arithmetic on single numbers that every backend compiles.
 Called, they take and give tensors of shapes that broadcast.

@@ -52,7 +52,7 @@ def _linear_backward(
     g: Any, out: Any, activation: str, scalars: tuple[float, ...]
 ) -> tuple[Any, Any]:
     """The gradient before the activation, and its sum over rows, which is the bias's."""
-    if is_grad_enabled():  # each on the tape by itself, so that it can be differentiated again
+    if is_grad_enabled():  # each on the tape, so that it can be differentiated again
         before = g
         if activation != "none":
             before = ACTIVATIONS[activation](g, out, **by_name(activation, scalars))

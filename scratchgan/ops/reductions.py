@@ -12,14 +12,14 @@ from scratchgan.backend import Array, kernels_for
 from scratchgan.ops.elementwise import eq, exp
 from scratchgan.ops.shape import Axis, axes_of, cast, contiguous, expand, expand_copy, reshape
 
-#: To repeat a number in so many places takes less time than to make a view that does.
+#: Up to this size, copying a repeated number is faster than making a view that repeats it.
 SMALL = 4096
 
 
 def _sum_vjp(g: Any, x_shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Any:
     """Each element has a part in the sum as it is."""
-    spread = expand_copy if prod(x_shape) <= SMALL else expand
-    return spread(_restore_axes(g, x_shape, axis, keepdims), shape=x_shape)
+    repeat = expand_copy if prod(x_shape) <= SMALL else expand
+    return repeat(_restore_axes(g, x_shape, axis, keepdims), shape=x_shape)
 
 
 @method()

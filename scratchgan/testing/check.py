@@ -250,7 +250,7 @@ def _complex_steps(call: Call) -> None:
 
 
 def _same_with_create_graph(call: Call) -> None:
-    """A way back that is recorded gives the gradients of one that is not."""
+    """A recorded backward pass gives the gradients of one that is not recorded."""
     plain, recorded = (
         _flat(call.gradients(call.leaves(), call.seed(), mode)) for mode in (False, True)
     )

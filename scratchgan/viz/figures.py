@@ -24,7 +24,7 @@ _COLOURS = {"D": "#0072b2", "G": "#d55e00"}
 
 
 def grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images side by side on black, row by row, in as many columns as rows or one more.
+    """Images side by side on black, row by row, in an equal number of columns, or one more.
 
     Args:
         images: uint8 (n, height, width).
@@ -76,7 +76,7 @@ def save_losses(file: BinaryIO, metrics: Mapping[str, Sequence[float]]) -> None:
 
 @contextmanager
 def _own_matplotlib() -> Iterator[None]:
-    """Within the ``with`` block, draw as Matplotlib does by itself, whatever a user has chosen.
+    """Within the ``with`` block, draw with Matplotlib's defaults, whatever a user has chosen.
 
     ``MPLBACKEND`` may name a notebook's backend, which Matplotlib cannot even be imported with
     where there is no notebook; and a matplotlibrc may ask for LaTeX. What Matplotlib logs is of

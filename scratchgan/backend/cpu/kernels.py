@@ -21,7 +21,7 @@ from scratchgan.backend.cpu.threads.pool import BoundCall, Task
 from scratchgan.backend.scalar import DEFINITIONS, Definition
 from scratchgan.backend.specs import spec_of
 
-#: So many numbers are copied faster by several threads, though some must come from another core.
+#: From this size on several threads copy faster, though some numbers come from another core.
 LARGE_COPY = 1 << 18
 
 #: So few numbers are summed faster by NumPy than by a task.

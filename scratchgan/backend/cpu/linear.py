@@ -12,7 +12,7 @@ from scratchgan.backend.cpu.codegen import machine_code
 from scratchgan.backend.cpu.threads.pool import BoundCall
 from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
 
-#: The bias's gradient is the sum of so many parts at most, which threads share; what is wider than
+#: Most parts of the bias's gradient, which threads share; a layer that is wider than
 #: this leaves no room for them.
 PARTS, WIDEST = 16, 8192
 

@@ -2,7 +2,7 @@
 
 One :class:`Processor` decides all that depends on it: what LLVM generates, which instructions the
 kernels ask for by name, how large their tiles are, which way a product is computed, and the name
-of a file in the cache. It may be another one than the processor at hand: code is compiled for any.
+of a file in the cache. It may be another one than this machine's: code is compiled for any.
 """
 
 import functools

@@ -11,7 +11,7 @@ from scratchgan.backend.cpu.codegen.numba_target import njit
 from scratchgan.backend.cpu.float32_math import real
 from scratchgan.backend.cpu.threads.layout import SCRATCH
 
-#: A thread adds up so many columns at a time, in memory of its own.
+#: Columns that a thread adds up at a time, in memory of its own.
 COLUMNS = SCRATCH // 8
 
 
@@ -23,7 +23,7 @@ def accumulate(total: Any, x: Any) -> Any:
 
 @task
 def sum_rows(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
-    """The sum of each row of an array of so many rows and columns."""
+    """The sum of each row of an array, by its rows and columns."""
     x, out = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1)
     rows, columns = arguments[2], arguments[3]
     begin, end = share(rows, thread, threads, 16)
@@ -36,7 +36,7 @@ def sum_rows(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: A
 
 @task
 def sum_columns(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: Any) -> None:
-    """The sum of each column of an array of so many rows and columns, row after row."""
+    """The sum of each column of an array, by its rows and columns, row after row."""
     x, out, totals = (
         numbers_at(arguments[0], 0),
         numbers_at(arguments[1], 1),

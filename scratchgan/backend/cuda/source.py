@@ -132,7 +132,7 @@ extern "C" __global__ void {name}({parameters})
 def elementwise_kernel(
     name: str, parameters: Sequence[str], sizes: Sequence[str], body: Sequence[str]
 ) -> str:
-    """A kernel that runs the lines ``body`` once at each place, with its coordinates at hand."""
+    """A kernel that runs the lines ``body`` once at each place, where its coordinates are known."""
     lines = [*coordinates("i", range(len(sizes)), sizes), *body]
     return _ELEMENTWISE.format(
         name=name,
@@ -154,11 +154,11 @@ class Total(NamedTuple):
     """One result of a reduction kernel.
 
     Attributes:
-        value: What is reduced, an expression at hand after the body.
+        value: What is reduced, an expression of what the body computed.
         combine: An expression of two accumulators, a format of ``{a}`` and ``{b}``.
         start: The accumulator of nothing.
         c_type: Of the accumulator.
-        out: The element that becomes the result; at hand are the coordinates of the kept axes and
+        out: The element that becomes the result; known are the coordinates of the kept axes and
             ``o``, the position among them.
         out_type: Its C type.
     """
@@ -225,7 +225,7 @@ def reduction_kernel(
         sizes: Of all axes.
         kept: The axes of the results.
         span: How many elements a block takes of each result: all, or a part.
-        body: Lines, with the coordinates at hand.
+        body: Lines; the coordinates are known.
         totals: The results.
     """
     reduced = [axis for axis in range(len(sizes)) if axis not in kept]

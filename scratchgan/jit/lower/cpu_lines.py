@@ -13,9 +13,9 @@ from scratchgan.jit.record import Operand
 
 BOOL = np.dtype(np.bool_)
 
-#: Threads share an axis in pieces of so many elements: a line of the cache, and some vectors.
+#: Threads share an axis in pieces of this many elements: a cache line, and some vectors.
 UNIT = 16
-#: A sum over this many rows or more is that of so many parts, which threads share. Where they share
+#: A sum over this many rows or more has this many parts, which threads share. Where they share
 #: columns instead, half of what a thread reads was written by the others, as rows.
 MANY_ROWS, PARTS = 64, 16
 #: Bytes of sums on the way: less than the memory that a thread has for itself.
@@ -63,7 +63,7 @@ class Parameters:
         return f"s{len(self.numbers) - 1}"
 
     def total(self, nbytes: int) -> str:
-        """The name of an array of so many bytes in the memory that a thread has for itself."""
+        """The name of an array of ``nbytes`` bytes in the thread's own memory."""
         self.totals.append(nbytes)
         return f"c{len(self.totals) - 1}"
 

@@ -2,7 +2,7 @@
 
 Between two products or other kernels that stay calls, all elementwise calls make up one
 :class:`Fused` function. Inside it, calls over the same shape share a :class:`Loop` as long as each
-reads only what the loop has at hand for the element it is at.
+reads only what the loop has computed for the same element.
 """
 
 import math
@@ -22,7 +22,7 @@ COPY, FILL, SUM = "copy", "fill", "sum"
 
 @dataclass
 class Statement:
-    """One call inside a loop; its operands are spread over the loop's shape."""
+    """One call inside a loop; its operands are broadcast to the loop's shape."""
 
     call: Call
     inputs: tuple[Operand | float, ...]
@@ -98,7 +98,7 @@ def fuse(calls: list[Call], memories: list[Memory]) -> list[Call | Fused]:
 
 
 def alone(call: Call) -> Fused | None:
-    """``call`` as a loop by itself; None if it cannot stand in a loop."""
+    """``call`` as a loop of its own; None if it cannot stand in a loop."""
     dtype = _fusable(call)
     if dtype is None:
         return None
@@ -171,7 +171,7 @@ def _reduced(call: Call) -> Operand:
 
 
 def _may_join(statement: Statement, loop: Loop) -> bool:
-    """Whether each element of ``statement`` needs of the loop only what is at hand by then."""
+    """Whether each element of ``statement`` needs of the loop only what is computed by then."""
     for other in loop.statements:
         sums = SUM in (other.call.kernel, statement.call.kernel)
         for x in statement.inputs:

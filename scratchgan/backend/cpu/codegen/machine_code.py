@@ -112,7 +112,7 @@ def _processor() -> str:
     try:
         return str(host())
     except Exception:
-        return "at hand, which LLVM does not tell"
+        return "of this machine, which LLVM does not tell"
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """Numba's front end: from Python functions to LLVM's language, for no processor in particular.
 
-Numba compiles for the processor at hand, and loads what it has compiled. Here it is a *target* of
-its own ("Notes on target extensions" in Numba's manual), whose functions become LLVM's language and
-nothing else: :mod:`scratchgan.backend.cpu.codegen.machine_code` makes code of it, for any
+Numba compiles for this machine's processor, and loads what it has compiled. Here it is a *target*
+of its own ("Notes on target extensions" in Numba's manual), whose functions become LLVM's language
+and nothing else: :mod:`scratchgan.backend.cpu.codegen.machine_code` makes code of it, for any
 processor.
 """
 

@@ -82,7 +82,7 @@ class _Vectors:
         mask = ir.Constant(ir.VectorType(_INT32, self.lanes), lanes)
         return self.builder.shuffle_vector(a, b, mask)
 
-    def spread(self, number: Any) -> Any:
+    def broadcast(self, number: Any) -> Any:
         """A vector of copies of ``number``."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         first = self.builder.insert_element(undefined, number, ir.Constant(_INT32, 0))
@@ -165,7 +165,7 @@ def _multiply(vectors: _Vectors, rows: int, arguments: list[Any]) -> None:
             prefetch(builder, builder.ptrtoint(ahead, _INT), writes=False)
     grown = {}
     for row, offset in enumerate(row_offsets):
-        number = vectors.spread(builder.load(builder.gep(a_here, [offset])))
+        number = vectors.broadcast(builder.load(builder.gep(a_here, [offset])))
         for column in (0, vectors.lanes):
             total = totals[row, column]
             grown[row, column] = vectors.multiply_add(number, b_row[column], total)
@@ -236,7 +236,7 @@ def transpose(real: Any, lanes: int) -> Callable[..., None]:
 
 
 def _rows(vectors: _Vectors, address: Any, stride: Any) -> Iterator[Any]:
-    """Pointers to as many rows as a vector has lanes."""
+    """Pointers to one row for each lane of a vector."""
     builder = vectors.builder
     first = vectors.pointer(address)
     for row in range(vectors.lanes):

@@ -18,10 +18,10 @@ TILE = tile_of(real)
 LANES, ROWS, COLUMNS = TILE
 NBYTES = real(0).nbytes
 VECTORS = -(-ROWS // LANES)  # that hold a column of a tile
-#: Tiles grow by at most so many steps at a time: what they read must still be in a cache when the
+#: The most steps by which tiles grow at a time: what they read must still be in a cache when the
 #: next ones read it. Fewer where rows of A are copied, with their copy beside the panel.
 DEPTH, SHALLOW = 1024, 256
-#: Bytes of panels, and of rows of A, that are used together: the second cache of a core holds both.
+#: Bytes of panels, and of rows of A, that are used together: L2 holds both.
 PANELS, ROWS_OF_A = 1 << 19, 1 << 18
 #: A thread with no more rows than these reads a panel from where it is, if its rows do not have to
 #: be transposed: to copy it would take longer than what the tiles gain by it.
@@ -197,7 +197,7 @@ def product(thread: Any, threads: Any, scratch: Any, arguments: Any, numbers: An
         group = max(1, PANELS // size)
         chunk = max(1, ROWS_OF_A // (max(1, depth) * NBYTES * ROWS)) * ROWS
         if b_column != 1 and not copies_rows and end - begin <= chunk:
-            group = 1  # all rows use a panel as soon as it is copied: from the first cache
+            group = 1  # all rows use a panel as soon as it is copied: from L1
         for left in range(first_panel, last_panel, group):
             right = min(last_panel, left + group)
             whole = left

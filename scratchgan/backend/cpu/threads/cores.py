@@ -8,7 +8,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def usable() -> tuple[int, str]:
-    """The number of cores that this process may keep busy, and a phrase that says why as many."""
+    """The number of cores that this process may keep busy, and a phrase that says why."""
     count = os.cpu_count() or 1
     found = count, "the cores of this machine"
     if hasattr(os, "sched_getaffinity"):

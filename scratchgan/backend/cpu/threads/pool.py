@@ -124,7 +124,7 @@ class ThreadPool:
             ).start()
 
     def run(self, tasks: Tasks, pace: Pace) -> None:
-        """Run ``tasks``, with as many threads as ``pace`` says; all are done when this returns."""
+        """Run ``tasks`` with ``pace.threads`` threads; all are done when this returns."""
         with self._lock:
             if pace.most != self.most:  # it is new, or the pool is
                 pace.start(self.most)

@@ -14,13 +14,14 @@ from numba import types
 
 from scratchgan.backend.cpu.codegen.intrinsics import intrinsic, prefetch
 
-#: A tile has so many rows, of as many float32 or twice as many bfloat16 numbers.
+#: Rows of a tile; each holds the same number of float32, or twice that number of bfloat16.
 SQUARE = 16
 #: Bytes of a row, of a tile, and of a pair: two tiles, one after the other.
 ROW = 4 * SQUARE
 TILE = SQUARE * ROW
 PAIR = 2 * TILE
-#: So many pieces add up to a float32. All of 32 rows of 32 numbers, or columns, take three pairs.
+#: The number of pieces that add up to a float32. All of 32 rows of 32 numbers, or columns, take
+#: three pairs.
 PIECES = 3
 BLOCK = PIECES * PAIR
 #: Which pieces are multiplied: those whose product is not below a float32's precision, in an order
@@ -234,7 +235,7 @@ class _Tiles:
                     instruction(self.builder, "tilezero", register)
 
     def multiply(self, steps: Any, a: Any, b: Any, beside: tuple[Any, Any, Any]) -> None:
-        """Add the product over so many steps; ``beside`` it split something."""
+        """Add the product over ``steps`` steps, and call ``beside`` in between, to split something."""
         builder = self.builder
         splitting, half, splits = beside
         entry = builder.block

@@ -31,18 +31,18 @@ NBYTES = real(0).nbytes
 #: Numbers along each side of a block; a step is as deep.
 SIZE = 2 * SQUARE
 BLOCK_OF_NUMBERS = SIZE * SIZE * NBYTES
-#: As many steps pass at a time: the first cache holds their pieces, twice, and more. Beside few
+#: Steps streamed at a time, so that L1 holds their pieces twice and more. Beside few
 #: lines, whose sums are soon fetched again, fewer.
 STEPS = 4
 FEW_LINES, FEW_STEPS = 64, 2
-#: After as many steps at most what is packed is replaced, for the second cache must hold it.
+#: The packed operand is replaced after at most this number of steps, since L2 must hold it.
 DEPTH = 16
-#: At most as many blocks of lines are packed together, and bytes of pieces of them.
-LINES, KEPT = 32, 5 << 18
+#: The most blocks of vectors that are packed together, and the most bytes of their pieces.
+LINES, PACKED = 32, 5 << 18
 #: What lies where in the scratch memory, after what is packed: pieces of the streamed operand, for
 #: this iteration and for the next; numbers to be split; sums of blocks; arguments of another task.
-PASSING_AT = KEPT
-NUMBERS_AT = PASSING_AT + 2 * STEPS * BLOCK
+STREAMED_AT = PACKED
+NUMBERS_AT = STREAMED_AT + 2 * STEPS * BLOCK
 SUMS_AT = NUMBERS_AT + STEPS * BLOCK_OF_NUMBERS
 ARGUMENTS_AT = SUMS_AT + LINES * BLOCK_OF_NUMBERS
 #: For Numba a literal 0 is a type of its own, for which it would compile functions once more.
@@ -144,7 +144,7 @@ def _splitting(
 
 @njit
 def _distance(factor: Any, lines: Any, depth: Any) -> Any:
-    """In bytes, from a number of the factor to the one so many lines and so much deeper."""
+    """The distance in bytes between numbers of a factor, by lines and depth."""
     if not factor.is_left:
         lines, depth = depth, lines
     return (lines * factor.matrix.row + depth * factor.matrix.column) * NBYTES
@@ -156,8 +156,8 @@ def _multiply_packed(
 ) -> Any:
     """Multiply the packed vectors with those from ``passed`` on, whose pieces lie at ``b``.
 
-    Only the steps from ``begin`` to ``end``; of ``splitting`` so many steps on the way. Returns
-    whether all numbers are finite, if these are the last steps.
+    Only the steps from ``begin`` to ``end``; and ``splits`` steps of ``splitting`` beside them.
+    Returns whether all numbers are finite, if these are the last steps.
     """
     finite = True
     for line in range(0, packed_block.lines, SIZE):
@@ -202,7 +202,7 @@ def _pass(packed_block: Any, streamed: Any, depth: Any) -> Any:
     line, begin = ZERO, ZERO
     last_line, last_begin, last_steps = ZERO, ZERO, ZERO
     most = FEW_STEPS if packed_block.lines <= FEW_LINES else STEPS
-    pieces = packed_block.scratch + PASSING_AT
+    pieces = packed_block.scratch + STREAMED_AT
     last_pieces = pieces + STEPS * BLOCK
     while line < streamed.lines or last_steps > 0:
         # Split what is for the next iteration, and meanwhile multiply what was split in the last
@@ -241,7 +241,7 @@ def _multiply(a: Any, b: Any, c: Any, m: Any, n: Any, k: Any, scratch: Any) -> A
     for number in range(blocks):
         begin, end = share(steps_of_all, number, blocks, 1)
         steps = end - begin
-        together = min(LINES, KEPT // (steps * BLOCK)) * SIZE
+        together = min(LINES, PACKED // (steps * BLOCK)) * SIZE
         for first in range(0, packed.lines, together):
             lines = min(together, packed.lines - first)
             for line in range(0, lines, SIZE):
