@@ -59,6 +59,7 @@ EXACT = {
     "sigmoid": logistic,
     "sigmoid_backward": lambda g, y: g * y * (1 - y),
     "softplus": lambda x: mpmath.log1p(mpmath.exp(x)),
+    "softplus_backward": lambda g, y: -g * mpmath.expm1(-y),
     "binary_cross_entropy": cross_entropy,
     "binary_cross_entropy_backward": lambda g, p, t: g * (p - t) / (p * (1 - p)),
     "binary_cross_entropy_with_logits": lambda x, t: cross_entropy(logistic(x), t),
@@ -83,9 +84,16 @@ def gathered(x, *indices, template):
     return x[tuple(next(arrays) if part == "array" else part for part in template)]
 
 
-def layer(x, weight, bias, activation):
-    functions = {"none": lambda z: z, "relu": lambda z: np.maximum(z, 0), "tanh": np.tanh}
-    return functions.get(activation, lambda z: 1 / (1 + np.exp(-z)))(x @ weight.T + bias)
+def layer(x, weight, bias, activation, scalars):
+    before = x @ weight.T + bias
+    return {
+        "none": lambda: before,
+        "relu": lambda: np.maximum(before, 0),
+        "leaky_relu": lambda: np.where(before > 0, before, before * scalars[0]),
+        "tanh": lambda: np.tanh(before),
+        "sigmoid": lambda: 1 / (1 + np.exp(-before)),
+        "softplus": lambda: np.logaddexp(before, 0),
+    }[activation]()
 
 
 #: The others, as NumPy has them.

@@ -168,7 +168,7 @@ def planted(primitive, name: str, vjp: Callable) -> Iterator[None]:
 
 
 def is_caught(primitive) -> bool:
-    """Whether the suite fails: this is all that tests/test_ops.py does with a primitive."""
+    """Whether the suite fails: that is all that tests/ops/test_registry.py does."""
     try:
         check_primitive(primitive.function, examples=EXAMPLES)
     except Exception as error:

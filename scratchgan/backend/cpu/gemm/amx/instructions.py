@@ -235,7 +235,7 @@ class _Tiles:
                     instruction(self.builder, "tilezero", register)
 
     def multiply(self, steps: Any, a: Any, b: Any, beside: tuple[Any, Any, Any]) -> None:
-        """Add the product over ``steps`` steps, and call ``beside`` in between to split something."""
+        """Add the product over ``steps`` steps, and call ``beside`` in between to split some."""
         builder = self.builder
         splitting, half, splits = beside
         entry = builder.block
