@@ -74,6 +74,7 @@ def lifted(name: str, x: Any) -> Any:
 
 def fail(of: Signature, error: Exception, inputs: list[Any], keywords: dict[str, Any]) -> NoReturn:
     """Raise ``error``, which a kernel did, with the primitive's name and the shapes."""
+    bound(of, tuple(inputs), keywords)  # it may be that a keyword is unknown
     arrays = [x for x in inputs if type(x) not in NUMBERS]
     fault = different_devices(of.name, arrays)
     if fault is not None:

@@ -75,9 +75,13 @@ def _of_one(made: Primitive) -> Callable[..., Tensor]:
         if type(x) is not Tensor or keywords or now.watchers:
             return general(*inputs, **keywords)
         a = x.array
-        if a.dtype.kind != "f" or not a.ndim or not a.flags.c_contiguous:
+        if a.dtype.kind != "f" or not a.flags.c_contiguous:
             return general(x)
-        result = Tensor(getattr(kernels_for[type(a)], name)(a))
+        kernels = kernels_for[type(a)]
+        kernel = getattr(kernels, name)
+        # Without dimensions NumPy's would make a number.
+        out = kernel(a) if a.ndim else kernel(a, out=kernels.empty((), a.dtype, like=a))
+        result = Tensor(out)
         if x.requires_grad and now.is_recording:
             made.record(result, inputs, keywords, [x.node or x], (True,))
         return result
@@ -94,7 +98,7 @@ def _of_two(made: Primitive) -> Callable[..., Tensor]:
         if type(x) is not Tensor or keywords or now.watchers:
             return general(*inputs, **keywords)
         a, b = x.array, y
-        if a.dtype.kind != "f" or not a.ndim or not a.flags.c_contiguous:
+        if a.dtype.kind != "f" or not a.flags.c_contiguous:
             return general(x, y)
         edges = [x.node or x if x.requires_grad else None, None]
         if type(y) is Tensor:
@@ -105,7 +109,10 @@ def _of_two(made: Primitive) -> Callable[..., Tensor]:
             edges[1] = y.node or y if y.requires_grad else None
         elif type(y) is not float and type(y) is not int:
             return general(x, y)
-        result = Tensor(getattr(kernels_for[type(a)], name)(a, b))
+        kernels = kernels_for[type(a)]
+        kernel = getattr(kernels, name)
+        out = kernel(a, b) if a.ndim else kernel(a, b, out=kernels.empty((), a.dtype, like=a))
+        result = Tensor(out)
         needs = (edges[0] is not None, edges[1] is not None)
         if now.is_recording and True in needs:
             made.record(result, inputs, keywords, edges, needs)

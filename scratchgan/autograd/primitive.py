@@ -72,7 +72,6 @@ class Primitive:
         self.inputs = code.co_varnames[: code.co_argcount]
         self.keywords = code.co_varnames[code.co_argcount : both]
         self.variadic = code.co_varnames[both] if code.co_flags & _HAS_VARARGS else None
-        self.names = frozenset(self.keywords)
         self.defaults: dict[str, Any] = self.declared.__kwdefaults__ or {}
         #: The positions of the inputs that have no VJP.
         self.constants = tuple([i for i, x in enumerate(self.inputs) if x not in vjps])
@@ -132,19 +131,21 @@ def primitive(
 
 def _operation(made: Primitive) -> Operation:
     """The function that calls ``made``, and is in everyone's hands."""
-    inputs_count, keywords_count = len(made.inputs), len(made.keywords)
-    is_variadic, forward = made.variadic is not None, made.forward
+    count, keyword_count = len(made.inputs), len(made.keywords)
+    is_variadic, forward, defaults = made.variadic is not None, made.forward, made.defaults
 
     @functools.wraps(made.declared)
     def call(*inputs: Any, **keywords: Any) -> Tensor:
-        if len(keywords) != keywords_count:
-            keywords = {**made.defaults, **keywords}
-        if (len(inputs) != inputs_count and not is_variadic) or keywords.keys() != made.names:
+        if len(keywords) != keyword_count:
+            keywords = {**defaults, **keywords}
+        if len(keywords) != keyword_count or (len(inputs) != count and not is_variadic):
             inputs, keywords = arguments.bound(made, inputs, keywords)
         arrays: list[Any] = []
+        requires_grad = False
         for x in inputs:
             if isinstance(x, Tensor):
                 arrays.append(x.array)
+                requires_grad = requires_grad or x.requires_grad
             elif type(x) in NUMBERS:
                 arrays.append(x)
             else:
@@ -158,13 +159,11 @@ def _operation(made: Primitive) -> Operation:
             result._version = inputs[0].version
             result.may_alias = True
         now = mode.get()
-        if now.is_recording and out.dtype.kind == "f":
+        if requires_grad and now.is_recording and out.dtype.kind == "f":
             edges = [edge_of(x) for x in inputs]
             for position in made.constants:
                 edges[position] = None
-            needs = tuple([edge is not None for edge in edges])
-            if True in needs:
-                made.record(result, inputs, keywords, edges, needs)
+            made.record(result, inputs, keywords, edges, tuple([e is not None for e in edges]))
         for watcher in now.watchers:
             watcher(made, inputs, keywords, result)
         return result

@@ -9,7 +9,7 @@ Nothing here does arithmetic: the tape knows only that gradients can be summed t
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -220,18 +220,14 @@ class Node:
             values[step.name] = step.vjp(*map(values.__getitem__, step.parameters))
         found: list[tuple[Edge, Tensor]] = []
         for step in rule.steps:
-            position = step.position
+            position, edge = step.position, edges[step.position]
             asked = map(values.__getitem__, step.parameters)
-            pairs: Iterable[tuple[Edge | None, Tensor]]
             if position == rule.variadic:
-                pairs = zip(edges[position:], step.vjp(*asked), strict=True)
-            elif path is None or edges[position] in path:
-                pairs = ((edges[position], step.vjp(*asked)),)
-            else:
-                continue
-            for edge, gradient in pairs:
-                if edge is None or (path is not None and edge not in path):
-                    continue
+                for edge, gradient in zip(edges[position:], step.vjp(*asked), strict=True):
+                    if edge is not None and (path is None or edge in path):
+                        found.append((edge, self._fitted(gradient, edge, step.name)))
+            elif edge is not None and (path is None or edge in path):
+                gradient = step.vjp(*asked)
                 array = gradient.array
                 if array.shape != edge.shape or array.dtype is not edge.dtype:
                     gradient = self._fitted(gradient, edge, step.name)

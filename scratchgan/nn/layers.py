@@ -167,7 +167,8 @@ class Activation(Module):
 
     def keywords(self) -> dict[str, float]:
         """The primitive's keywords."""
-        return {name: getattr(self, name) for name in REGISTRY[self.activation].keywords}
+        names = REGISTRY[self.activation].keywords
+        return {name: getattr(self, name) for name in names} if names else {}
 
     def is_known_by_output(self) -> bool:
         """Whether the gradient can be found from the output alone, as a Linear does."""

@@ -117,6 +117,8 @@ def scalars_of(activation: str, keywords: dict[str, float]) -> tuple[float, ...]
     if activation != "none" and activation not in ACTIVATIONS:
         known = ", ".join(("none", *ACTIVATIONS))
         raise ValueError(f"linear: no activation {activation!r}; choose one of {known}")
+    if not keywords and (activation == "none" or not REGISTRY[activation].keywords):
+        return ()
     if activation == "none":
         names: tuple[str, ...] = ()
         given = keywords
