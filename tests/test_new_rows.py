@@ -126,6 +126,9 @@ def test_what_the_activation_takes(elu: Any) -> None:
     default = nn.functional.linear(x, weight, bias, "own_elu")
     given = nn.functional.linear(x, weight, bias, "own_elu", alpha=1.0)
     np.testing.assert_array_equal(default.numpy(force=True), given.numpy(force=True))
+    gradients = [sg.autograd.grad(out.sum(), (x, weight, bias)) for out in (default, given)]
+    for a, b in zip(*gradients, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
     with pytest.raises(
         TypeError, match=r"'own_elu' takes the keywords \['alpha'\], not \['beta'\]"
     ):

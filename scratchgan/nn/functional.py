@@ -58,10 +58,11 @@ def linear(
     Raises:
         ValueError: The shapes do not fit together, or there is no such activation.
     """
-    scalars = scalars_of(activation, keywords)
+    scalars = scalars_of(activation, keywords) if keywords else ()
     if x.ndim == 2 and bias is not None:
         return ops.linear(x, weight, bias, activation=activation, scalars=scalars)
     if bias is None:
+        scalars = scalars or scalars_of(activation, {})
         product = functions.matmul(x, weight.T)
         if activation == "none":
             return product

@@ -52,6 +52,7 @@ def _linear_backward(
     g: Any, out: Any, activation: str, scalars: tuple[float, ...]
 ) -> tuple[Any, Any]:
     """The gradient before the activation, and its sum over rows, which is the bias's."""
+    scalars = scalars or scalars_of(activation, {})
     if is_grad_enabled():  # each on the tape, so that it can be differentiated again
         before = g
         if activation != "none":
@@ -87,7 +88,7 @@ def linear(
         weight: (out_features, in_features).
         bias: (out_features,).
         activation: ``"none"``, or a row of :data:`scratchgan.ops.activations.ACTIVATIONS`.
-        scalars: The activation's keywords, in their order.
+        scalars: The activation's keywords, in their order; none stand for its defaults.
 
     Returns:
         (N, out_features).
