@@ -12,7 +12,7 @@ from scratchgan.backend import Array, devices, kernels_for
 # --- Python -----------------------------------------------------------------------------
 
 
-@method("__repr__", "__str__")
+@method("__repr__")
 def to_text(x: Tensor) -> str:
     """The elements, and what else distinguishes the tensor."""
     values = np.array2string(numpy(x, force=True), separator=", ", prefix="tensor(")

@@ -98,6 +98,7 @@ def test_parameter_is_a_leaf_that_shares_memory_and_results_are_plain_tensors():
     assert parameter.requires_grad
     assert parameter.is_leaf
     assert type(parameter * 2) is sg.Tensor
+    assert str(parameter) == repr(parameter)
     assert repr(parameter).startswith("Parameter containing:\ntensor([2., 2., 2.]")
     loss = (parameter * parameter).sum()
     data.zero_()  # the same memory: the tape must notice
