@@ -7,6 +7,7 @@ read from the group anew in each step, so that a schedule may change ``group["lr
 
 import functools
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from scratchgan import creation, dtypes
@@ -49,7 +50,7 @@ class Optimizer:
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Tensor]] = {}
         #: For each parameter what it was like when its state was made, and each part of that.
-        self._layouts: dict[Tensor, tuple[Layout, dict[str, Layout]]] = {}
+        self._layouts: dict[Tensor, tuple[Layout, Mapping[str, Layout]]] = {}
         if isinstance(params, Tensor | Mapping):
             raise TypeError(
                 f"{self._name}: params is one {type(params).__name__}; put it in a list"
@@ -102,7 +103,7 @@ class Optimizer:
         self.state.update(states)
         for parameter, state in states.items():
             parts = {name: _layout(x.array) for name, x in state.items()}
-            self._layouts[parameter] = _layout(parameter.array), parts
+            self._layouts[parameter] = _layout(parameter.array), MappingProxyType(parts)
         self.param_groups.append(complete)
 
     def step(self) -> None:
@@ -114,7 +115,7 @@ class Optimizer:
         """
         for group in self.param_groups:
             hyperparameters = context.dynamic_scalars(
-                functools.partial(self.hyperparameters, group)
+                functools.partial(self.hyperparameters, group), group
             )
             for parameter in group["params"]:
                 gradient = parameter.grad

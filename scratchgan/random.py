@@ -7,7 +7,7 @@ it.
 
 import numpy as np
 
-from scratchgan.backend import Array
+from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.counter_rng import GAMMA, splitmix64
 
 
@@ -20,16 +20,21 @@ class Generator:
 
     def __init__(self, seed: int = 0, *path: int) -> None:
         """The stream for ``seed``, or with ``path`` (say, a step) one of the streams below it."""
-        self.state: Array = np.zeros(2, np.uint64)
-        self.manual_seed(seed, *path)
+        self.state: Array = np.array([_key(seed, *path), 0], np.uint64)
 
     def manual_seed(self, seed: int, *path: int) -> "Generator":
         """Back to the start of the stream for ``seed`` and ``path``."""
-        key = 0
-        for number in (seed, *path):
-            key = splitmix64((key + GAMMA + number) & 0xFFFFFFFFFFFFFFFF)
-        self.state[:] = key, 0
+        kernels = kernels_for[type(self.state)]  # jit writes their calls down
+        kernels.fill(_key(seed, *path), out=self.state[:1])
+        kernels.fill(0, out=self.state[1:])
         return self
+
+
+def _key(*path: int) -> int:
+    key = 0
+    for number in path:
+        key = splitmix64((key + GAMMA + number) & 0xFFFFFFFFFFFFFFFF)
+    return key
 
 
 default_generator = Generator()

@@ -114,15 +114,13 @@ def _accumulate(
     starts: Sequence[tuple[Edge, Tensor]], retain_graph: bool | None, create_graph: bool
 ) -> None:
     before = mode.get()
-    mode.set(Mode(create_graph, before.watchers, before.effects))
+    mode.set(Mode(create_graph, before.watchers, before.changed))
     try:
         found = backpropagate(starts, create_graph if retain_graph is None else retain_graph)
         leaf: Any  # no node is left among what was found
         for leaf, gradient in found.items():
-            if before.effects is not None:
-                before.effects.graded[id(leaf)] = leaf
-            if leaf._grad is not None:
-                leaf._grad = leaf._grad + gradient
+            if leaf.grad is not None:
+                leaf._grad = leaf.grad + gradient
                 continue
             # A VJP may hand the same gradient to several inputs, or a view of another's, or the
             # one that it was given; each leaf gets memory of its own.
@@ -164,7 +162,7 @@ def grad(
             raise TapeError(f"grad: input {position} does not require a gradient")
     wanted = {edge for edge in edges if edge is not None}
     before = mode.get()
-    mode.set(Mode(create_graph, before.watchers, before.effects))
+    mode.set(Mode(create_graph, before.watchers, before.changed))
     try:
         keeps = create_graph if retain_graph is None else retain_graph
         found = backpropagate(_starts(outputs, grad_outputs), keeps, wanted)

@@ -15,11 +15,11 @@ class set_grad_enabled(ContextDecorator):
     def __enter__(self) -> None:
         now = mode.get()
         self.before.append(now.is_recording)
-        mode.set(Mode(self.enabled, now.watchers, now.effects))
+        mode.set(Mode(self.enabled, now.watchers, now.changed))
 
     def __exit__(self, *_: object) -> None:
         now = mode.get()
-        mode.set(Mode(self.before.pop(), now.watchers, now.effects))
+        mode.set(Mode(self.before.pop(), now.watchers, now.changed))
 
 
 class no_grad(set_grad_enabled):

@@ -15,9 +15,9 @@ def is_observed() -> bool:
 def observe(watcher: Watcher) -> Iterator[None]:
     """Within the ``with`` block, ``watcher`` sees every primitive that runs in this thread."""
     before = mode.get()
-    mode.set(Mode(before.is_recording, (*before.watchers, watcher), before.effects))
+    mode.set(Mode(before.is_recording, (*before.watchers, watcher), before.changed))
     try:
         yield
     finally:
         now = mode.get()
-        mode.set(Mode(now.is_recording, before.watchers, now.effects))
+        mode.set(Mode(now.is_recording, before.watchers, now.changed))

@@ -27,36 +27,26 @@ class TapeError(RuntimeError):
     """The tape cannot do what is asked; the message names the primitive and what to do."""
 
 
-class Effects:
-    """Side effects on tensors, collected while :mod:`scratchgan.jit` records."""
-
-    def __init__(self) -> None:
-        #: Versions of tensors that were changed in place.
-        self.versions: list[list[int]] = []
-        #: Leaves whose ``grad`` a backward pass set, by their ids.
-        self.graded: dict[int, Tensor] = {}
-
-
 class Mode:
     """How primitives run in a context: a thread, an asyncio task, a ``with`` block.
 
     Attributes:
         is_recording: Whether they leave nodes behind.
         watchers: Who is told of each primitive that ran.
-        effects: Where side effects are noted, while jit records.
+        changed: The versions of tensors that were changed in place, while jit collects them.
     """
 
-    __slots__ = ("effects", "is_recording", "watchers")
+    __slots__ = ("changed", "is_recording", "watchers")
 
     def __init__(
         self,
         is_recording: bool = True,
         watchers: tuple[Watcher, ...] = (),
-        effects: Effects | None = None,
+        changed: list[list[int]] | None = None,
     ) -> None:
         self.is_recording = is_recording
         self.watchers = watchers
-        self.effects = effects
+        self.changed = changed
 
 
 #: The mode of the current context. A mode is never changed, but exchanged for another.
@@ -67,9 +57,9 @@ mode: ContextVar[Mode] = ContextVar("mode", default=Mode())  # noqa: B039
 def mark_changed(x: Tensor) -> None:
     """Note that ``x`` is changed in place, so that a tape that needs the old value notices."""
     x.version[0] = next(clock)
-    effects = mode.get().effects
-    if effects is not None:
-        effects.versions.append(x.version)
+    changed = mode.get().changed
+    if changed is not None:
+        changed.append(x.version)
 
 
 class Step:

@@ -54,7 +54,8 @@ class Tensor:
         self.node: Any = None  # a scratchgan.autograd.tape.Node
         self.hooks: dict[int, Hook] | None = None
         self.may_alias = False
-        self._grad: Tensor | None = None
+        # Or a function that gives it, to be called when it is first asked for.
+        self._grad: Tensor | Callable[[], Tensor | None] | None = None
         self._version: list[int] | None = None  # made when first needed
         if requires_grad:
             self.requires_grad_()
@@ -112,7 +113,10 @@ class Tensor:
             TypeError: What is assigned is neither a tensor nor None.
             RuntimeError: It has another shape or type, or is on another device.
         """
-        return self._grad
+        gradient = self._grad
+        if gradient is not None and not isinstance(gradient, Tensor):
+            gradient = self._grad = gradient()
+        return gradient
 
     @grad.setter
     def grad(self, gradient: "Tensor | None") -> None:

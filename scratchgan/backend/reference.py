@@ -82,8 +82,8 @@ def wait() -> None:
 def memory(x: Array) -> tuple[Array, int]:
     """The array that owns the memory of ``x``, and where in it ``x`` starts, in bytes."""
     owner = x
-    while isinstance(owner.base, np.ndarray):
-        owner = owner.base
+    while isinstance(owner.base, np.ndarray | _Part):
+        owner = owner.base if isinstance(owner.base, np.ndarray) else owner.base.owner
     return owner, x.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
 
 
@@ -215,6 +215,13 @@ def log_softmax(x: Array, *, axis: int, out: Array) -> None:
 
 
 # --- Views: the same memory under another shape ---------------------------------------
+
+
+@kernel(kind="query")
+def address(x: Array) -> int:
+    """Where in memory the first element lies."""
+    begin: int = x.__array_interface__["data"][0]
+    return begin
 
 
 @kernel(kind="query")

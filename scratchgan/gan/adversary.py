@@ -124,10 +124,11 @@ def frozen(parameters: Sequence[Tensor]) -> Iterator[None]:
 
     Gradients still pass through the module that they belong to, to its input.
     """
+    before = [parameter.requires_grad for parameter in parameters]
     for parameter in parameters:
         parameter.requires_grad = False
     try:
         yield
     finally:
-        for parameter in parameters:
-            parameter.requires_grad = True
+        for parameter, requires_grad in zip(parameters, before, strict=True):
+            parameter.requires_grad = requires_grad

@@ -1,9 +1,13 @@
-"""The context of a recording: what a replay must read again, and what it rests on.
+"""The context of a recording: where it is noted what a replay must read again.
 
-Outside of a recording these functions cost next to nothing.
+Each thread and each asynchronous task has its own. Outside of a recording these functions cost next
+to nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 
 class JitError(RuntimeError):
@@ -11,10 +15,11 @@ class JitError(RuntimeError):
 
 
 class DynamicScalars:
-    """Keyword numbers of a kernel that are read anew before every replay."""
+    """Keyword numbers of a kernel that are read anew before every replay, from ``source``."""
 
-    def __init__(self, read: Callable[[], dict[str, float]]) -> None:
+    def __init__(self, read: Callable[[], dict[str, float]], source: Mapping[str, Any]) -> None:
         self._read = read
+        self.source = source
         self.values = read()
 
     def refresh(self) -> None:
@@ -25,48 +30,53 @@ class DynamicScalars:
 class DynamicScalar(float):
     """One of :class:`DynamicScalars` on its way through a kernel call."""
 
-    source: DynamicScalars
+    origin: DynamicScalars
 
 
 class RecordingContext:
-    """Facts that are noted while a function is recorded."""
+    """A recording that is being made in this context.
 
-    def __init__(self) -> None:
+    Attributes:
+        backends: For the name of each backend what takes its place meanwhile.
+        live: The numbers that a replay reads anew.
+    """
+
+    def __init__(self, backends: Mapping[str, Any]) -> None:
+        self.backends = backends
         self.live: list[DynamicScalars] = []
-        self.read: list[tuple[object, str]] = []
 
 
-_current: RecordingContext | None = None
+#: The recording that is being made in the current context, or None.
+current: ContextVar[RecordingContext | None] = ContextVar("recording", default=None)
 
 
-def begin() -> RecordingContext:
-    """Start to take notes."""
-    global _current
-    _current = RecordingContext()
-    return _current
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Within the ``with`` block nothing is written down."""
+    token = current.set(None)
+    try:
+        yield
+    finally:
+        current.reset(token)
 
 
-def end() -> None:
-    """Take no more notes."""
-    global _current
-    _current = None
+def dynamic_scalars(
+    read: Callable[[], dict[str, float]], source: Mapping[str, Any]
+) -> dict[str, float]:
+    """``read()``, whose numbers a replay must read again: a learning rate may change any time.
 
-
-def dynamic_scalars(read: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """``read()``, whose numbers a replay must read again: a learning rate may change any time."""
-    if _current is None:
+    Args:
+        read: Gives the numbers.
+        source: Where it reads them.
+    """
+    context = current.get()
+    if context is None:
         return read()
-    source = DynamicScalars(read)
-    _current.live.append(source)
+    origin = DynamicScalars(read, source)
+    context.live.append(origin)
     scalars: dict[str, float] = {}
-    for name, value in source.values.items():
+    for name, value in origin.values.items():
         scalar = DynamicScalar(value)
-        scalar.source = source
+        scalar.origin = origin
         scalars[name] = scalar
     return scalars
-
-
-def depends_on(owner: object, attribute: str) -> None:
-    """Record anew when ``owner.attribute`` is no longer what it is after the step."""
-    if _current is not None:
-        _current.read.append((owner, attribute))

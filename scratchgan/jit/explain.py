@@ -1,18 +1,25 @@
 """The page that ``step.explain()`` gives: what was recorded, what became of it, what it costs."""
 
-from scratchgan.jit.executor import Program, Step
+from scratchgan.jit.executor import Step
 from scratchgan.jit.passes.fuse import Fused, Loop
+from scratchgan.jit.replay import Replay
 
 
-def page(name: str, program: Program, repeats: int) -> str:
-    """The page on ``program``, with times as medians of ``repeats`` replays."""
+def page(name: str, replay: Replay, repeats: int) -> str:
+    """The page on ``replay``, with times as medians of ``repeats`` replays."""
+    program = replay.program
     plan = program.plan
-    seconds = program.timed(repeats)
+    with replay.outcome.lock:
+        seconds = program.timed(repeats)
     total = sum(seconds) or 1.0
     fused = [step for step in program.steps if step.source is not None]
     lines = [
         f"{name}: {len(plan.recorded)} kernel calls recorded, {len(program.steps)} in a replay "
         f"({len(fused)} of them fused), {total * 1e3:.3f} ms",
+        f"Recorded because: {replay.reason}",
+        "",
+        f"Rests on {len(replay.guards.places)} places, compared before each replay",
+        *(f"  {place.name}" for place in replay.guards.places),
         "",
         "Recorded",
         *(f"  {call}" for call in plan.recorded),

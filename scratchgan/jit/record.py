@@ -1,21 +1,29 @@
 """Record: run a function once and write down the kernels that it calls, and on which memory.
 
-For the time of the recording, ``kernels_for`` hands out a :class:`RecordingBackend`, which runs
-each kernel and notes it. Views are not noted: where an array lies in memory says all about them.
+For the time of the recording, and in its context alone, ``kernels_for`` leads to a
+:class:`RecordingBackend`, which runs each kernel and notes it. Views are not noted: where an array
+lies in memory says all about them.
 """
 
-import gc
-import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from scratchgan.backend import Array, Backend, kernels_for
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.backend.specs import spec_of
 from scratchgan.dtypes import DType
-from scratchgan.jit.context import DynamicScalar, DynamicScalars, JitError
+from scratchgan.jit.context import (
+    DynamicScalar,
+    DynamicScalars,
+    JitError,
+    RecordingContext,
+    current,
+)
 
 
 @dataclass(frozen=True)
@@ -32,12 +40,26 @@ class Operand:
         return f"m{self.memory}{list(self.shape)}"
 
 
+def meet(one: Operand, other: Operand) -> bool:
+    """Whether two operands have a byte in common."""
+    if one.memory != other.memory or 0 in (*one.shape, *other.shape):
+        return False
+    (begin, end), (other_begin, other_end) = _reach(one), _reach(other)
+    return begin < other_end and other_begin < end
+
+
+def _reach(x: Operand) -> tuple[int, int]:
+    steps = [(n - 1) * stride for n, stride in zip(x.shape, x.strides, strict=True)]
+    begin = x.offset + sum(step for step in steps if step < 0)
+    return begin, x.offset + sum(step for step in steps if step > 0) + x.dtype.itemsize
+
+
 @dataclass
 class Memory:
     """One allocation that the calls work on.
 
     ``kind`` says whose it is: ``"argument"`` of the step, ``"captured"`` from outside,
-    ``"result"`` (made by the step and still in use after it) or ``"temporary"``.
+    ``"result"`` (made by the step, which leaves it behind) or ``"temporary"``.
     """
 
     number: int
@@ -83,7 +105,9 @@ class Recording:
     calls: list[Call] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)
     _numbers: dict[int, int] = field(default_factory=dict)
-    #: Arrays that were allocated while recording; holding them keeps their addresses unique.
+    #: Where in its memory an owner begins that is only a part of it.
+    _starts: dict[int, int] = field(default_factory=dict)
+    #: Arrays that were made for the recording; holding them keeps their addresses unique.
     _made: list[Array] = field(default_factory=list)
 
     def made(self, array: Array) -> None:
@@ -91,15 +115,23 @@ class Recording:
         self._made.append(array)
         self._memory(array, "temporary")
 
-    def argument(self, array: Array) -> Operand:
-        """``array`` is the buffer of an argument."""
-        self._memory(array, "argument")
-        return self.operand(array)
+    def arguments(self, memory: Array, arrays: Iterable[Array]) -> list[Operand]:
+        """``memory`` holds arguments, which are ``arrays``."""
+        number = self._memory(memory, "argument")
+        begin = self.backend.address(memory)
+        for array in arrays:
+            owner = self.backend.memory(array)[0]
+            if owner is not memory:
+                self._numbers[id(owner)] = number
+                self._starts[id(owner)] = self.backend.address(owner) - begin
+                self._made.append(owner)
+        return [self.operand(array) for array in arrays]
 
     def operand(self, array: Array) -> Operand:
         """``array`` as part of its memory."""
         owner, offset = self.backend.memory(array)
         number = self._memory(owner, "captured")
+        offset += self._starts.get(id(owner), 0)
         return Operand(number, offset, array.shape, array.strides, array.dtype)
 
     def array(self, operand: Operand) -> Array:
@@ -112,9 +144,10 @@ class Recording:
             dtype=operand.dtype,
         )
 
-    def is_captured(self, array: Array) -> bool:
-        """Whether ``array`` was there before the step, and is no argument."""
-        return self.memories[self.operand(array).memory].kind == "captured"
+    def kind_of(self, array: Array) -> str:
+        """The kind of the memory that ``array`` is part of, ``"captured"`` if it is new here."""
+        number = self._numbers.get(id(self.backend.memory(array)[0]))
+        return "captured" if number is None else self.memories[number].kind
 
     def _memory(self, owner: Array, kind: str) -> int:
         number = self._numbers.get(id(owner))
@@ -123,29 +156,32 @@ class Recording:
             self.memories.append(Memory(number, kind, owner, owner.nbytes))
         return number
 
-    def finish(self) -> None:
-        """Sort out which of the new memories outlive the step; those are its results.
+    def finish(self, results: Iterable[Operand], known: Collection[int]) -> None:
+        """Sort out which of the new memories the step leaves behind; the rest is temporary.
+
+        Args:
+            results: What can be reached from the value returned, and from gradients.
+            known: The ids of memories from outside to which the step is known to lead.
 
         Raises:
-            JitError: A captured array is used by nobody else, so that it was made inside the step
-                by something that is no kernel, or was replaced by the step.
+            JitError: An array that was read is none of those.
         """
-        self._made.clear()
-        gc.collect()  # what only reference cycles hold is not in use
+        left = {operand.memory for operand in results}
         for memory in self.memories:
-            in_use = memory.owner is not None and sys.getrefcount(memory.owner) > 2
-            if memory.kind == "temporary":
-                memory.kind = "result" if in_use else "temporary"
-                memory.owner = memory.owner if in_use else None
-            elif memory.kind == "captured" and not in_use:
+            if memory.kind == "captured" and id(memory.owner) not in known:
                 assert memory.owner is not None
                 raise JitError(
-                    f"jit: the step reads an array of shape {memory.owner.shape} that nobody "
-                    "holds after it, which would be a constant in its replay: either it was made "
-                    "inside the step without scratchgan's functions, or the step replaces a tensor "
-                    "from outside (change that in place, as with copy_(); call zero_grad() "
-                    "inside the step before backward)"
+                    f"jit: the step reads an array of shape {memory.owner.shape} that would be a "
+                    "constant in its replay: it was made inside the step without scratchgan's "
+                    "functions, or belongs to a tensor that the step reaches in a way that cannot "
+                    "be watched. Pass it as an argument, or keep it in a variable, an attribute, "
+                    "a list or a dict"
                 )
+            if memory.kind == "temporary" and memory.number in left:
+                memory.kind = "result"
+            elif memory.kind == "temporary":
+                memory.owner = None
+        self._made.clear()
 
 
 class RecordingBackend(Backend):
@@ -207,7 +243,7 @@ class RecordingBackend(Backend):
                 tuple([recording.operand(x) if hasattr(x, "dtype") else x for x in inputs]),
                 tuple([recording.operand(x) for x in outs]),
                 scalars,
-                live[0].source if live else None,
+                live[0].origin if live else None,
                 isinstance(out, tuple),
             )
             if not allocates and not recording.runs(recording, call):
@@ -233,15 +269,56 @@ class _OtherBackend(Backend):
         )
 
 
+class _Switch(Backend):
+    """Stands for a backend while something is recorded: each context finds its own kernels."""
+
+    def __init__(self, plain: Backend) -> None:
+        self.name = plain.name
+        self.plain = plain
+
+    def __getattr__(self, kernel: str) -> Any:
+        context = current.get()
+        return getattr(self.plain if context is None else context.backends[self.name], kernel)
+
+
+_switching = threading.Lock()
+_recordings = 0  # that are being made at this moment, in any context
+
+
+def plain(backend: Backend) -> Backend:
+    """The backend itself, whether or not something is being recorded."""
+    return backend.plain if isinstance(backend, _Switch) else backend
+
+
 @contextmanager
-def recording_on(array_type: type, recording: Recording) -> Iterator[None]:
-    """Write down what is computed on arrays of ``array_type`` within the ``with`` block."""
-    before = dict(kernels_for)
-    for other, backend in before.items():
-        kernels_for[other] = _OtherBackend(backend.name, recording.backend.name)
-    kernels_for[array_type] = RecordingBackend(recording, recording.backend.name)
+def recording_on(array_type: type, recording: Recording) -> Iterator[RecordingContext]:
+    """Write down what this context computes on arrays of ``array_type`` in the ``with`` block.
+
+    Raises:
+        JitError: The block changed the backend.
+    """
+    global _recordings
+    own = recording.backend.name
+    with _switching:
+        _recordings += 1
+        kernels_for[np.ndarray]
+        for kind, backend in kernels_for.items():
+            kernels_for[kind] = backend if isinstance(backend, _Switch) else _Switch(backend)
+    others = {backend.name for backend in kernels_for.values()} - {own}
+    backends: dict[str, Backend] = {name: _OtherBackend(name, own) for name in others}
+    backends[own] = RecordingBackend(recording, own)
+    context = RecordingContext(backends)
+    token = current.set(context)
     try:
-        yield
+        yield context
+        if not isinstance(kernels_for[array_type], _Switch):
+            raise JitError(
+                "jit: the backend was changed while a step was recorded; do that outside of it"
+            )
     finally:
-        for other, backend in before.items():
-            kernels_for[other] = backend
+        current.reset(token)
+        with _switching:
+            _recordings -= 1
+            if not _recordings:
+                for kind, backend in kernels_for.items():
+                    kernels_for[kind] = plain(backend)

@@ -1,11 +1,9 @@
 """Modules made of a list of modules: ModuleList holds them, Sequential runs them in turn."""
 
 import copy
-import functools
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
-from typing import Any, Self, cast, overload
+from typing import Any, Self, overload
 
-from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn.layers import Activation, Linear
 from scratchgan.nn.module import Module
 
@@ -78,35 +76,30 @@ class Sequential(ModuleList):
 
     def __init__(self, *modules: Module) -> None:
         super().__init__(modules)
-        self._planned: list[Module] = []
-        self._steps: list[Callable[[Any], Any]] = []
 
     def forward(self, x: Any) -> Any:
         """``x`` through all modules; without any, ``x`` itself."""
-        if self._planned != self._modules:
-            self._planned, self._steps = self._modules.copy(), _steps(self._modules)
-        for step in self._steps:
-            x = step(x)
-        return x
+        waiting: Linear | None = None  # for an activation to go with
+        for module in self._modules:
+            if waiting is not None:
+                if (
+                    isinstance(module, Activation)
+                    and _is_plain(module, Activation.forward)
+                    and module.is_known_by_output()
+                ):
+                    x = waiting(x, module.activation, **module.keywords())
+                    waiting = None
+                    continue
+                x, waiting = waiting(x), None
+            if isinstance(module, Linear) and _is_plain(module, Linear.forward):
+                waiting = module
+            else:
+                x = module(x)
+        return x if waiting is None else waiting(x)
 
 
-def _steps(modules: list[Module]) -> list[Callable[[Any], Tensor]]:
-    """The functions to call in turn: the modules, but a Linear and its activation as one."""
-    steps: list[Callable[[Any], Tensor]] = []
-    for module in modules:
-        # A subclass may compute something else.
-        is_activation = getattr(type(module), "forward", None) is Activation.forward
-        if is_activation and steps and type(steps[-1]) is Linear:
-            steps[-1] = functools.partial(_in_one_pass, steps[-1], cast(Activation, module))
-        else:
-            steps.append(module)
-    return steps
-
-
-def _in_one_pass(linear: Linear, activation: Activation, x: Any) -> Tensor:
-    result: Tensor
-    if activation.is_known_by_output():
-        result = linear(x, activation.activation, **activation.keywords())
-    else:
-        result = activation(linear(x))
-    return result
+def _is_plain(module: Module, forward: Callable[..., Any]) -> bool:
+    """Whether to call ``module`` is to call ``forward``: neither class nor object has its own."""
+    cls = type(module)
+    has_own = "forward" in vars(module)
+    return cls.forward is forward and cls.__call__ is Module.__call__ and not has_own

@@ -16,7 +16,6 @@ from scratchgan.autograd import no_grad
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import devices
 from scratchgan.creation import as_tensor
-from scratchgan.jit import context
 
 T = TypeVar("T")
 
@@ -61,7 +60,6 @@ class Module:
 
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         """Call :meth:`forward`."""
-        context.depends_on(self, "training")
         return self.forward(*inputs, **keywords)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -16,24 +16,12 @@ from scratchgan.jit import JitError
         (lambda x: sg.tensor(x.numpy() * 2), "reads a value"),
         (lambda x: x[x > 0], "indexes with booleans"),
         (lambda x: x + sg.tensor([1.0, 2.0]), "makes a tensor"),
-        (lambda x: x + sg.Tensor(np.exp(x.data)), "nobody holds"),
+        (lambda x: x + sg.Tensor(np.exp(x.data)), "would be a constant"),
     ],
 )
 def test_refused(step: object, message: str) -> None:
     with pytest.raises(JitError, match=message):
         sg.jit(step)(sg.tensor([1.0, 2.0]))  # type: ignore[arg-type]
-
-
-def test_a_tensor_from_outside_that_is_replaced_is_refused() -> None:
-    average = sg.zeros(2)
-
-    @sg.jit
-    def step(x: sg.Tensor) -> None:
-        nonlocal average
-        average = average * 0.9 + x * 0.1
-
-    with pytest.raises(JitError, match="replaces a tensor from outside"):
-        step(sg.ones(2))
 
 
 def test_a_result_on_the_tape_is_refused() -> None:
@@ -51,12 +39,6 @@ def test_an_argument_on_the_tape_is_refused() -> None:
 def test_an_argument_that_cannot_be_compared_is_refused() -> None:
     with pytest.raises(JitError, match="neither a tensor nor hashable"):
         sg.jit(lambda x: x)(np.ones(2))
-
-
-def test_jit_inside_of_jit_is_refused() -> None:
-    inner = sg.jit(lambda x: x * 2.0)
-    with pytest.raises(JitError, match="while another function is being recorded"):
-        sg.jit(lambda x: inner(x))(sg.ones(2))
 
 
 def test_an_error_in_the_step_leaves_nothing_behind() -> None:

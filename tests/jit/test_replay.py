@@ -152,7 +152,7 @@ def test_a_learning_rate_may_change_between_replays() -> None:
 
 
 def recordings(function: Jitted[Any, Any]) -> int:
-    return function._recorded
+    return len(function.recordings)
 
 
 def test_a_new_shape_records_anew_and_an_old_one_replays() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import MachineCodeError, reference
-from scratchgan.backend.cpu.addresses import Array, address_of
+from scratchgan.backend.cpu.addresses import Array, address_of, begin_of
 from scratchgan.backend.cpu.codegen import machine_code
 from scratchgan.backend.cpu.elementwise import FLOATS, ufunc_of
 from scratchgan.backend.cpu.gemm.products import Products, work_of
@@ -45,6 +45,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     return getattr(reference, name)
 
+
+#: See :func:`scratchgan.backend.reference.address`.
+address = begin_of
 
 # --- Elementwise kernels from scalar definitions ----------------------------------------
 

@@ -165,6 +165,11 @@ def log_softmax(x: Array, *, axis: int, out: Array) -> None:
 # --- Views: the same memory under another shape ---------------------------------------
 
 
+def address(x: Array) -> int:
+    """See :func:`scratchgan.backend.reference.address`."""
+    return reference.address(x) if isinstance(x, np.ndarray) else int(x.data.ptr)
+
+
 def is_contiguous(x: Array) -> bool:
     """Whether the elements lie in memory in row-major order without gaps."""
     return bool(x.flags.c_contiguous)

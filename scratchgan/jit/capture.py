@@ -1,0 +1,402 @@
+"""Capture: call a function once, and write down what it computes, rests on, and leaves behind."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from scratchgan.autograd.observe import observe
+from scratchgan.autograd.tape import Mode, mode
+from scratchgan.autograd.tensor import Tensor, clock
+from scratchgan.backend import MachineCodeError, kernels_for
+from scratchgan.jit.arguments import (
+    Span,
+    groups_of,
+    leaves_of,
+    mapped,
+    overlap,
+    span_of,
+    stand_ins,
+)
+from scratchgan.jit.context import JitError, unrecorded
+from scratchgan.jit.executor import Program, run_compiled
+from scratchgan.jit.guards import Guards
+from scratchgan.jit.lower import lowering_of
+from scratchgan.jit.outcome import (
+    Captured,
+    Copy,
+    Given,
+    Gradient,
+    Input,
+    Maker,
+    Outcome,
+    ViewOfCaptured,
+    ViewOfGiven,
+)
+from scratchgan.jit.passes.plan import changed_by, make_plan
+from scratchgan.jit.record import Operand, Recording, plain, recording_on
+from scratchgan.jit.replay import Replay
+from scratchgan.jit.scope import Place, Scope
+
+
+class Capture:
+    """One call of a function, as it is recorded.
+
+    Args:
+        name: Of the function, for messages.
+        function: Called with stand-ins for the tensors among the arguments.
+        args: Its arguments.
+        kwargs: Its keywords.
+        tensors: The tensors among them, each once.
+        spans: Where those lie.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        args: Any,
+        kwargs: Any,
+        tensors: list[Tensor],
+        spans: list[Span],
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.tensors = tensors
+        self.spans = list(spans)
+        self.like = tensors[0].array if tensors else None
+        self.array_type = np.ndarray if self.like is None else type(self.like)
+        self.recording = Recording(plain(kernels_for[self.array_type]), run_compiled)
+        given = [x for x in leaves_of((args, kwargs)) if not isinstance(x, Tensor)]
+        roots = [("an argument", x) for x in given if x is not function]
+        self.scope = Scope([(name, function), *roots])
+        self.places = self._places()
+        self.reached = [
+            (name, span_of(array))
+            for name, array in (
+                *[(name, x.array) for name, x in self.scope.tensors.values()],
+                *self.scope.arrays,
+            )
+            if type(array) in kernels_for
+        ]
+        self.inputs = self._inputs()
+        self.used: set[int] = set()  # the ids of tensors that primitives took
+        self.changed: list[list[int]] = []
+        self.gradients: list[_WatchedGradient] = []
+        self.left: list[Copy] = []
+        self.makers: dict[int, tuple[Tensor, Maker]] = {}
+        self.outcome = self._run(args, kwargs)
+
+    # --- Before the call ------------------------------------------------------------------
+
+    def _places(self) -> list[Place]:
+        """What the function rests on, as it is before the call."""
+        own = [
+            Place(f"{name}.{key}", getattr, tensor, key, getattr(tensor, key))
+            for name, tensor in self.scope.tensors.values()
+            for key in ("array", "requires_grad", "hooks")
+        ]
+        return self.scope.places + own
+
+    def _inputs(self) -> list[Input]:
+        inputs: list[Any] = [None] * len(self.tensors)
+        for group in groups_of(self.spans):
+            tensors = [self.tensors[i] for i in group]
+            is_fixed = any(
+                id(self.tensors[i]) in self.scope.tensors
+                or any(overlap(self.spans[i], span) for _, span in self.reached)
+                for i in group
+            )
+            if is_fixed:
+                for i in group:
+                    inputs[i] = Input(self.tensors[i])
+                continue
+            memory, made = stand_ins(tensors, [self.spans[i] for i in group])
+            operands = self.recording.arguments(memory, [x.array for x in made])
+            for i, tensor, operand in zip(group, made, operands, strict=True):
+                inputs[i] = Input(tensor, operand)
+        return inputs
+
+    # --- The call -------------------------------------------------------------------------
+
+    def _run(self, args: Any, kwargs: Any) -> Outcome:
+        number = {id(tensor): i for i, tensor in enumerate(self.tensors)}
+        args, kwargs = mapped(
+            (args, kwargs), Tensor, lambda tensor: self.inputs[number[id(tensor)]].stand_in
+        )
+        passed = leaves_of((args, kwargs))
+        draws = _draws()
+        started = next(clock)
+        on_tape = [x for _, x in self.scope.tensors.values() if x.node and not x.node.is_freed]
+
+        def watch(primitive: Any, inputs: Any, _keywords: Any, _result: Any) -> None:
+            for x in inputs:
+                if isinstance(x, Tensor):
+                    self.used.add(id(x))
+                    is_outside = x.node is not None and x.node.number < started
+                    if is_outside and mode.get().is_recording:
+                        raise JitError(
+                            f"jit: {primitive.name} takes a tensor of shape {x.shape} that was "
+                            "recorded on the tape outside of the step; pass its detach(), or "
+                            "compute it inside"
+                        )
+
+        before = mode.get()
+        with self._watched_gradients():
+            mode.set(Mode(before.is_recording, before.watchers, self.changed))
+            try:
+                with recording_on(self.array_type, self.recording) as self.context, observe(watch):
+                    value = self.function(*args, **kwargs)
+            finally:
+                mode.set(before)
+            if list(map(id, passed)) != list(map(id, leaves_of((args, kwargs)))):
+                raise JitError(f"jit: {self.name} changes a list or dict among its arguments")
+            if any(x.node.is_freed for x in on_tape):
+                raise JitError(
+                    f"jit: {self.name} runs backward through a tape that was recorded outside of "
+                    "it; do both inside"
+                )
+            self.has_drawn = _draws() != draws
+            gradients = [x.outcome(self._maker) for x in self.gradients]
+            for watched in self.gradients:
+                watched.restore()
+        result = mapped(value, Tensor, self._maker)
+        for leaf in leaves_of(result):
+            if not isinstance(leaf, Maker) and self._hides_tensors(leaf):
+                raise JitError(
+                    f"jit: {self.name} returns a {type(leaf).__name__} with tensors in it, of "
+                    "which a replay could make no new one; return tuples, lists, dicts or "
+                    "dataclasses"
+                )
+        return Outcome(
+            self.inputs, [x for x in gradients if x is not None], self._versions(), result
+        )
+
+    @contextmanager
+    def _watched_gradients(self) -> Iterator[None]:
+        """Within the ``with`` block it is noted who looks at which ``grad``."""
+        leaves: list[tuple[str, Tensor | int, Tensor]] = [
+            (name, tensor, tensor) for name, tensor in self.scope.tensors.values()
+        ]
+        leaves += [
+            (f"argument {i}", i, given.stand_in)
+            for i, given in enumerate(self.inputs)
+            if id(given.stand_in) not in self.scope.tensors
+        ]
+        self.gradients = [
+            _WatchedGradient(self, Gradient(name, leaf), tensor, self._source(leaf))
+            for name, leaf, tensor in leaves
+        ]
+        try:
+            yield
+        except BaseException:
+            for watched in self.gradients:
+                watched.restore_unless_set()
+            raise
+
+    def _source(self, leaf: Tensor | int) -> Tensor:
+        return self.tensors[leaf] if isinstance(leaf, int) else leaf
+
+    def input_for(self, gradient: Tensor) -> Input:
+        """An input for the gradient of a leaf, at which the function looks now."""
+        span = span_of(gradient.array)
+        known = [*self.spans, *[span for _, span in self.reached]]
+        self.spans.append(span)
+        if any(overlap(span, other) for other in known):
+            return Input(gradient)
+        with unrecorded():
+            memory, (made,) = stand_ins([gradient], [span])
+        (operand,) = self.recording.arguments(memory, [made.array])
+        return Input(made, operand)
+
+    # --- After the call -------------------------------------------------------------------
+
+    def _maker(self, tensor: Tensor) -> Maker:
+        """How a replay makes what ``tensor`` is after this call; the same for the same tensor."""
+        known = self.makers.get(id(tensor))
+        if known is None:
+            known = self.makers[id(tensor)] = tensor, self._new_maker(tensor)
+        return known[1]
+
+    def _new_maker(self, tensor: Tensor) -> Maker:
+        if id(tensor) in self.scope.tensors:
+            return Captured(tensor)
+        inputs = self.all_inputs()
+        for position, given in enumerate(inputs):
+            if tensor is given.stand_in:
+                return Given(position)
+        if tensor.node is not None and not tensor.node.is_freed:
+            raise JitError(
+                f"jit: {self.name} returns a tensor of shape {tensor.shape} that is still on the "
+                "tape, which a replay does not have; call backward inside, or return its detach()"
+            )
+        operand = self.recording.operand(tensor.array)
+        kind = self.recording.memories[operand.memory].kind
+        if kind == "argument":
+            position, place = next(
+                (i, x.operand)
+                for i, x in enumerate(inputs)
+                if x.operand is not None and x.operand.memory == operand.memory
+            )
+            return ViewOfGiven(position, operand, place.offset)
+        requires_grad = tensor.requires_grad and tensor.node is None
+        if kind == "captured":
+            return ViewOfCaptured(tensor.array, tensor.version, requires_grad)
+        gradient = None if tensor.grad is None else self._maker(tensor.grad)
+        made = Copy(tensor.array, operand, requires_grad, gradient)
+        self.left.append(made)
+        return made
+
+    def all_inputs(self) -> list[Input]:
+        """The arguments, and the gradients that the function looked at."""
+        read = [x.gradient.input for x in self.gradients if x.gradient.input is not None]
+        return [*self.inputs, *read]
+
+    def _hides_tensors(self, value: Any) -> bool:
+        """Whether ``value`` is a new object with tensors among its attributes."""
+        attributes = getattr(value, "__dict__", None)
+        if not isinstance(attributes, dict) or self.scope.reaches(value):
+            return False
+        return any(isinstance(x, Tensor) for x in leaves_of(list(attributes.values())))
+
+    def _versions(self) -> list[list[int]]:
+        """Those of tensors from outside that were changed in place."""
+        lasting = [x for _, x in self.scope.tensors.values()]
+        lasting += [x.stand_in for x in self.inputs if x.operand is None]
+        known = {id(x._version) for x in lasting}
+        return list({id(x): x for x in self.changed if id(x) in known}.values())
+
+    def why_not(self) -> str:
+        """Why a replay would not do what the function does; empty if it would."""
+        if self.has_drawn:
+            return f"{self.name} draws random numbers of Python's or NumPy's; draw them as tensors"
+        changes = Guards(self.places).changes()
+        return f"{self.name} itself changed what it rests on: {changes[0]}" if changes else ""
+
+    def leave(self, arguments: Sequence[Tensor]) -> Any:
+        """Do to the arguments what was done to their stand-ins, and give what the call returned."""
+        self.outcome.settle(self.recording.calls)
+        return self.outcome.leave(arguments, self.outcome.current(arguments))
+
+    def finish(self) -> None:
+        """Sort out what is left behind.
+
+        Raises:
+            JitError: The call cannot be replayed.
+        """
+        left = self._left()
+        self.recording.finish(left, self._known())
+        for made in self.left:
+            if sum(operand.memory == made.operand.memory for operand in left) > 1:
+                made.shared = self.recording.memories[made.operand.memory].owner
+
+    def _left(self) -> list[Operand]:
+        """Where the results are that are copied."""
+        return [made.operand for made in self.left]
+
+    def replay(self, reason: str) -> Replay:
+        """The recording, finished, ready to run."""
+        recording, outcome = self.recording, self.outcome
+        fuses = lowering_of(recording.backend.name) is not None
+        try:
+            plan = make_plan(recording, self._left(), fuses)
+            program = Program(plan, recording.backend, self.context.live, self.like)
+        except MachineCodeError:
+            plan = make_plan(recording, self._left(), fuses=False)
+            program = Program(plan, recording.backend, self.context.live, self.like)
+        for given in outcome.all_inputs():
+            if given.operand is not None:  # it may have become part of another array
+                given.stand_in.array = program.array(given.operand)
+        written = {x.memory for call in recording.calls for x in changed_by(call)}
+        captured = [
+            (span_of(memory.owner), memory.number in written)
+            for memory in recording.memories
+            if memory.kind == "captured"
+        ]
+        return Replay(program, outcome, self._guards(), self.spans, captured, reason)
+
+    def _known(self) -> set[int]:
+        """The ids of memories to which the function is known to lead."""
+        arrays = [x.array for _, x in self.scope.tensors.values()]
+        arrays += [array for _, array in self.scope.arrays]
+        arrays += [x.stand_in.array for x in self.all_inputs()]
+        memory = self.recording.backend.memory
+        return {id(memory(array)[0]) for array in arrays if type(array) in kernels_for}
+
+    def _guards(self) -> Guards:
+        read_anew = {id(live.source) for live in self.context.live}
+        if "param_groups" in self.scope.mentioned:  # the function reads them itself
+            read_anew = set()
+        changed = {id(x) for x in self.changed}
+        places = []
+        for place in self.places:
+            holder = place.holder
+            is_number = id(holder) in read_anew and not isinstance(place.value, list)
+            is_unused = (
+                isinstance(holder, Tensor)
+                and place.key in ("requires_grad", "hooks")
+                and id(holder) not in self.used
+                and id(holder._version) not in changed
+            )
+            if not is_number and not is_unused:
+                places.append(place)
+        places += [
+            Place(f"{x.name}.grad", getattr, x.leaf, "grad", x.leaf.grad)
+            for x in self.outcome.gradients
+            if x.input is not None and x.input.operand is None and isinstance(x.leaf, Tensor)
+        ]
+        return Guards(places)
+
+
+class _WatchedGradient:
+    """``grad`` of a leaf during a recording."""
+
+    def __init__(self, capture: Capture, gradient: Gradient, leaf: Tensor, source: Tensor) -> None:
+        self.gradient = gradient
+        self._capture = capture
+        self._leaf = leaf  # or the stand-in for it
+        self._source = source
+        self._before: Any = source._grad
+        self._reader = leaf._grad = self._read  # one object, to be known again
+
+    def _read(self) -> Tensor | None:
+        """Called when the function looks at ``grad``."""
+        if callable(self._before):
+            with unrecorded():
+                self._before = self._before()
+        self.gradient.found = self._before is not None
+        if self._before is None:
+            return None
+        self.gradient.input = self._capture.input_for(self._before)
+        return self.gradient.input.stand_in
+
+    def outcome(self, maker_of: Callable[[Tensor], Maker]) -> Gradient | None:
+        """What the function did; None if that is nothing."""
+        gradient, now = self.gradient, self._leaf._grad
+        if now is self._reader:
+            return None
+        before = gradient.input and gradient.input.stand_in
+        gradient.is_left = now is not before or (now is None and gradient.found is None)
+        if gradient.is_left and now is not None:
+            gradient.maker = maker_of(self._leaf.grad)  # type: ignore[arg-type]
+        return gradient
+
+    def restore(self) -> None:
+        """The gradient from before is there again."""
+        is_stand_in = self._leaf is not self._source
+        self._leaf._grad = None if is_stand_in else self._before
+
+    def restore_unless_set(self) -> None:
+        """The same, but for a gradient that the function has set."""
+        now = self._leaf._grad
+        if now is self._reader or (self.gradient.input and now is self.gradient.input.stand_in):
+            self.restore()
+
+
+def _draws() -> Any:
+    """The states of the streams from which Python and NumPy draw random numbers."""
+    state: Any = np.random.get_state(legacy=False)
+    words = state["state"]
+    return random.getstate(), {name: np.array(x).tobytes() for name, x in words.items()}
