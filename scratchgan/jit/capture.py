@@ -73,14 +73,11 @@ class Capture:
         roots = [("an argument", x) for x in given if x is not function]
         self.scope = Scope([(name, function), *roots])
         self.places = self._places()
-        self.reached = [
-            (name, span_of(array))
-            for name, array in (
-                *[(name, x.array) for name, x in self.scope.tensors.values()],
-                *self.scope.arrays,
-            )
-            if type(array) in kernels_for
-        ]
+        reached = [x for _, x in self.scope.tensors.values()]
+        arrays = [*[x.array for x in reached], *[array for _, array in self.scope.arrays]]
+        self.reached = [span_of(array) for array in arrays if type(array) in kernels_for]
+        gradients = [x._grad for x in (*reached, *tensors) if isinstance(x._grad, Tensor)]
+        self.reached_gradients = [(x, span_of(x.array)) for x in gradients]
         self.inputs = self._inputs()
         self.used: set[int] = set()  # the ids of tensors that primitives took
         self.changed: list[list[int]] = []
@@ -104,9 +101,10 @@ class Capture:
         inputs: list[Any] = [None] * len(self.tensors)
         for group in groups_of(self.spans):
             tensors = [self.tensors[i] for i in group]
+            known = [*self.reached, *[span for _, span in self.reached_gradients]]
             is_fixed = any(
                 id(self.tensors[i]) in self.scope.tensors
-                or any(overlap(self.spans[i], span) for _, span in self.reached)
+                or any(overlap(self.spans[i], span) for span in known)
                 for i in group
             )
             if is_fixed:
@@ -202,7 +200,8 @@ class Capture:
     def input_for(self, gradient: Tensor) -> Input:
         """An input for the gradient of a leaf, at which the function looks now."""
         span = span_of(gradient.array)
-        known = [*self.spans, *[span for _, span in self.reached]]
+        others = [other for x, other in self.reached_gradients if x is not gradient]
+        known = [*self.spans, *self.reached, *others]
         self.spans.append(span)
         if any(overlap(span, other) for other in known):
             return Input(gradient)

@@ -1,11 +1,5 @@
-"""Every primitive and random programs of them: a replay on other values gives the eager ones.
+"""Every primitive and random programs of them: a replay on other values gives the eager ones."""
 
-Generated functions run as Python here: that is slow for large arrays, but these are tiny, and
-hundreds of different functions would take minutes to compile. test_replay.py compiles them.
-"""
-
-import ctypes
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,63 +9,16 @@ from hypothesis import given, settings
 import scratchgan as sg
 from scratchgan import Tensor, autograd, ops
 from scratchgan.autograd.primitive import REGISTRY
-from scratchgan.backend.cpu import float64_math as float64
-from scratchgan.backend.cpu.codegen import intrinsics as native
-from scratchgan.backend.cpu.threads.pool import SCRATCH, Task
-from scratchgan.jit.lower import cpu
 from scratchgan.testing.choices import Choices
 from scratchgan.testing.graphs import Graph
 from scratchgan.testing.samplers import SAMPLERS, Sample
 from scratchgan.testing.strategies import graphs
 
 SEEDS = range(4)
-MATH = SimpleNamespace(**{name: getattr(x, "py_func", x) for name, x in vars(float64).items()})
-
-
-CODE = ctypes.CFUNCTYPE(
-    None,
-    *[ctypes.c_ssize_t] * 3,
-    ctypes.POINTER(ctypes.c_ssize_t),
-    ctypes.POINTER(ctypes.c_double),
-)
-
-
-def interpreted(source: cpu.Source, arrays: list[Any]) -> list[Task]:
-    """The generated tasks as they stand, without Numba."""
-
-    def njit(*functions: Any, **_: Any) -> Any:
-        return functions[0] if functions else lambda function: function
-
-    def numbers_at(element: type) -> Any:
-        return lambda address, _: ctypes.cast(address, ctypes.POINTER(element))
-
-    namespace = {
-        "njit": njit,
-        "math": MATH,
-        "real": np.float64,
-        "share": native.share.py_func,
-        "task": CODE,
-        "SCRATCH": SCRATCH,
-        "bytes_at": numbers_at(ctypes.c_uint8),
-        "float32_at": numbers_at(ctypes.c_float),
-        "float64_at": numbers_at(ctypes.c_double),
-    }
-    lines = [line for line in source.text.splitlines() if not line.startswith("from ")]
-    exec("\n".join(lines), namespace)
-    arguments = np.array([x.ctypes.data for x in arrays] + source.integers, np.intp)
-    numbers = np.array(source.numbers, float)
-    tasks = []
-    for name in ("fused", "finish"):
-        if name in namespace:
-            address = ctypes.cast(namespace[name], ctypes.c_void_p).value
-            assert address is not None
-            tasks.append(Task(address, arguments, numbers, (namespace, arrays)))
-    return tasks
 
 
 @pytest.fixture(params=["numpy", "numba"], autouse=True)
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(cpu, "compiled", interpreted)
+def backend(request: pytest.FixtureRequest, interpreted_loops: None) -> Any:
     with sg.use_backend(request.param), np.errstate(all="ignore"):
         yield
 
