@@ -15,7 +15,7 @@ from typing import Any
 
 from scratchgan.autograd.hooks import call_hooks
 from scratchgan.autograd.tape import Edge, Mode, Node, TapeError, edge_of, mode
-from scratchgan.autograd.tensor import Tensor, method
+from scratchgan.autograd.tensor import Tensor, gradient_watch, method
 
 
 def backpropagate(
@@ -118,9 +118,13 @@ def _accumulate(
     try:
         found = backpropagate(starts, create_graph if retain_graph is None else retain_graph)
         leaf: Any  # no node is left among what was found
+        watch = gradient_watch.get()
         for leaf, gradient in found.items():
-            if leaf.grad is not None:
-                leaf._grad = leaf.grad + gradient
+            known = leaf.grad
+            if watch is not None:
+                watch.set(leaf)
+            if known is not None:
+                leaf._grad = known + gradient
                 continue
             # A VJP may hand the same gradient to several inputs, or a view of another's, or the
             # one that it was given; each leaf gets memory of its own.

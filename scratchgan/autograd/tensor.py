@@ -7,6 +7,7 @@ the rooms above, which attach them with :func:`method` where they define them: `
 
 import itertools
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
@@ -15,6 +16,9 @@ from scratchgan.backend import Array, devices
 
 Hook = Callable[[Any], Any]
 F = TypeVar("F")
+
+#: Told when ``grad`` of a tensor is read or set, while jit records in this context; else None.
+gradient_watch: ContextVar[Any] = ContextVar("gradient_watch", default=None)
 
 #: One order of time, for nodes that are made and for changes in place.
 clock = itertools.count(1)
@@ -113,10 +117,8 @@ class Tensor:
             TypeError: What is assigned is neither a tensor nor None.
             RuntimeError: It has another shape or type, or is on another device.
         """
-        gradient = self._grad
-        if gradient is not None and not isinstance(gradient, Tensor):
-            gradient = self._grad = gradient()
-        return gradient
+        watch = gradient_watch.get()
+        return self._gradient() if watch is None else watch.read(self)
 
     @grad.setter
     def grad(self, gradient: "Tensor | None") -> None:
@@ -128,7 +130,16 @@ class Tensor:
                 raise RuntimeError(
                     f"grad: the gradient of a tensor is like the tensor, but here is {difference}"
                 )
+        watch = gradient_watch.get()
+        if watch is not None:
+            watch.set(self)
         self._grad = gradient
+
+    def _gradient(self) -> "Tensor | None":
+        gradient = self._grad
+        if gradient is not None and not isinstance(gradient, Tensor):
+            gradient = self._grad = gradient()
+        return gradient
 
     @property
     def data(self) -> Array:

@@ -1,15 +1,14 @@
 """Capture: call a function once, and write down what it computes, rests on, and leaves behind."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from scratchgan.autograd.observe import observe
 from scratchgan.autograd.tape import Mode, mode
-from scratchgan.autograd.tensor import Tensor, clock
+from scratchgan.autograd.tensor import Tensor, clock, gradient_watch
 from scratchgan.backend import MachineCodeError, kernels_for
 from scratchgan.jit.arguments import (
     Span,
@@ -22,13 +21,13 @@ from scratchgan.jit.arguments import (
 )
 from scratchgan.jit.context import JitError, unrecorded
 from scratchgan.jit.executor import Program, run_compiled
+from scratchgan.jit.gradients import GradientWatch
 from scratchgan.jit.guards import Guards
 from scratchgan.jit.lower import lowering_of
 from scratchgan.jit.outcome import (
     Captured,
     Copy,
     Given,
-    Gradient,
     Input,
     Maker,
     Outcome,
@@ -81,7 +80,7 @@ class Capture:
         self.inputs = self._inputs()
         self.used: set[int] = set()  # the ids of tensors that primitives took
         self.changed: list[list[int]] = []
-        self.gradients: list[_WatchedGradient] = []
+        self.gradients = self._watch_gradients()
         self.left: list[Copy] = []
         self.makers: dict[int, tuple[Tensor, Maker]] = {}
         self.outcome = self._run(args, kwargs)
@@ -142,24 +141,22 @@ class Capture:
                         )
 
         before = mode.get()
-        with self._watched_gradients():
-            mode.set(Mode(before.is_recording, before.watchers, self.changed))
-            try:
-                with recording_on(self.array_type, self.recording) as self.context, observe(watch):
-                    value = self.function(*args, **kwargs)
-            finally:
-                mode.set(before)
-            if list(map(id, passed)) != list(map(id, leaves_of((args, kwargs)))):
-                raise JitError(f"jit: {self.name} changes a list or dict among its arguments")
-            if any(x.node.is_freed for x in on_tape):
-                raise JitError(
-                    f"jit: {self.name} runs backward through a tape that was recorded outside of "
-                    "it; do both inside"
-                )
-            self.has_drawn = _draws() != draws
-            gradients = [x.outcome(self._maker) for x in self.gradients]
-            for watched in self.gradients:
-                watched.restore()
+        token = gradient_watch.set(self.gradients)
+        mode.set(Mode(before.is_recording, before.watchers, self.changed))
+        try:
+            with recording_on(self.array_type, self.recording) as self.context, observe(watch):
+                value = self.function(*args, **kwargs)
+        finally:
+            mode.set(before)
+            gradient_watch.reset(token)
+        if list(map(id, passed)) != list(map(id, leaves_of((args, kwargs)))):
+            raise JitError(f"jit: {self.name} changes a list or dict among its arguments")
+        if any(x.node.is_freed for x in on_tape):
+            raise JitError(
+                f"jit: {self.name} runs backward through a tape that was recorded outside of "
+                "it; do both inside"
+            )
+        self.has_drawn = _draws() != draws
         result = mapped(value, Tensor, self._maker)
         for leaf in leaves_of(result):
             if not isinstance(leaf, Maker) and self._hides_tensors(leaf):
@@ -168,36 +165,23 @@ class Capture:
                     "which a replay could make no new one; return tuples, lists, dicts or "
                     "dataclasses"
                 )
-        return Outcome(
-            self.inputs, [x for x in gradients if x is not None], self._versions(), result
-        )
+        gradients = self.gradients.outcome(self._maker)
+        for given in self.inputs:
+            if given.operand is not None:
+                given.stand_in._grad = None
+        return Outcome(self.inputs, gradients, self._versions(), result)
 
-    @contextmanager
-    def _watched_gradients(self) -> Iterator[None]:
-        """Within the ``with`` block it is noted who looks at which ``grad``."""
-        leaves: list[tuple[str, Tensor | int, Tensor]] = [
-            (name, tensor, tensor) for name, tensor in self.scope.tensors.values()
-        ]
-        leaves += [
-            (f"argument {i}", i, given.stand_in)
-            for i, given in enumerate(self.inputs)
-            if id(given.stand_in) not in self.scope.tensors
-        ]
-        self.gradients = [
-            _WatchedGradient(self, Gradient(name, leaf), tensor, self._source(leaf))
-            for name, leaf, tensor in leaves
-        ]
-        try:
-            yield
-        except BaseException:
-            for watched in self.gradients:
-                watched.restore_unless_set()
-            raise
+    def _watch_gradients(self) -> GradientWatch:
+        watch = GradientWatch(self._input_for)
+        for name, tensor in self.scope.tensors.values():
+            watch.add(name, tensor, tensor)
+        for i, given in enumerate(self.inputs):
+            if id(given.stand_in) not in self.scope.tensors:
+                given.stand_in._grad = self.tensors[i]._grad
+                watch.add(f"argument {i}", i, given.stand_in)
+        return watch
 
-    def _source(self, leaf: Tensor | int) -> Tensor:
-        return self.tensors[leaf] if isinstance(leaf, int) else leaf
-
-    def input_for(self, gradient: Tensor) -> Input:
+    def _input_for(self, gradient: Tensor) -> Input:
         """An input for the gradient of a leaf, at which the function looks now."""
         span = span_of(gradient.array)
         others = [other for x, other in self.reached_gradients if x is not gradient]
@@ -250,8 +234,7 @@ class Capture:
 
     def all_inputs(self) -> list[Input]:
         """The arguments, and the gradients that the function looked at."""
-        read = [x.gradient.input for x in self.gradients if x.gradient.input is not None]
-        return [*self.inputs, *read]
+        return [*self.inputs, *[given for given, _ in self.gradients.inputs()]]
 
     def _hides_tensors(self, value: Any) -> bool:
         """Whether ``value`` is a new object with tensors among its attributes."""
@@ -277,7 +260,8 @@ class Capture:
     def leave(self, arguments: Sequence[Tensor]) -> Any:
         """Do to the arguments what was done to their stand-ins, and give what the call returned."""
         self.outcome.settle(self.recording.calls)
-        return self.outcome.leave(arguments, self.outcome.current(arguments))
+        read = [gradient for _, gradient in self.gradients.inputs()]
+        return self.outcome.leave(arguments, [*arguments, *read])
 
     def finish(self) -> None:
         """Sort out what is left behind.
@@ -342,56 +326,11 @@ class Capture:
             if not is_number and not is_unused:
                 places.append(place)
         places += [
-            Place(f"{x.name}.grad", getattr, x.leaf, "grad", x.leaf.grad)
+            Place(f"{x.name}.grad", getattr, x.leaf, "grad", x.input.stand_in)
             for x in self.outcome.gradients
             if x.input is not None and x.input.operand is None and isinstance(x.leaf, Tensor)
         ]
         return Guards(places)
-
-
-class _WatchedGradient:
-    """``grad`` of a leaf during a recording."""
-
-    def __init__(self, capture: Capture, gradient: Gradient, leaf: Tensor, source: Tensor) -> None:
-        self.gradient = gradient
-        self._capture = capture
-        self._leaf = leaf  # or the stand-in for it
-        self._source = source
-        self._before: Any = source._grad
-        self._reader = leaf._grad = self._read  # one object, to be known again
-
-    def _read(self) -> Tensor | None:
-        """Called when the function looks at ``grad``."""
-        if callable(self._before):
-            with unrecorded():
-                self._before = self._before()
-        self.gradient.found = self._before is not None
-        if self._before is None:
-            return None
-        self.gradient.input = self._capture.input_for(self._before)
-        return self.gradient.input.stand_in
-
-    def outcome(self, maker_of: Callable[[Tensor], Maker]) -> Gradient | None:
-        """What the function did; None if that is nothing."""
-        gradient, now = self.gradient, self._leaf._grad
-        if now is self._reader:
-            return None
-        before = gradient.input and gradient.input.stand_in
-        gradient.is_left = now is not before or (now is None and gradient.found is None)
-        if gradient.is_left and now is not None:
-            gradient.maker = maker_of(self._leaf.grad)  # type: ignore[arg-type]
-        return gradient
-
-    def restore(self) -> None:
-        """The gradient from before is there again."""
-        is_stand_in = self._leaf is not self._source
-        self._leaf._grad = None if is_stand_in else self._before
-
-    def restore_unless_set(self) -> None:
-        """The same, but for a gradient that the function has set."""
-        now = self._leaf._grad
-        if now is self._reader or (self.gradient.input and now is self.gradient.input.stand_in):
-            self.restore()
 
 
 def _draws() -> Any:

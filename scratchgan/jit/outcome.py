@@ -12,6 +12,7 @@ from typing import Any
 from scratchgan.autograd.tensor import Tensor, clock
 from scratchgan.backend import Array, kernels_for
 from scratchgan.jit.arguments import mapped
+from scratchgan.jit.context import unrecorded
 from scratchgan.jit.passes.plan import changed_by
 from scratchgan.jit.record import Call, Operand, meet
 
@@ -200,7 +201,7 @@ class Outcome:
 
     def current(self, arguments: Sequence[Tensor]) -> list[Tensor]:
         """The tensors of this time, for :meth:`all_inputs`."""
-        read: list[Any] = [x.of(arguments).grad for x in self.gradients if x.input is not None]
+        read: list[Any] = [x.of(arguments)._gradient() for x in self.gradients if x.input]
         return [*arguments, *read]
 
     def settle(self, calls: Sequence[Call]) -> None:
@@ -244,7 +245,7 @@ class Outcome:
             return maker.make(current, {})
 
         def gradient() -> Tensor:
-            with self.lock:
+            with self.lock, unrecorded():
                 made = maker.make((), {})
             made.may_alias = True
             return made

@@ -302,9 +302,9 @@ def recording_on(array_type: type, recording: Recording) -> Iterator[RecordingCo
     with _switching:
         _recordings += 1
         kernels_for[np.ndarray]
-        for kind, backend in kernels_for.items():
+        for kind, backend in list(kernels_for.items()):
             kernels_for[kind] = backend if isinstance(backend, _Switch) else _Switch(backend)
-    others = {backend.name for backend in kernels_for.values()} - {own}
+    others = {backend.name for backend in list(kernels_for.values())} - {own}
     backends: dict[str, Backend] = {name: _OtherBackend(name, own) for name in others}
     backends[own] = RecordingBackend(recording, own)
     context = RecordingContext(backends)
@@ -320,5 +320,5 @@ def recording_on(array_type: type, recording: Recording) -> Iterator[RecordingCo
         with _switching:
             _recordings -= 1
             if not _recordings:
-                for kind, backend in kernels_for.items():
+                for kind, backend in list(kernels_for.items()):
                     kernels_for[kind] = plain(backend)

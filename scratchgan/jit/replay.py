@@ -58,7 +58,7 @@ class Replay:
             if (leaf._grad is not None) is not gradient.found:
                 return f"{gradient.name}.grad is {'a tensor' if leaf._grad is not None else None}"
             if gradient.input is not None:
-                spans = [*spans, span_of(leaf.grad.array)]  # type: ignore[union-attr]
+                spans = [*spans, span_of(leaf._gradient().array)]  # type: ignore[union-attr]
         if len(spans) > len(arguments) and overlaps(spans) != self._pattern:
             return "a gradient shares memory in another way"
         for position, span in enumerate(spans):

@@ -174,6 +174,20 @@ def test_a_gradient_is_read_while_it_was_not_there_yet() -> None:
     assert step(sg.ones(2)).tolist() == [1.0] * 2
 
 
+def test_a_gradient_that_is_assigned_to_itself() -> None:
+    w = sg.ones(2, requires_grad=True)
+
+    @sg.jit
+    def step(x: sg.Tensor) -> sg.Tensor:
+        w.grad = w.grad
+        return w.grad * x  # type: ignore[operator]
+
+    for k in range(3):
+        w.grad = kept = sg.full((2,), float(k))
+        assert step(sg.ones(2)).tolist() == [k, k]
+        assert w.grad is kept
+
+
 def test_gradients_of_arguments() -> None:
     step = sg.jit(lambda x: (x.square().sum().backward(), x * 1)[1].detach())
     x = sg.ones(2, requires_grad=True)
@@ -680,6 +694,33 @@ def test_threads_that_call_one_function() -> None:
             same(step(x), (x * 2 + 1).exp().sum(1))
 
     in_threads(6, work)
+
+
+def test_threads_that_record_at_once() -> None:
+    shared = [sg.full((3,), float(k), requires_grad=True) for k in range(1, 5)]
+    barrier = threading.Barrier(len(shared))
+
+    def work(number: int) -> None:
+        w = shared[number]
+
+        def step(x: sg.Tensor) -> sg.Tensor:
+            barrier.wait(60)
+            w.grad = None
+            for _ in range(5):
+                loss = (x * w * sum(v.detach().sum() for v in shared)).sum()
+                loss.backward()
+            return loss.detach()
+
+        jitted = sg.jit(step)
+        for k in range(3):
+            if k:
+                barrier.abort()  # a replay waits for nobody
+            x = data(3, seed=number + k)
+            same(jitted(x), (x * w.detach() * 30).sum())
+            assert w.grad is not None
+            same(w.grad, x * 150)
+
+    in_threads(len(shared), work)
 
 
 def test_a_thread_beside_a_recording_is_not_recorded() -> None:

@@ -1,0 +1,84 @@
+"""Gradients under jit: which ``grad`` of a leaf a function looks at, and what it leaves there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from scratchgan.autograd.tensor import Tensor
+from scratchgan.jit.outcome import Gradient, Input, Maker
+
+
+@dataclass
+class _Watched:
+    """A leaf, or the stand-in for one.
+
+    Attributes:
+        gradient: What is known by now.
+        tensor: The leaf or its stand-in.
+        before: Its ``grad`` before the call.
+        is_set: Whether the function assigned to it.
+    """
+
+    gradient: Gradient
+    tensor: Tensor
+    before: Any
+    is_set: bool = False
+
+
+class GradientWatch:
+    """Is told when ``grad`` of a tensor is read or set in the context of a recording.
+
+    Args:
+        input_for: Gives the input for a gradient from before the call, when it is first read.
+    """
+
+    def __init__(self, input_for: Callable[[Tensor], Input]) -> None:
+        self._input_for = input_for
+        self._watched: dict[int, _Watched] = {}
+
+    def add(self, name: str, leaf: Tensor | int, tensor: Tensor) -> None:
+        """Watch ``tensor``, which is ``leaf``, or stands for the argument at that position."""
+        self._watched[id(tensor)] = _Watched(Gradient(name, leaf), tensor, tensor._grad)
+
+    def read(self, tensor: Tensor) -> Tensor | None:
+        """``tensor.grad`` for the function."""
+        watched = self._watched.get(id(tensor))
+        if watched is None or watched.is_set:
+            return tensor._gradient()
+        gradient = watched.gradient
+        if gradient.found is None:
+            watched.before = tensor._gradient()
+            gradient.found = watched.before is not None
+            gradient.input = self._input_for(watched.before) if gradient.found else None
+        return None if gradient.input is None else gradient.input.stand_in
+
+    def set(self, tensor: Tensor) -> None:
+        """The function assigns to ``tensor.grad``."""
+        if id(tensor) in self._watched:
+            self._watched[id(tensor)].is_set = True
+
+    def inputs(self) -> list[tuple[Input, Tensor]]:
+        """The gradients that were read, as inputs, and themselves."""
+        return [
+            (x.gradient.input, x.before)
+            for x in self._watched.values()
+            if x.gradient.input is not None
+        ]
+
+    def outcome(self, maker_of: Callable[[Tensor], Maker]) -> list[Gradient]:
+        """What the function read and left; to be asked for after the call."""
+        found = []
+        for watched in self._watched.values():
+            gradient = watched.gradient
+            now: Any = watched.tensor._grad
+            if watched.is_set:
+                if now is None:
+                    gradient.is_left = gradient.found is not False
+                elif gradient.input is not None and now is gradient.input.stand_in:
+                    watched.tensor._grad = watched.before  # p.grad = p.grad
+                else:
+                    gradient.is_left = True
+                    gradient.maker = maker_of(now)
+            if gradient.is_left or gradient.found is not None:
+                found.append(gradient)
+        return found
