@@ -1,13 +1,19 @@
 """jit: run a step once and write down its kernel calls; plan them; run the plan from then on.
 
-:mod:`record` writes down, :mod:`plan` and :mod:`fuse` decide what to run and where results lie,
-:mod:`lower` writes the fused functions, and :mod:`executor` runs them. A
-replay gives what the function itself would have given: values returned, gradients left in ``grad``,
-parameters, optimizer state, running statistics and streams of noise all move on as they do without
-jit.
+function, capture   what the user calls; one call of it, as it is recorded
+arguments           what distinguishes arguments, and the stand-ins for them
+scope, guards       what a function rests on, and whether it is still the same
+record, gradients   the kernel calls; who looks at ``grad``
+outcome, replay     what a call leaves behind; a recording that is ready to run
+passes, lower       what to run and where results lie; the fused loops as source
+executor            a plan bound to memory
+
+A replay gives what the function itself would give at that moment: values returned, gradients left
+in ``grad``, parameters, optimizer state, running statistics and streams of noise all move on as
+they do without jit.
 """
 
 from scratchgan.jit.context import JitError
-from scratchgan.jit.function import Jitted, jit
+from scratchgan.jit.function import Jitted, RecordingInfo, jit
 
-__all__ = ["JitError", "Jitted", "jit"]
+__all__ = ["JitError", "Jitted", "RecordingInfo", "jit"]

@@ -37,7 +37,7 @@ from scratchgan.jit.outcome import (
 from scratchgan.jit.passes.plan import changed_by, make_plan
 from scratchgan.jit.record import Operand, Recording, plain, recording_on
 from scratchgan.jit.replay import Replay
-from scratchgan.jit.scope import Place, Scope
+from scratchgan.jit.scope import Place, Scope, content
 
 
 class Capture:
@@ -250,11 +250,22 @@ class Capture:
         known = {id(x._version) for x in lasting}
         return list({id(x): x for x in self.changed if id(x) in known}.values())
 
+    def _is_captured(self, holder: Any) -> bool:
+        if type(holder) is not self.array_type:
+            return False
+        owner = self.recording.backend.memory(holder)[0]
+        return any(memory.owner is owner for memory in self.recording.memories)
+
     def why_not(self) -> str:
         """Why a replay would not do what the function does; empty if it would."""
         if self.has_drawn:
             return f"{self.name} draws random numbers of Python's or NumPy's; draw them as tensors"
-        changes = Guards(self.places).changes()
+        watched = [
+            place
+            for place in self.places
+            if place.read is not content or not self._is_captured(place.holder)
+        ]
+        changes = Guards(watched).changes()
         return f"{self.name} itself changed what it rests on: {changes[0]}" if changes else ""
 
     def leave(self, arguments: Sequence[Tensor]) -> Any:
@@ -316,6 +327,8 @@ class Capture:
         places = []
         for place in self.places:
             holder = place.holder
+            # A kernel reads it where it is.
+            is_memory = place.read is content and self._is_captured(holder)
             is_number = id(holder) in read_anew and not isinstance(place.value, list)
             is_unused = (
                 isinstance(holder, Tensor)
@@ -323,7 +336,7 @@ class Capture:
                 and id(holder) not in self.used
                 and id(holder._version) not in changed
             )
-            if not is_number and not is_unused:
+            if not is_memory and not is_number and not is_unused:
                 places.append(place)
         places += [
             Place(f"{x.name}.grad", getattr, x.leaf, "grad", x.input.stand_in)

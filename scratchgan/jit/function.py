@@ -45,7 +45,7 @@ class Jitted(Generic[P, R]):
     """A function that is recorded when it is first called, and replayed while that holds.
 
     Attributes:
-        recordings: Why each recording was made, in order.
+        recordings: Why each recording was made, in order; the last hundred.
     """
 
     __name__: str
@@ -57,6 +57,7 @@ class Jitted(Generic[P, R]):
         self._latest: Replay | None = None
         self._latest_key: Any = None
         self._lock = threading.Lock()  # of what is kept, not of what runs
+        self._count = 0
         self.recordings: list[RecordingInfo] = []
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -114,8 +115,9 @@ class Jitted(Generic[P, R]):
         reason = self._reason(key, tensors, spans)
         capture = Capture(self.__name__, self._function, args, kwargs, tensors, spans)
         why_not = capture.why_not()
-        self.recordings.append(RecordingInfo(reason, why_not))
-        if len(self.recordings) == MOST_RECORDINGS + 1:
+        self._count += 1
+        self.recordings = [*self.recordings[-99:], RecordingInfo(reason, why_not)]
+        if self._count == MOST_RECORDINGS + 1:
             warnings.warn(
                 f"jit: {self.__name__} has been recorded {MOST_RECORDINGS} times; recording is "
                 f"slow. The last time because: {reason}. Pass numbers that change as tensors, and "
@@ -146,9 +148,14 @@ class Jitted(Generic[P, R]):
             return self.recordings[-1].why_not
         if self._latest is None:
             return "no recording could be kept"
-        for replay in reversed(self._replays.get(key, ())):
-            return replay.misfit(tensors, spans) or "; ".join(replay.guards.changes())
-        return difference(self._latest_key, key)
+        found = [
+            (replay.misfit(tensors, spans), "; ".join(replay.guards.changes()))
+            for replay in reversed(self._replays.get(key, ()))
+        ]
+        # Rather what was changed since than what was other from the start.
+        reasons = [changes for misfit, changes in found if not misfit]
+        reasons += [misfit for misfit, _ in found]
+        return reasons[0] if reasons else difference(self._latest_key, key)
 
     def explain(self, repeats: int = 100) -> str:
         """A page on the latest recording: why it was made, its calls, fused functions, time shares.

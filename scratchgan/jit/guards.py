@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.jit.scope import Attributes, Place, size
+from scratchgan.jit.scope import Attributes, Place, content, size
 
 #: Where nothing stands any more.
 _GONE = object()
@@ -24,9 +24,9 @@ class Guards:
     """
 
     def __init__(self, places: Iterable[Place]) -> None:
-        order = (getitem, getattr, size)
+        order = (getitem, getattr, size, content)
         self.places = sorted(places, key=lambda place: order.index(place.read))
-        items, attributes, sizes = (
+        items, attributes, sizes, self._contents = (
             [place for place in self.places if place.read is read] for read in order
         )
         self._items = [x.holder for x in items], [x.key for x in items]
@@ -43,7 +43,7 @@ class Guards:
                 map(len, self._sized),
             )
             if all(map(is_, found, self._expected)):
-                return True
+                return all(place.value == content(place.holder, None) for place in self._contents)
         except (LookupError, AttributeError, ValueError):
             return False
         now = [_read(place) for place in self.places]
@@ -72,6 +72,8 @@ def _read(place: Place) -> Any:
 def _differs(place: Place, now: Any) -> bool:
     if isinstance(place.key, Attributes):
         return any(True for _ in _new_attributes(place))
+    if place.read is content:
+        return bool(place.value != now)
     return not _is_same(place.value, now)
 
 
@@ -110,6 +112,8 @@ def _in_words(place: Place, now: Any) -> str:
         return f"{place.name} have become more: {', '.join(_new_attributes(place))}"
     if now is _GONE:
         return f"{place.name} is gone"
+    if place.read is content:
+        return f"{place.name} has changed"
     if isinstance(now, _VALUES) and isinstance(place.value, _VALUES):
         return f"{place.name} was {place.value!r:.60}, and is {now!r:.60}"
     return f"{place.name} is another {type(now).__name__}"

@@ -9,6 +9,7 @@ inside it does.
 
 import dis
 import functools
+import random
 import sys
 import sysconfig
 from collections import deque
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import getitem
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.random import Generator, default_generator
@@ -26,7 +29,8 @@ class Place(NamedTuple):
 
     Attributes:
         name: As the function would write it: ``"model.layers[0].weight"``.
-        read: ``getitem``, ``getattr`` or :func:`size`, called with ``holder`` and ``key``.
+        read: ``getitem``, ``getattr``, :func:`size` or :func:`content`, called with ``holder`` and
+            ``key``.
         holder: A dict, list, cell, class or object.
         key: An index, or the name of an attribute; for ``size`` of an object's attributes, the
             names that matter.
@@ -59,6 +63,21 @@ class Attributes(NamedTuple):
 def size(holder: Any, _: object) -> int:
     """How many elements there are."""
     return len(holder)
+
+
+#: Larger arrays of NumPy's, in bytes, are not compared.
+LARGEST_CONTENT = 1 << 16
+
+
+def content(holder: Any, _: object) -> Any:
+    """What a function may read of an object in other ways than as an element or attribute."""
+    if isinstance(holder, np.ndarray):
+        return holder.tobytes()
+    if isinstance(holder, np.random.Generator):
+        return repr(holder.bit_generator.state)
+    if isinstance(holder, random.Random):
+        return holder.getstate()
+    return frozenset(holder)
 
 
 class Scope:
@@ -106,7 +125,7 @@ class Scope:
         self._waiting.append((name, value))
 
     def _enter(self, name: str, value: Any) -> None:
-        if value is None or isinstance(value, int | float | complex | str | bytes):
+        if value is None or isinstance(value, int | float | complex | str | bytes | np.generic):
             return
         if isinstance(value, Tensor):
             self.tensors[id(value)] = name, value
@@ -137,17 +156,25 @@ class Scope:
         elif isinstance(value, tuple | frozenset):
             self._waiting += [(f"{name}[{i}]", x) for i, x in enumerate(value)]
         elif isinstance(value, set):
-            self._size(name, value)
+            self._compare(name, value)
             self._waiting += [(name, x) for x in value]
+        elif isinstance(value, np.random.Generator | random.Random):
+            self._compare(name, value)
         elif isinstance(value, Generator):
             self._look(f"{name}.state", getitem, vars(value), "state")
         elif hasattr(value, "__array_interface__") or hasattr(value, "__cuda_array_interface__"):
             self.arrays.append((name, value))
+            if isinstance(value, np.ndarray) and value.nbytes <= LARGEST_CONTENT:
+                self._compare(name, value)
         else:
             self._enter_object(name, value)
 
     def _size(self, name: str, container: Any) -> None:
         self.places.append(Place(f"len({name})", size, container, None, len(container)))
+
+    def _compare(self, name: str, value: Any) -> None:
+        place = Place(f"what is in {name}", content, value, None, content(value, None))
+        self.places.append(place)
 
     def _enter_function(self, name: str, function: FunctionType) -> None:
         if is_below(function.__module__):

@@ -245,6 +245,20 @@ def test_one_tensor_twice() -> None:
         same(step(x, y), expected)
 
 
+def test_one_tensor_twice_is_one_leaf() -> None:
+    step = sg.jit(lambda a, b: (a * b).sum().backward())
+    for _ in range(3):
+        x = sg.full((2,), 3.0, requires_grad=True)
+        y = x.detach().requires_grad_()  # in the same memory
+        step(x, y)
+        assert x.grad is not None
+        assert y.grad is not None
+        assert x.grad.tolist() == y.grad.tolist() == [3.0, 3.0]
+        x.grad = None
+        step(x, x)
+        assert x.grad.tolist() == [6.0, 6.0]
+
+
 @pytest.mark.parametrize(
     "parts",
     [
@@ -585,8 +599,36 @@ def test_what_is_made_at_the_first_call_is_kept() -> None:
     assert len(step.recordings) == 2
 
 
+def test_what_is_in_arrays_and_sets() -> None:
+    numbers, names, memory = np.array([1.0, 2.0]), {"a"}, np.zeros(2)
+
+    @sg.jit
+    def step(x: sg.Tensor) -> sg.Tensor:
+        y = x * float(numbers[1]) * (2.0 if "b" in names else 1.0)
+        return y + sg.from_numpy(memory)
+
+    def expect(value: float, count: int) -> None:
+        assert step(sg.ones(2)).tolist() == [value, value]
+        assert len(step.recordings) == count
+
+    expect(2.0, 1)
+    memory[:] = 1.0
+    expect(3.0, 1)
+    numbers[1] = 3.0
+    expect(4.0, 2)
+    names.remove("a")
+    names.add("b")
+    expect(7.0, 3)
+
+
 def test_random_numbers_of_python_and_numpy() -> None:
-    for draw in (random.random, lambda: float(np.random.rand())):
+    rng, other = np.random.default_rng(0), random.Random(0)
+    for draw in (
+        random.random,
+        lambda: float(np.random.rand()),
+        lambda: float(rng.random()),
+        lambda: other.random(),
+    ):
         step = sg.jit(lambda x, draw=draw: x * draw())
         values = {step(sg.ones(1)).item() for _ in range(5)}
         assert len(values) == 5
@@ -704,7 +746,7 @@ def test_threads_that_record_at_once() -> None:
         w = shared[number]
 
         def step(x: sg.Tensor) -> sg.Tensor:
-            barrier.wait(60)
+            barrier.wait(60)  # a replay waits for nobody
             w.grad = None
             for _ in range(5):
                 loss = (x * w * sum(v.detach().sum() for v in shared)).sum()
@@ -713,8 +755,6 @@ def test_threads_that_record_at_once() -> None:
 
         jitted = sg.jit(step)
         for k in range(3):
-            if k:
-                barrier.abort()  # a replay waits for nobody
             x = data(3, seed=number + k)
             same(jitted(x), (x * w.detach() * 30).sum())
             assert w.grad is not None

@@ -478,9 +478,9 @@ def assert_same(got: Any, expected: Any) -> None:
         assert got == expected
 
 
-@pytest.fixture(autouse=True)
-def numpy_backend() -> Iterator[None]:
-    with sg.use_backend("numpy"), np.errstate(all="ignore"):
+@pytest.fixture(params=["numpy", "numba"], autouse=True)
+def backend(request: pytest.FixtureRequest, interpreted_loops: None) -> Iterator[None]:
+    with sg.use_backend(request.param), np.errstate(all="ignore"):
         yield
 
 
