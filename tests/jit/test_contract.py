@@ -1,5 +1,7 @@
 """A replay gives what the eager call would give at that moment, whatever was changed since."""
 
+import asyncio
+import contextlib
 import copy
 import dataclasses
 import gc
@@ -432,6 +434,44 @@ def test_settings_of_modules() -> None:
     twins.step(data(5, 4))
 
 
+class Sign(optim.Optimizer):
+    """An optimizer of a user's, whose step reads its options itself."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params, {"lr": 0.1})
+
+    def new_state(self, parameter: sg.Tensor) -> dict[str, sg.Tensor]:
+        return {}
+
+    def step(self) -> None:
+        with sg.no_grad():
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.sub_(p.grad.sign() * group["lr"])
+
+
+@pytest.mark.parametrize("kind", [Sign, lambda p: optim.SGD(p, lr=0.1)])
+def test_options_that_the_function_reads_itself(kind: Callable[[Any], optim.Optimizer]) -> None:
+    def build() -> SimpleNamespace:
+        w = nn.Parameter(sg.ones(2))
+        optimizer = kind([w])
+
+        def step(x: sg.Tensor) -> sg.Tensor:
+            optimizer.zero_grad()
+            (w * x).sum().backward()
+            optimizer.step()
+            return w.detach() * optimizer.param_groups[0]["lr"]
+
+        return SimpleNamespace(optimizer=optimizer, step=step, parameters=lambda: [w])
+
+    twins = Twins(build)
+    for lr in (0.1, 0.1, 0.3, 0.7):
+        twins.both(lambda it, lr=lr: it.optimizer.param_groups[0].update(lr=lr))
+        twins.step(data(2))
+    assert twins.count == 3
+
+
 def test_seeds() -> None:
     def noisy(x: sg.Tensor) -> sg.Tensor:
         sg.manual_seed(3)
@@ -736,6 +776,30 @@ def test_threads_that_call_one_function() -> None:
             same(step(x), (x * 2 + 1).exp().sum(1))
 
     in_threads(6, work)
+
+
+def test_tasks_of_asyncio() -> None:
+    async def trained(number: int) -> list[Any]:
+        w = sg.full((2,), float(number), requires_grad=True)
+
+        @sg.jit
+        def step(x: sg.Tensor) -> sg.Tensor:
+            w.grad = None
+            (w * x).sum().backward()
+            return w.grad * 2  # type: ignore[operator]
+
+        values = []
+        for k in range(4):
+            with sg.no_grad() if k == 3 else contextlib.nullcontext():
+                await asyncio.sleep(0)
+                if k < 3:
+                    values.append(step(sg.full((2,), float(k))).tolist()[0])
+        return [*values, len(step.recordings)]
+
+    async def all_of_them() -> list[list[Any]]:
+        return await asyncio.gather(*map(trained, range(5)))
+
+    assert asyncio.run(all_of_them()) == [[0.0, 2.0, 4.0, 1]] * 5
 
 
 def test_threads_that_record_at_once() -> None:
