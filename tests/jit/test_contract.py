@@ -472,6 +472,24 @@ def test_options_that_the_function_reads_itself(kind: Callable[[Any], optim.Opti
     assert twins.count == 3
 
 
+def test_modes_and_backends() -> None:
+    w = sg.ones(2, requires_grad=True)
+    step = sg.jit(lambda x: w * x)
+    for _ in range(2):
+        with sg.no_grad():
+            assert step(sg.ones(2)).tolist() == [1.0, 1.0]
+        with pytest.raises(JitError, match="still on the tape"):  # eager: on the tape
+            step(sg.ones(2))
+    plain = sg.jit(lambda x: (x * 2).exp())
+    for name in ("numpy", "numba", "numpy", "numba"):
+        with sg.use_backend(name):
+            plain(sg.ones(2))
+            assert plain._latest is not None
+            assert plain._latest.program._backend.name == name
+    assert "the backend was" in plain.recordings[1].reason
+    assert len(plain.recordings) == 2
+
+
 def test_seeds() -> None:
     def noisy(x: sg.Tensor) -> sg.Tensor:
         sg.manual_seed(3)
