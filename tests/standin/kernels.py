@@ -10,7 +10,7 @@ from standin.arrays import ndarray, new
 
 #: What the backend does without a kernel, or with CuPy's own.
 _KEPT = (
-    *("empty", "fill", "from_host", "to_host", "wait", "memory", "allocate", "part"),
+    *("empty", "fill", "from_host", "to_host", "wait", "memory", "allocate", "part", "address"),
     *("is_contiguous", "reshape", "permute", "expand", "view"),
     *("nonzero", "scatter_add", "put", "argmax"),
 )
