@@ -308,6 +308,45 @@ def test_an_argument_that_is_captured_too(view: Callable[[sg.Tensor], sg.Tensor]
         same(twins.jitted.w, twins.eager.w)
 
 
+def test_an_argument_that_is_captured_only_in_a_replay() -> None:
+    w = sg.zeros(4)
+
+    def step(x: sg.Tensor) -> sg.Tensor:
+        w.add_(1)
+        return x * 2
+
+    def read(x: sg.Tensor) -> sg.Tensor:
+        x.mul_(3)
+        return w + x
+
+    stepped, reading = sg.jit(step), sg.jit(read)
+    for _ in range(3):
+        for function, other, captured in ((stepped, 2.0, 4.0), (reading, 4.0, 6.0)):
+            w.fill_(1)
+            assert function(sg.ones(4)).tolist() == [other] * 4
+            w.fill_(1)
+            assert function(w.detach()).tolist() == [captured] * 4
+
+
+def test_a_tape_from_before_notices_that_an_argument_changed() -> None:
+    double = sg.jit(lambda x: x.mul_(2))
+    for _ in range(2):
+        x, w = sg.ones(2), sg.ones(2, requires_grad=True)
+        loss = (w * x).sum()
+        double(x)
+        with pytest.raises(sg.autograd.TapeError, match="changed in place"):
+            loss.backward()
+
+
+def test_an_argument_on_the_tape_is_refused_by_a_replay_too() -> None:
+    step = sg.jit(lambda x: (x * x).sum().backward())
+    w = sg.ones(2, requires_grad=True)
+    for _ in range(2):
+        step(w)
+        with pytest.raises(JitError, match="result of a recorded operation"):
+            step(w * 2)
+
+
 def test_results_that_are_views_of_what_was_given() -> None:
     w = sg.arange(3.0)
     step = sg.jit(lambda x: (w, w[1:], x, x.T, x[0], x + 1))
