@@ -183,6 +183,41 @@ def generate(
 
 
 @app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    n: Annotated[int, typer.Option(help="How many images; figures depend on it.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+) -> None:
+    """Measure how good the digits of a run are, beside real ones.
+
+    A classifier that comes with this package judges them. Distances are 0 at best; precision is the
+    share of digits that could be real, recall the share of real ones that could be made.
+    """
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from scratchgan.gan import Run, sampling
+    from scratchgan.gan.evaluation import evaluate as judge
+    from scratchgan.gan.evaluation import of_real_digits
+
+    with compilation_shown():
+        found = judge(sampling.generate(Run.open(run), n, seed))
+        real = of_real_digits(n)
+    table = Table("measure", title=f"{n:,} digits of {run}")
+    table.add_column("samples", justify="right")
+    table.add_column("real digits", justify="right")
+    of_real = asdict(real)
+    for name, value in asdict(found).items():
+        if isinstance(value, float):
+            table.add_row(name.replace("_", " "), f"{value:.3f}", f"{of_real[name]:.3f}")
+    for digit, (share, real_share) in enumerate(zip(found.classes, real.classes, strict=True)):
+        table.add_row(f"share of digit {digit}", f"{share:.1%}", f"{real_share:.1%}")
+    Console().print(table)
+
+
+@app.command()
 def gradcheck(
     primitive: Annotated[
         str | None, typer.Argument(help="Its name.", show_default="all of them")

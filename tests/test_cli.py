@@ -469,6 +469,20 @@ def test_generate_an_array(scratchgan, trained, tmp_path):
     assert (a != c).any()
 
 
+def test_evaluate(scratchgan, trained):
+    folder, _ = trained
+    code, out, _ = scratchgan("evaluate", folder, "--n", 200)
+    assert code == 0
+    rows = {line.strip("│ ").split("│")[0].strip() for line in out.splitlines()}
+    assert {"frechet distance", "recall", "nearest", "share of digit 9"} <= rows
+
+
+def test_what_evaluate_refuses(refused, trained, tmp_path):
+    folder, _ = trained
+    assert "too few to be judged" in refused("evaluate", folder, "--n", 99)
+    assert "holds no run" in refused("evaluate", tmp_path)
+
+
 def test_generate_a_grid(scratchgan, trained, tmp_path):
     folder, _ = trained
     code, _, _ = scratchgan("generate", folder, "--n", 9, "--out", tmp_path / "grid.png")

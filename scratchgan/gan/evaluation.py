@@ -1,0 +1,104 @@
+"""Evaluation: how good the images of a generator are, judged by a classifier of digits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scratchgan.data import MNIST
+from scratchgan.gan.classifier import digit_classifier
+from scratchgan.gan.files import RunError
+from scratchgan.gan.measures import (
+    class_shares,
+    distance_from_uniform,
+    frechet_distance,
+    kernel_distance,
+    nearest,
+    shares,
+)
+
+#: Real images that samples are compared with: the last of MNIST's training images.
+REFERENCE = 10_000
+
+#: Images whose nearest training image is looked for.
+_LOOKED_UP = 500
+
+#: Fewest images that say anything.
+LEAST = 100
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The measures of a set of images; see :mod:`scratchgan.gan.measures` for each.
+
+    Attributes:
+        n: How many images there were.
+        frechet_distance: From real images, on the features of the classifier.
+        kernel_distance: The same by another measure, which is unbiased.
+        precision: Share of the images that could be real.
+        recall: Share of real images that the generator could have made.
+        density: Precision that outliers do not spoil.
+        coverage: Share of real images with one of these nearby.
+        classes: Share of each digit, 0 to 9.
+        imbalance: Total variation distance of those from a tenth each.
+        nearest: Median distance of an image to the nearest training image, in pixels from 0 to 1.
+    """
+
+    n: int
+    frechet_distance: float
+    kernel_distance: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    classes: tuple[float, ...]
+    imbalance: float
+    nearest: float
+
+
+def evaluate(images: NDArray[np.uint8]) -> Evaluation:
+    """Compare images of digits with training images that the classifier has not seen.
+
+    Distances and shares depend on the number of images: compare what comes from equally many, and
+    see :func:`of_real_digits` for what real ones get.
+
+    Args:
+        images: uint8 (n, 28, 28), from 100 on; 10,000 for figures to compare with others'.
+
+    Raises:
+        RunError: They are too few.
+    """
+    if len(images) < LEAST:
+        raise RunError(f"{len(images)} images are too few to be judged; take {LEAST} or more")
+    training = MNIST().images
+    classifier = digit_classifier()
+    real, _ = classifier.judge(training[-REFERENCE:])
+    fake, classes = classifier.judge(images)
+    found = shares(real, fake)
+    parts = class_shares(classes)
+    looked_up = images[:: max(1, len(images) // _LOOKED_UP)][:_LOOKED_UP]
+    _, distances = nearest(_rows(looked_up), _rows(training))
+    return Evaluation(
+        n=len(images),
+        frechet_distance=frechet_distance(real, fake),
+        kernel_distance=kernel_distance(real, fake),
+        precision=found.precision,
+        recall=found.recall,
+        density=found.density,
+        coverage=found.coverage,
+        classes=tuple(parts.tolist()),
+        imbalance=distance_from_uniform(parts),
+        nearest=float(np.median(distances)),
+    )
+
+
+def of_real_digits(n: int) -> Evaluation:
+    """What ``n`` of MNIST's 10,000 test images get: the best that a generator can hope for."""
+    images = MNIST(train=False).images
+    return evaluate(images[: max(LEAST, min(n, len(images)))])
+
+
+def _rows(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    rows = images.reshape(len(images), -1).astype(np.float32)
+    rows /= np.float32(255)
+    return rows
