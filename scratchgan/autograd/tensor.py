@@ -135,6 +135,10 @@ class Tensor:
             watch.set(self)
         self._grad = gradient
 
+    def __getstate__(self) -> object:
+        self._gradient()  # a copy must not get the function in its place
+        return super().__getstate__()
+
     def _gradient(self) -> "Tensor | None":
         gradient = self._grad
         if gradient is not None and not isinstance(gradient, Tensor):
@@ -143,16 +147,22 @@ class Tensor:
 
     @property
     def data(self) -> Array:
-        """The backing array. Changing it directly is not seen by the tape.
+        """The backing array. Changing it directly is not seen by the tape, nor by jit.
 
         Raises:
             TypeError: What is assigned is no array.
             RuntimeError: It has another shape or type, or is on another device.
         """
+        watch = gradient_watch.get()
+        if watch is not None:
+            watch.refuse_data()
         return self.array
 
     @data.setter
     def data(self, array: Array) -> None:
+        watch = gradient_watch.get()
+        if watch is not None:
+            watch.refuse_data()
         if not hasattr(array, "strides"):
             raise TypeError(f"data: is an array, not {type(array).__name__}")
         difference = devices.difference(self.array, array)

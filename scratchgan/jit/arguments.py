@@ -2,8 +2,11 @@
 
 import copy
 import dataclasses
+import enum
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, kernels_for
@@ -15,7 +18,7 @@ Span = tuple[int, int, type]
 #: What :func:`signature` says of a tensor, in words.
 FACTS = (
     *("shape", "dtype", "kind of array", "class", "requires_grad", "place on the tape"),
-    *("strides", "hooks"),
+    *("strides", "hooks", "attributes"),
 )
 
 
@@ -44,12 +47,14 @@ def signature(value: Any, tensors: list[Tensor]) -> Any:
             value.node is None,
             None if array.flags.c_contiguous else array.strides,
             tuple(value.hooks.values()) if value.hooks else None,
+            tuple([(name, id(x)) for name, x in vars(value).items()]) or None,
         )
-    if isinstance(value, tuple | list):
+    if type(value) is tuple or isinstance(value, list) or hasattr(value, "_fields"):
         return (type(value), *[signature(x, tensors) for x in value])
     if isinstance(value, dict):
-        return (dict, *[(name, signature(x, tensors)) for name, x in value.items()])
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        items = [(type(name), name, signature(x, tensors)) for name, x in value.items()]
+        return (type(value), *items)
+    if _is_dataclass(value):
         return (type(value), *[signature(x, tensors) for x in _fields(value).values()])
     try:
         hash(value)
@@ -58,9 +63,11 @@ def signature(value: Any, tensors: list[Tensor]) -> Any:
             f"jit: an argument of type {type(value).__name__} is neither a tensor nor hashable; "
             "pass arrays as tensors"
         ) from error
-    if type(value) is float:
-        return float, repr(value)  # zeros of either sign are equal, and nan is not
-    return (type(value), value)
+    if isinstance(value, float | complex | np.generic):
+        return type(value), repr(value)  # zeros of either sign are equal, and nan is not
+    if isinstance(value, CONSTANTS) or value is None:
+        return type(value), value
+    return type(value), value, id(value)  # equal objects may differ in what they do
 
 
 def difference(before: Any, now: Any) -> str:
@@ -95,17 +102,33 @@ def _entries(facts: Any) -> list[Any]:
     return [entry for x in inner for entry in _entries(x)] if inner else [facts]
 
 
+#: What may be returned as it is, since nobody can change it.
+CONSTANTS = (int, float, complex, str, bytes, np.generic, np.dtype, enum.Enum, type, slice, range)
+
+
+def _is_dataclass(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
 def mapped(value: Any, kind: type, function: Callable[[Any], Any]) -> Any:
     """``value`` with ``function`` applied to all of ``kind`` in it (see :func:`leaves_of`)."""
     if isinstance(value, kind):
         return function(value)
+    if type(value) is tuple:
+        return tuple([mapped(x, kind, function) for x in value])
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*[mapped(x, kind, function) for x in value])
-    if isinstance(value, tuple | list):
-        return type(value)([mapped(x, kind, function) for x in value])
+    made: Any
+    if isinstance(value, list):
+        made = copy.copy(value)
+        made[:] = [mapped(x, kind, function) for x in value]
+        return made
     if isinstance(value, dict):
-        return {name: mapped(x, kind, function) for name, x in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        made = copy.copy(value)
+        for name, x in value.items():
+            made[name] = mapped(x, kind, function)
+        return made
+    if _is_dataclass(value):
         made = copy.copy(value)
         for name, x in _fields(value).items():
             object.__setattr__(made, name, mapped(x, kind, function))  # it may be frozen
@@ -115,17 +138,40 @@ def mapped(value: Any, kind: type, function: Callable[[Any], Any]) -> Any:
 
 def leaves_of(value: Any) -> list[Any]:
     """What tuples, lists, dicts and dataclasses contain, in order."""
-    if isinstance(value, tuple | list):
+    if type(value) is tuple or isinstance(value, list) or hasattr(value, "_fields"):
         return [leaf for x in value for leaf in leaves_of(x)]
     if isinstance(value, dict):
         return [leaf for x in value.values() for leaf in leaves_of(x)]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if _is_dataclass(value):
         return leaves_of(_fields(value))
     return [value]
 
 
+def layout_of(value: Any) -> Any:
+    """Equal for as long as nobody exchanges an element, a key or an attribute in ``value``."""
+    if isinstance(value, tuple | list):
+        return tuple([layout_of(x) for x in value])
+    if isinstance(value, dict):
+        return tuple([(name, layout_of(x)) for name, x in value.items()])
+    if _is_dataclass(value):
+        return layout_of(getattr(value, "__dict__", None) or _fields(value))
+    return id(value)
+
+
+def classes_of(value: Any) -> list[type]:
+    """The classes of the tuples, lists, dicts and dataclasses that ``value`` consists of."""
+    if isinstance(value, tuple | list):
+        return [type(value), *[found for x in value for found in classes_of(x)]]
+    if isinstance(value, dict):
+        return [type(value), *[found for x in value.values() for found in classes_of(x)]]
+    if _is_dataclass(value):
+        return [type(value), *classes_of(_fields(value))]
+    return []
+
+
 def _fields(value: Any) -> dict[str, Any]:
-    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    names = [field.name for field in dataclasses.fields(value)]
+    return {name: getattr(value, name) for name in names if hasattr(value, name)}
 
 
 def span_of(array: Array) -> Span:
@@ -212,6 +258,7 @@ def stand_ins(tensors: Sequence[Tensor], spans: Sequence[Span]) -> tuple[Array, 
         stand_in = type(tensor).__new__(type(tensor))
         Tensor.__init__(stand_in, part, tensor.requires_grad)
         stand_in.hooks = tensor.hooks
+        stand_in.__dict__ = tensor.__dict__
         stand_in._version = versions.setdefault(id(tensor.version), stand_in.version)
         made.append(stand_in)
     return memory, made

@@ -11,8 +11,11 @@ from scratchgan.autograd.tape import Mode, mode
 from scratchgan.autograd.tensor import Tensor, clock, gradient_watch
 from scratchgan.backend import MachineCodeError, kernels_for
 from scratchgan.jit.arguments import (
+    CONSTANTS,
     Span,
+    classes_of,
     groups_of,
+    layout_of,
     leaves_of,
     mapped,
     overlap,
@@ -27,17 +30,19 @@ from scratchgan.jit.lower import lowering_of
 from scratchgan.jit.outcome import (
     Captured,
     Copy,
+    Facts,
     Given,
     Input,
     Maker,
     Outcome,
     ViewOfCaptured,
     ViewOfGiven,
+    copy,
 )
 from scratchgan.jit.passes.plan import changed_by, make_plan
 from scratchgan.jit.record import Operand, Recording, plain, recording_on
 from scratchgan.jit.replay import Replay
-from scratchgan.jit.scope import Place, Scope, content
+from scratchgan.jit.scope import Place, Scope, attribute, content
 
 
 class Capture:
@@ -69,6 +74,8 @@ class Capture:
         self.array_type = np.ndarray if self.like is None else type(self.like)
         self.recording = Recording(plain(kernels_for[self.array_type]), run_compiled)
         given = [x for x in leaves_of((args, kwargs)) if not isinstance(x, Tensor)]
+        given += [hook for x in tensors for hook in (x.hooks or {}).values()]
+        given += [type(x) for x in tensors] + classes_of((args, kwargs))
         roots = [("an argument", x) for x in given if x is not function]
         self.scope = Scope([(name, function), *roots])
         self.places = self._places()
@@ -77,6 +84,7 @@ class Capture:
         self.reached = [span_of(array) for array in arrays if type(array) in kernels_for]
         gradients = [x._grad for x in (*reached, *tensors) if isinstance(x._grad, Tensor)]
         self.reached_gradients = [(x, span_of(x.array)) for x in gradients]
+        self.facts = {id(x): (tuple(x.hooks or ()), x.requires_grad) for x in tensors}
         self.inputs = self._inputs()
         self.used: set[int] = set()  # the ids of tensors that primitives took
         self.changed: list[list[int]] = []
@@ -90,7 +98,7 @@ class Capture:
     def _places(self) -> list[Place]:
         """What the function rests on, as it is before the call."""
         own = [
-            Place(f"{name}.{key}", getattr, tensor, key, getattr(tensor, key))
+            Place(f"{name}.{key}", attribute, tensor, key, getattr(tensor, key))
             for name, tensor in self.scope.tensors.values()
             for key in ("array", "requires_grad", "hooks")
         ]
@@ -123,7 +131,7 @@ class Capture:
         args, kwargs = mapped(
             (args, kwargs), Tensor, lambda tensor: self.inputs[number[id(tensor)]].stand_in
         )
-        passed = leaves_of((args, kwargs))
+        passed = layout_of((args, kwargs))
         draws = _draws()
         started = next(clock)
         on_tape = [x for _, x in self.scope.tensors.values() if x.node and not x.node.is_freed]
@@ -146,11 +154,19 @@ class Capture:
         try:
             with recording_on(self.array_type, self.recording) as self.context, observe(watch):
                 value = self.function(*args, **kwargs)
+        except BaseException:
+            self._leave_after_error()
+            raise
         finally:
             mode.set(before)
             gradient_watch.reset(token)
-        if list(map(id, passed)) != list(map(id, leaves_of((args, kwargs)))):
-            raise JitError(f"jit: {self.name} changes a list or dict among its arguments")
+        if self.context.refusal is not None:
+            raise self.context.refusal
+        if passed != layout_of((args, kwargs)):
+            raise JitError(
+                f"jit: {self.name} changes a list, dict or dataclass among its arguments; return "
+                "new ones"
+            )
         if any(x.node.is_freed for x in on_tape):
             raise JitError(
                 f"jit: {self.name} runs backward through a tape that was recorded outside of "
@@ -158,18 +174,43 @@ class Capture:
             )
         self.has_drawn = _draws() != draws
         result = mapped(value, Tensor, self._maker)
-        for leaf in leaves_of(result):
-            if not isinstance(leaf, Maker) and self._hides_tensors(leaf):
+        for leaf in leaves_of(value):
+            is_fine = isinstance(leaf, (Tensor, *CONSTANTS)) or self.scope.reaches(leaf)
+            if leaf is not None and not is_fine:
                 raise JitError(
-                    f"jit: {self.name} returns a {type(leaf).__name__} with tensors in it, of "
-                    "which a replay could make no new one; return tuples, lists, dicts or "
-                    "dataclasses"
+                    f"jit: {self.name} returns a {type(leaf).__name__}, of which a replay could "
+                    "make no new one; return tensors in tuples, lists, dicts or dataclasses"
                 )
         gradients = self.gradients.outcome(self._maker)
+        self.changes_arguments = self._changed_facts()
         for given in self.inputs:
             if given.operand is not None:
                 given.stand_in._grad = None
         return Outcome(self.inputs, gradients, self._versions(), result)
+
+    def _changed_facts(self) -> bool:
+        """Whether the function changed more of arguments than elements; done to them too."""
+        found = False
+        for given, tensor in zip(self.inputs, self.tensors, strict=True):
+            stand_in = given.stand_in
+            hooks = tuple(stand_in.hooks or ()), stand_in.requires_grad
+            if hooks != self.facts[id(tensor)]:
+                tensor.hooks, tensor.requires_grad = stand_in.hooks, stand_in.requires_grad
+                found = True
+        return found
+
+    def _leave_after_error(self) -> None:
+        """What was done to arguments before the function failed is done to them."""
+        self.outcome = Outcome(self.inputs, [], [], None)
+        self.outcome.settle(self.recording.calls)
+        for given, tensor in zip(self.inputs, self.tensors, strict=True):
+            if given.operand is None:
+                continue
+            if given.is_changed:
+                copy(given.stand_in.array, tensor.array)
+                tensor.mark_changed()
+            if self.gradients.is_set(given.stand_in):
+                tensor._grad = given.stand_in._gradient()
 
     def _watch_gradients(self) -> GradientWatch:
         watch = GradientWatch(self._input_for)
@@ -223,25 +264,27 @@ class Capture:
                 for i, x in enumerate(inputs)
                 if x.operand is not None and x.operand.memory == operand.memory
             )
-            return ViewOfGiven(position, operand, place.offset)
-        requires_grad = tensor.requires_grad and tensor.node is None
+            return ViewOfGiven(position, operand, place.offset, self._facts(tensor))
         if kind == "captured":
-            return ViewOfCaptured(tensor.array, tensor.version, requires_grad)
-        gradient = None if tensor.grad is None else self._maker(tensor.grad)
-        made = Copy(tensor.array, operand, requires_grad, gradient)
+            return ViewOfCaptured(tensor.array, tensor.version, self._facts(tensor))
+        made = Copy(tensor.array, operand, self._facts(tensor))
         self.left.append(made)
         return made
+
+    def _facts(self, tensor: Tensor) -> Facts:
+        gradient = tensor._gradient()
+        return Facts(
+            kind=type(tensor),
+            requires_grad=tensor.requires_grad,
+            node=tensor.node,
+            gradient=None if gradient is None else self._maker(gradient),
+            hooks=tensor.hooks,
+            attributes=mapped(vars(tensor), Tensor, self._maker),
+        )
 
     def all_inputs(self) -> list[Input]:
         """The arguments, and the gradients that the function looked at."""
         return [*self.inputs, *[given for given, _ in self.gradients.inputs()]]
-
-    def _hides_tensors(self, value: Any) -> bool:
-        """Whether ``value`` is a new object with tensors among its attributes."""
-        attributes = getattr(value, "__dict__", None)
-        if not isinstance(attributes, dict) or self.scope.reaches(value):
-            return False
-        return any(isinstance(x, Tensor) for x in leaves_of(list(attributes.values())))
 
     def _versions(self) -> list[list[int]]:
         """Those of tensors from outside that were changed in place."""
@@ -258,6 +301,8 @@ class Capture:
 
     def why_not(self) -> str:
         """Why a replay would not do what the function does; empty if it would."""
+        if self.changes_arguments:
+            return f"{self.name} changes hooks or requires_grad of an argument"
         if self.has_drawn:
             return f"{self.name} draws random numbers of Python's or NumPy's; draw them as tensors"
         watched = [
@@ -339,7 +384,7 @@ class Capture:
             if not is_memory and not is_number and not is_unused:
                 places.append(place)
         places += [
-            Place(f"{x.name}.grad", getattr, x.leaf, "grad", x.input.stand_in)
+            Place(f"{x.name}.grad", attribute, x.leaf, "grad", x.input.stand_in)
             for x in self.outcome.gradients
             if x.input is not None and x.input.operand is None and isinstance(x.leaf, Tensor)
         ]

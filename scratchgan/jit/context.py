@@ -13,6 +13,12 @@ from typing import Any
 class JitError(RuntimeError):
     """A step cannot be recorded; the message says which operation, and what to do instead."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        context = current.get()
+        if context is not None and context.refusal is None:
+            context.refusal = self  # the step may catch it, and go on with something else
+
 
 class DynamicScalars:
     """Keyword numbers of a kernel that are read anew before every replay, from ``source``."""
@@ -39,11 +45,13 @@ class RecordingContext:
     Attributes:
         backends: For the name of each backend what takes its place meanwhile.
         live: The numbers that a replay reads anew.
+        refusal: The first operation that cannot be recorded.
     """
 
     def __init__(self, backends: Mapping[str, Any]) -> None:
         self.backends = backends
         self.live: list[DynamicScalars] = []
+        self.refusal: JitError | None = None
 
 
 #: The recording that is being made in the current context, or None.

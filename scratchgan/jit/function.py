@@ -5,6 +5,7 @@ import functools
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
@@ -52,7 +53,10 @@ class Jitted(Generic[P, R]):
 
     def __init__(self, function: Callable[P, R]) -> None:
         functools.update_wrapper(self, function)
+        if not hasattr(function, "__name__"):  # a module, a partial
+            self.__name__ = type(function).__name__
         self._function = function
+        self._methods: dict[type, Jitted[Any, Any]] = {}
         self._replays: dict[Any, list[Replay]] = {}
         self._latest: Replay | None = None
         self._latest_key: Any = None
@@ -62,14 +66,25 @@ class Jitted(Generic[P, R]):
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method: each instance has recordings of its own."""
-        if instance is None:
+        if instance is None or isinstance(self._function, staticmethod):
             return self
-        key = f"{self.__name__} (jit)"  # no name that an attribute could have
-        held = instance.__dict__.get(key)
-        if held is None or held.jitted is None or held.jitted._function.__self__ is not instance:
-            method = self._function.__get__(instance, owner)
-            held = instance.__dict__[key] = _OfInstance(Jitted(method))
-        return held.jitted
+        if isinstance(instance, type):  # of a classmethod
+            return self._methods.setdefault(instance, Jitted(self._bound(instance, owner)))
+        try:
+            held = instance.__dict__.setdefault(_KEY, _OfInstance())
+        except AttributeError:
+            raise JitError(
+                f"jit: {self.__name__} is a method of {type(instance).__name__}, whose objects "
+                "have no __dict__ for their recordings; leave __slots__ out"
+            ) from None
+        if held.instance() is not instance:
+            held = instance.__dict__[_KEY] = _OfInstance(instance)
+        if self not in held.methods:
+            held.methods[self] = Jitted(self._bound(instance, owner))
+        return held.methods[self]
+
+    def _bound(self, instance: Any, owner: type | None) -> Any:
+        return self._function.__get__(instance, owner)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Jitted[P, R]":
         """A function like this, without recordings; a method is that of the copied object."""
@@ -173,11 +188,18 @@ class Jitted(Generic[P, R]):
         return explain.page(self.__name__, self._latest, repeats)
 
 
-class _OfInstance:
-    """The jitted method of an object, among its attributes; a copy of the object has none."""
+#: Where an object has its jitted methods; no name that an attribute could have.
+_KEY = "jitted methods"
 
-    def __init__(self, jitted: Jitted[Any, Any] | None = None) -> None:
-        self.jitted = jitted
+
+class _OfInstance:
+    """The jitted methods of an object, among its attributes; a copy of the object has none."""
+
+    def __init__(self, instance: Any = None) -> None:
+        self.instance: Callable[[], Any] = (
+            (lambda: None) if instance is None else weakref.ref(instance)
+        )
+        self.methods: dict[Jitted[Any, Any], Jitted[Any, Any]] = {}
 
     def __reduce__(self) -> Any:
         return _OfInstance, ()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scratchgan.autograd.tensor import Tensor
+from scratchgan.jit.context import JitError
 from scratchgan.jit.outcome import Gradient, Input, Maker
 
 
@@ -52,10 +53,21 @@ class GradientWatch:
             gradient.input = self._input_for(watched.before) if gradient.found else None
         return None if gradient.input is None else gradient.input.stand_in
 
+    def refuse_data(self) -> None:
+        """The function uses ``data``, an array, with which NumPy may do anything."""
+        raise JitError(
+            "jit: the step uses the data of a tensor, which is an array: what NumPy reads or "
+            "changes there is not recorded. Use detach(), or copy_() within no_grad()"
+        )
+
     def set(self, tensor: Tensor) -> None:
         """The function assigns to ``tensor.grad``."""
         if id(tensor) in self._watched:
             self._watched[id(tensor)].is_set = True
+
+    def is_set(self, tensor: Tensor) -> bool:
+        """Whether the function assigned to ``tensor.grad``."""
+        return id(tensor) in self._watched and self._watched[id(tensor)].is_set
 
     def inputs(self) -> list[tuple[Input, Tensor]]:
         """The gradients that were read, as inputs, and themselves."""
@@ -70,8 +82,8 @@ class GradientWatch:
         found = []
         for watched in self._watched.values():
             gradient = watched.gradient
-            now: Any = watched.tensor._grad
             if watched.is_set:
+                now = watched.tensor._gradient()
                 if now is None:
                     gradient.is_left = gradient.found is not False
                 elif gradient.input is not None and now is gradient.input.stand_in:

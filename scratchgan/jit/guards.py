@@ -1,16 +1,14 @@
 """Guards: whether everything that a recording rests on is as it was."""
 
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, repeat
 from operator import getitem, is_
 from typing import Any
 
 import numpy as np
 
-from scratchgan.jit.scope import Attributes, Place, content, size
+from scratchgan.jit.scope import ABSENT, Attributes, Place, attribute, content, lookup, size
 
-#: Where nothing stands any more.
-_GONE = object()
 #: Values that are the same if they are equal, and not only if they are the same object.
 _VALUES = (int, float, complex, str, bytes, bool, np.generic, np.dtype)
 
@@ -24,12 +22,13 @@ class Guards:
     """
 
     def __init__(self, places: Iterable[Place]) -> None:
-        order = (getitem, getattr, size, content)
+        order = (getitem, lookup, attribute, size, content)
         self.places = sorted(places, key=lambda place: order.index(place.read))
-        items, attributes, sizes, self._contents = (
+        items, lookups, attributes, sizes, self._contents = (
             [place for place in self.places if place.read is read] for read in order
         )
         self._items = [x.holder for x in items], [x.key for x in items]
+        self._lookups = [x.holder for x in lookups], [x.key for x in lookups]
         self._attributes = [x.holder for x in attributes], [x.key for x in attributes]
         self._sized = [x.holder for x in sizes]
         self._expected = [place.value for place in self.places]
@@ -39,7 +38,8 @@ class Guards:
         try:
             found = chain(
                 map(getitem, *self._items),
-                map(getattr, *self._attributes),
+                map(dict.get, *self._lookups, repeat(ABSENT)),
+                map(getattr, *self._attributes, repeat(ABSENT)),
                 map(len, self._sized),
             )
             if all(map(is_, found, self._expected)):
@@ -66,7 +66,7 @@ def _read(place: Place) -> Any:
     try:
         return place.read(place.holder, place.key)
     except (LookupError, AttributeError, ValueError):
-        return _GONE
+        return ABSENT
 
 
 def _differs(place: Place, now: Any) -> bool:
@@ -91,6 +91,8 @@ def _new_attributes(place: Place) -> list[str]:
 def _matters(attributes: Attributes, name: str, value: Any) -> bool:
     if attributes.names is not None and name not in attributes.names:
         return False
+    if attributes.are_listed:
+        return True
     if hasattr(attributes.owner, name):  # it was the class's until now
         return not _is_same(getattr(attributes.owner, name), value)
     return attributes.are_listed or attributes.names is not None or not isinstance(value, _VALUES)
@@ -110,7 +112,7 @@ def _is_same(before: Any, now: Any) -> bool:
 def _in_words(place: Place, now: Any) -> str:
     if isinstance(place.key, Attributes):
         return f"{place.name} have become more: {', '.join(_new_attributes(place))}"
-    if now is _GONE:
+    if now is ABSENT:
         return f"{place.name} is gone"
     if place.read is content:
         return f"{place.name} has changed"

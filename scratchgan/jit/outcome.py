@@ -36,18 +36,14 @@ class Input:
 class Maker:
     """Base class: how to make a tensor that a function leaves behind."""
 
-    def make(self, current: Sequence[Tensor], fresh: "Fresh") -> Tensor:
+    def make(self, current: Sequence[Tensor], make: "Make") -> Tensor:
         """The tensor.
 
         Args:
             current: The inputs of this time.
-            fresh: The copies of memory that were made so far.
+            make: Gives those of other makers.
         """
         raise NotImplementedError
-
-
-#: Copies of memories, by the ids of their owners, with the version that what lies there shares.
-Fresh = dict[int, tuple[Array, list[int]]]
 
 
 @dataclass(eq=False)
@@ -56,7 +52,7 @@ class Captured(Maker):
 
     tensor: Tensor
 
-    def make(self, current: Sequence[Tensor], fresh: Fresh) -> Tensor:
+    def make(self, current: Sequence[Tensor], make: "Make") -> Tensor:
         """The tensor itself."""
         return self.tensor
 
@@ -67,9 +63,42 @@ class Given(Maker):
 
     position: int
 
-    def make(self, current: Sequence[Tensor], fresh: Fresh) -> Tensor:
+    def make(self, current: Sequence[Tensor], make: "Make") -> Tensor:
         """The input itself."""
         return current[self.position]
+
+
+@dataclass(eq=False)
+class Facts:
+    """What a tensor is besides its elements.
+
+    Attributes:
+        kind: Its class.
+        requires_grad: Whether it does.
+        node: Where it came from; a backward pass has freed that.
+        gradient: Its ``grad``.
+        hooks: Its hooks.
+        attributes: Those that somebody gave it, with a :class:`Maker` for each tensor in them.
+    """
+
+    kind: type[Tensor]
+    requires_grad: bool
+    node: Any
+    gradient: Maker | None
+    hooks: Any
+    attributes: dict[str, Any]
+
+    def tensor(self, array: Array, make: "Make") -> Tensor:
+        """A new tensor of this kind."""
+        tensor = self.kind.__new__(self.kind)
+        Tensor.__init__(tensor, array)
+        tensor.requires_grad, tensor.node = self.requires_grad, self.node
+        tensor.hooks = self.hooks and dict(self.hooks)
+        if self.gradient is not None:
+            tensor._grad = make(self.gradient)
+        if self.attributes:
+            tensor.__dict__.update(mapped(self.attributes, Maker, make))
+        return tensor
 
 
 @dataclass(eq=False)
@@ -78,11 +107,11 @@ class ViewOfCaptured(Maker):
 
     array: Array
     version: list[int]
-    requires_grad: bool
+    facts: Facts
 
-    def make(self, current: Sequence[Tensor], fresh: Fresh) -> Tensor:
+    def make(self, current: Sequence[Tensor], make: "Make") -> Tensor:
         """A new tensor on that memory."""
-        return _on(self.array, self.version, self.requires_grad)
+        return _sharing(self.facts.tensor(self.array, make), self.version)
 
 
 @dataclass(eq=False)
@@ -92,12 +121,14 @@ class ViewOfGiven(Maker):
     position: int
     operand: Operand
     start: int
+    facts: Facts
 
-    def make(self, current: Sequence[Tensor], fresh: Fresh) -> Tensor:
+    def make(self, current: Sequence[Tensor], make: "Make") -> Tensor:
         """A new tensor on the input's memory."""
         tensor = current[self.position]
         owner, offset = kernels_for[type(tensor.array)].memory(tensor.array)
-        return _on(_part(owner, offset - self.start, self.operand), tensor.version, False)
+        view = _part(owner, offset - self.start, self.operand)
+        return _sharing(self.facts.tensor(view, make), tensor.version)
 
 
 @dataclass(eq=False)
@@ -107,34 +138,50 @@ class Copy(Maker):
     Attributes:
         array: Where a replay leaves it, to overwrite it the next time.
         operand: The same, in its memory.
-        requires_grad: Whether it is a leaf that requires a gradient.
-        gradient: Its own.
+        facts: What it is besides.
         shared: The memory, if another result lies in it too.
     """
 
     array: Array
     operand: Operand
-    requires_grad: bool
-    gradient: Maker | None
+    facts: Facts
     shared: Array | None = None
 
-    def make(self, current: Sequence[Tensor], fresh: Fresh) -> Tensor:
+    def make(self, current: Sequence[Tensor], make: "Make") -> Tensor:
         """A new tensor in new memory."""
         if self.shared is None:
-            tensor = Tensor(copied(self.array), self.requires_grad)
-        else:
-            if id(self.shared) not in fresh:
-                fresh[id(self.shared)] = copied(self.shared), [0]
-            owner, version = fresh[id(self.shared)]
-            tensor = _on(_part(owner, 0, self.operand), version, self.requires_grad)
-        if self.gradient is not None:
-            tensor.grad = self.gradient.make(current, fresh)
-        return tensor
+            return self.facts.tensor(copied(self.array), make)
+        owner, version = make.copy_of(self.shared)
+        return _sharing(self.facts.tensor(_part(owner, 0, self.operand), make), version)
 
 
-def _on(array: Array, version: list[int], requires_grad: bool) -> Tensor:
-    """A tensor on memory that others share."""
-    tensor = Tensor(array, requires_grad)
+class Make:
+    """Makes all that one call leaves behind: of each maker one tensor, of each memory one copy.
+
+    Args:
+        current: The inputs of this time.
+    """
+
+    def __init__(self, current: Sequence[Tensor]) -> None:
+        self._current = current
+        self.made: dict[Maker, Tensor] = {}
+        self._copies: dict[int, tuple[Array, list[int]]] = {}
+
+    def __call__(self, maker: Maker) -> Tensor:
+        """The tensor of ``maker``."""
+        if maker not in self.made:
+            self.made[maker] = maker.make(self._current, self)
+        return self.made[maker]
+
+    def copy_of(self, memory: Array) -> tuple[Array, list[int]]:
+        """A copy of ``memory``, and the version that all tensors in it share."""
+        if id(memory) not in self._copies:
+            self._copies[id(memory)] = copied(memory), [0]
+        return self._copies[id(memory)]
+
+
+def _sharing(tensor: Tensor, version: list[int]) -> Tensor:
+    """``tensor``, on memory that others share."""
     tensor._version = version
     tensor.may_alias = True
     return tensor
@@ -224,33 +271,33 @@ class Outcome:
             if given.is_changed and given.operand is not None:
                 copy(given.stand_in.array, tensor.array)
                 tensor.mark_changed()
+        make = Make(current)
+        result = mapped(self.result, Maker, make)
         for gradient in self.gradients:
             if gradient.is_left:
-                leaf = gradient.of(arguments)
-                maker = gradient.maker
-                leaf._grad = None if maker is None else self._gradient(maker, current)
-        made: dict[Maker, Tensor] = {}  # what is returned twice is one tensor
-        fresh: Fresh = {}
+                gradient.of(arguments)._grad = self._gradient(gradient, make)
+        return result
 
-        def make(maker: Maker) -> Tensor:
-            if maker not in made:
-                made[maker] = maker.make(current, fresh)
-            return made[maker]
+    def _gradient(self, gradient: Gradient, make: Make) -> Any:
+        """What a leaf gets as its gradient.
 
-        return mapped(self.result, Maker, make)
+        One of a captured leaf lies in memory that the next replay overwrites together with the
+        leaf's gradient, so that it need not be copied before somebody asks for it.
+        """
+        maker = gradient.maker
+        if maker is None:
+            return None
+        is_own = isinstance(maker, Copy) and maker.shared is None and maker not in make.made
+        if not is_own or isinstance(gradient.leaf, int):
+            return make(maker)
 
-    def _gradient(self, maker: Maker, current: list[Tensor]) -> Any:
-        """A gradient; one in memory of the replay is copied when somebody asks for it."""
-        if not isinstance(maker, Copy):
-            return maker.make(current, {})
-
-        def gradient() -> Tensor:
+        def when_asked() -> Tensor:
             with self.lock, unrecorded():
-                made = maker.make((), {})
+                made = Make(())(maker)
             made.may_alias = True
             return made
 
-        return gradient
+        return when_asked
 
 
 def copy(source: Array, target: Array) -> None:

@@ -7,20 +7,32 @@ code. So ``self.losses.append(...)`` beside the function does not concern it, an
 inside it does.
 """
 
+import array
 import dis
 import functools
 import random
 import sys
 import sysconfig
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+import weakref
+from collections import UserList, deque
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from contextvars import ContextVar
 from operator import getitem
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FunctionType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+)
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from scratchgan.autograd.tensor import Tensor
+from scratchgan.backend import kernels_for
 from scratchgan.random import Generator, default_generator
 
 
@@ -29,8 +41,8 @@ class Place(NamedTuple):
 
     Attributes:
         name: As the function would write it: ``"model.layers[0].weight"``.
-        read: ``getitem``, ``getattr``, :func:`size` or :func:`content`, called with ``holder`` and
-            ``key``.
+        read: ``getitem``, :func:`lookup`, :func:`attribute`, :func:`size` or :func:`content`,
+            called with ``holder`` and ``key``.
         holder: A dict, list, cell, class or object.
         key: An index, or the name of an attribute; for ``size`` of an object's attributes, the
             names that matter.
@@ -60,6 +72,20 @@ class Attributes(NamedTuple):
     are_listed: bool
 
 
+#: Stands where nothing is.
+ABSENT = object()
+
+
+def lookup(holder: dict[Any, Any], key: Any) -> Any:
+    """An element of a dict, which may be absent."""
+    return holder.get(key, ABSENT)
+
+
+def attribute(holder: Any, key: str) -> Any:
+    """An attribute, which may be absent."""
+    return getattr(holder, key, ABSENT)
+
+
 def size(holder: Any, _: object) -> int:
     """How many elements there are."""
     return len(holder)
@@ -75,8 +101,16 @@ def content(holder: Any, _: object) -> Any:
         return holder.tobytes()
     if isinstance(holder, np.random.Generator):
         return repr(holder.bit_generator.state)
+    if isinstance(holder, np.random.RandomState):
+        return repr(holder.get_state(legacy=False))
     if isinstance(holder, random.Random):
         return holder.getstate()
+    if isinstance(holder, bytearray | array.array):
+        return bytes(holder)
+    if isinstance(holder, CellType):
+        return holder.cell_contents if _is_filled(holder) else ABSENT
+    if isinstance(holder, ContextVar | weakref.ref):
+        return id(holder() if isinstance(holder, weakref.ref) else holder.get(None))
     return frozenset(holder)
 
 
@@ -130,44 +164,65 @@ class Scope:
         if isinstance(value, Tensor):
             self.tensors[id(value)] = name, value
             self._waiting.append((f"{name}.hooks", value.hooks))
+            self._enter_attributes(name, value, vars(value))
+            if is_users(type(value).__module__):
+                self._enter_class(type(value), is_called=False)
         elif isinstance(value, FunctionType):
             self._enter_function(name, value)
+            self._enter_attributes(name, value, vars(value))
+        elif isinstance(value, BuiltinFunctionType | MethodWrapperType):  # losses.append
+            self._waiting.append((name, value.__self__))
         elif isinstance(value, MethodType):
             self._waiting.append(("self", value.__self__))
             self._waiting.append((name, value.__func__))
         elif isinstance(value, functools.partial):
-            self._waiting.append((name, value.func))
-            self._waiting += [(name, x) for x in (*value.args, *value.keywords.values())]
+            self._waiting += [(name, x) for x in (value.func, *value.args, value.keywords)]
         elif isinstance(value, ModuleType):
             if is_users(value.__name__):
-                for key in self._names & vars(value).keys():
-                    self._look(f"{name}.{key}", getitem, vars(value), key)
+                # One that is not there may come, if it has a __getattr__ or not.
+                for key in self._names:
+                    if key in vars(value) or "__getattr__" in vars(value):
+                        self._look(f"{name}.{key}", attribute, value, key)
+                self._attributes(name, vars(value), type(value), self._names, is_strict=True)
         elif isinstance(value, type):
-            self._enter_class(name, value)
-        elif isinstance(value, dict):
+            self._enter_class(value, is_called=True)
+        elif isinstance(value, Generator):
+            self.places.append(Place(f"{name}.state", getitem, vars(value), "state", value.state))
+            self.arrays.append((name, value.state))
+        elif isinstance(value, np.ndarray) or type(value) in kernels_for:
+            self.arrays.append((name, value))
+            if isinstance(value, np.ndarray) and value.dtype.hasobject:
+                self._waiting += [(name, x) for x in value.flat]
+            if isinstance(value, np.ndarray) and value.nbytes <= LARGEST_CONTENT:
+                self._compare(name, value)
+        elif isinstance(value, _COMPARED) and not isinstance(value, random.SystemRandom):
+            self._compare(name, value)
+            if isinstance(value, set):
+                self._waiting += [(name, x) for x in value]
+            elif isinstance(value, ContextVar | weakref.ref):
+                self._waiting.append(
+                    (name, value() if isinstance(value, weakref.ref) else value.get(None))
+                )
+        else:
+            self._enter_elements(name, value)
+            self._enter_object(name, value)
+
+    def _enter_elements(self, name: str, value: Any) -> None:
+        if isinstance(value, Mapping):
             self._size(name, value)
             for key in list(value):
                 label = f"tensor {key.shape}" if isinstance(key, Tensor) else f"{key!r:.40}"
+                if not isinstance(key, Tensor):
+                    self._waiting.append((f"a key of {name}", key))
                 self._look(f"{name}[{label}]", getitem, value, key)
-        elif isinstance(value, list | deque):
+        elif isinstance(value, list | deque | UserList):
             self._size(name, value)
             for position in range(len(value)):
                 self._look(f"{name}[{position}]", getitem, value, position)
         elif isinstance(value, tuple | frozenset):
             self._waiting += [(f"{name}[{i}]", x) for i, x in enumerate(value)]
-        elif isinstance(value, set):
-            self._compare(name, value)
-            self._waiting += [(name, x) for x in value]
-        elif isinstance(value, np.random.Generator | random.Random):
-            self._compare(name, value)
-        elif isinstance(value, Generator):
-            self._look(f"{name}.state", getitem, vars(value), "state")
-        elif hasattr(value, "__array_interface__") or hasattr(value, "__cuda_array_interface__"):
-            self.arrays.append((name, value))
-            if isinstance(value, np.ndarray) and value.nbytes <= LARGEST_CONTENT:
-                self._compare(name, value)
-        else:
-            self._enter_object(name, value)
+        elif isinstance(value, ValuesView | KeysView | ItemsView):
+            self._waiting.append((name, getattr(value, "mapping", None)))
 
     def _size(self, name: str, container: Any) -> None:
         self.places.append(Place(f"len({name})", size, container, None, len(container)))
@@ -177,77 +232,107 @@ class Scope:
         self.places.append(place)
 
     def _enter_function(self, name: str, function: FunctionType) -> None:
-        if is_below(function.__module__):
+        module = function.__globals__.get("__name__")  # wraps() gives it another's __module__
+        if is_below(module):
             return
         variables, attributes = names_in(function.__code__)
         self._found |= attributes
-        if is_users(function.__module__):
-            self.mentioned |= attributes
         for key, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
             if _is_filled(cell):
-                self._look(key, getattr, cell, "cell_contents")
-        defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
-        self._waiting += [(f"a default of {name}", x) for x in defaults]
-        if is_users(function.__module__):
-            for key in variables & function.__globals__.keys():
-                self._look(key, getitem, function.__globals__, key)
+                self._look(key, attribute, cell, "cell_contents")
+            else:
+                self._compare(key, cell)
+        if not is_users(module):
+            return
+        self.mentioned |= attributes
+        for key in ("__code__", "__defaults__", "__kwdefaults__"):
+            self._look(f"{name}.{key}", attribute, function, key)
+        if "globals" in variables:
+            variables |= attributes & function.__globals__.keys()
+        for key in variables:
+            self._look(key, lookup, function.__globals__, key)
+            imported = sys.modules.get(key)
+            if imported is not None and key not in function.__globals__:
+                self._waiting.append((key, imported))
 
-    def _enter_class(self, name: str, owner: type) -> None:
+    def _enter_class(self, owner: type, is_called: bool) -> None:
+        """Look at the methods that may be called; ``is_called`` says whether objects are made."""
         for cls in owner.__mro__:
             if is_below(cls.__module__) or not (is_users(cls.__module__) or is_own(cls.__module__)):
                 continue
-            for key, attribute in vars(cls).items():
-                is_called = key.startswith("__") and key not in _NOT_CALLED
-                if key not in self._names and not is_called:
+            for key, value in vars(cls).items():
+                is_special = key.startswith("__") and (is_called or key not in _OF_MAKING)
+                if key not in self._names and not (is_special and key not in _NOT_CALLED):
                     continue
-                for function in _functions_of(attribute):
-                    self._waiting.append((f"{cls.__name__}.{key}", function))
-                if key in self._names and not isinstance(attribute, classmethod):
-                    self._look(f"{cls.__name__}.{key}", getattr, cls, key)
+                self._waiting += [(f"{cls.__name__}.{key}", x) for x in _functions_of(value)]
+                if isinstance(value, FunctionType | Tensor) or not hasattr(value, "__get__"):
+                    self._look(f"{cls.__name__}.{key}", getitem, vars(cls), key)
+                else:
+                    self.places.append(
+                        Place(f"{cls.__name__}.{key}", getitem, vars(cls), key, value)
+                    )
+            self._attributes(cls.__name__, vars(cls), type(cls), self._names, is_strict=True)
 
     def _enter_object(self, name: str, value: Any) -> None:
         cls = type(value)
-        attributes = getattr(value, "__dict__", None)
-        if (
-            isinstance(attributes, dict) and "__wrapped__" in attributes
-        ):  # a jitted function, one with a cache, ...
-            self._waiting.append((name, attributes["__wrapped__"]))
-            return
-        self._waiting.append((cls.__name__, cls))
+        self._enter_class(cls, is_called=False)
+        if is_users(cls.__module__):
+            self.places.append(Place(f"the class of {name}", attribute, value, "__class__", cls))
         for base in cls.__mro__:
             slots = vars(base).get("__slots__", ())
             for key in self._names.intersection((slots,) if isinstance(slots, str) else slots):
-                if hasattr(value, key):
-                    self._look(f"{name}.{key}", getattr, value, key)
+                self._look(f"{name}.{key}", attribute, value, key)
+        self._enter_attributes(name, value, getattr(value, "__dict__", None))
+
+    def _enter_attributes(self, name: str, value: Any, attributes: Any) -> None:
+        cls = type(value)
         if not isinstance(attributes, dict):
+            return
+        wrapped = attributes.get("__wrapped__")  # of a jitted function, one with a cache, ...
+        if wrapped is not None:
+            self._waiting.append((name, wrapped))
+        if is_below(cls.__module__) and not isinstance(value, Tensor):  # a Jitted itself
             return
         computes, lists = _computed_names(cls, self._names)
         names = None if computes else self._names
-        present = frozenset(
-            key for key in attributes if key.isidentifier() and (names is None or key in names)
-        )
-        self.places.append(
-            Place(
-                f"the attributes of {name}",
-                size,
-                attributes,
-                Attributes(cls, names, present, lists),
-                len(attributes),
-            )
-        )
+        present = self._attributes(name, attributes, cls, names, lists)
         for key in [key for key in attributes if key in present]:
             # A module in a list of modules is called as one reaches it: model[0].
             self._look(name if key == "_modules" else f"{name}.{key}", getitem, attributes, key)
 
+    def _attributes(
+        self,
+        name: str,
+        attributes: Any,
+        cls: type,
+        names: frozenset[str] | None,
+        is_strict: bool,
+    ) -> frozenset[str]:
+        """Look whether attributes that matter are added, and give those that are there."""
+        present = frozenset(
+            key for key in attributes if key.isidentifier() and (names is None or key in names)
+        )
+        facts = Attributes(cls, names, present, is_strict)
+        place = Place(f"the attributes of {name}", size, attributes, facts, len(attributes))
+        self.places.append(place)
+        return present
 
-#: Methods that Python calls for other things than what the code of a function says.
+
+#: Methods that Python calls where an object is made, and nowhere else.
+_OF_MAKING = {"__init__", "__new__", "__post_init__"}
+#: Methods that the code of a function does not call by doing something with an object.
 _NOT_CALLED = {
-    *("__init__", "__new__", "__del__", "__repr__", "__str__", "__reduce__", "__reduce_ex__"),
-    *("__setattr__", "__delattr__", "__init_subclass__", "__set_name__", "__class_getitem__"),
-    *("__getstate__", "__setstate__", "__copy__", "__deepcopy__", "__dir__", "__sizeof__"),
+    *("__del__", "__reduce__", "__reduce_ex__", "__init_subclass__", "__set_name__"),
+    *("__class_getitem__", "__getstate__", "__setstate__", "__copy__", "__deepcopy__"),
+    *("__dir__", "__sizeof__"),
 }
+#: Objects that are compared by what is in them.
+_COMPARED = (
+    *(set, np.random.Generator, np.random.RandomState, random.Random, bytearray, array.array),
+    *(ContextVar, weakref.ref),
+)
 
 _PACKAGE = __name__.partition(".")[0]
 #: The rooms of this package whose own state is no user's.
@@ -292,10 +377,20 @@ def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
     attributes: set[str] = set()
     for part in _codes(code):
         for instruction in dis.get_instructions(part):
-            if instruction.argval in part.co_names:
+            if isinstance(instruction.argval, str) and instruction.argval in part.co_names:
                 is_variable = "GLOBAL" in instruction.opname or "_NAME" in instruction.opname
                 (variables if is_variable else attributes).add(instruction.argval)
+        # Names may be asked for as text: getattr(x, "scale").
+        attributes.update(_texts(part.co_consts))
     return frozenset(variables), frozenset(attributes)
+
+
+def _texts(constants: Iterable[Any]) -> Iterator[str]:
+    for constant in constants:
+        if isinstance(constant, str) and constant.isidentifier():
+            yield constant
+        elif isinstance(constant, tuple | frozenset):
+            yield from _texts(constant)
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -321,7 +416,8 @@ def _functions_of(attribute: Any) -> list[Any]:
         return [x for x in (attribute.fget, attribute.fset) if x is not None]
     if isinstance(attribute, functools.cached_property):
         return [attribute.func]
-    return [getattr(attribute, "__wrapped__", attribute)] if callable(attribute) else []
+    wrapped = getattr(attribute, "__dict__", {}).get("__wrapped__")
+    return [x for x in (wrapped, attribute) if callable(x)]
 
 
 def _computed_names(cls: type, names: frozenset[str]) -> tuple[bool, bool]:
