@@ -49,7 +49,7 @@ def signature(value: Any, tensors: list[Tensor]) -> Any:
             tuple(value.hooks.values()) if value.hooks else None,
             tuple([(name, id(x)) for name, x in vars(value).items()]) or None,
         )
-    if type(value) is tuple or isinstance(value, list) or hasattr(value, "_fields"):
+    if type(value) is tuple or isinstance(value, list) or _is_named_tuple(value):
         return (type(value), *[signature(x, tensors) for x in value])
     if isinstance(value, dict):
         items = [(type(name), name, signature(x, tensors)) for name, x in value.items()]
@@ -106,17 +106,27 @@ def _entries(facts: Any) -> list[Any]:
 CONSTANTS = (int, float, complex, str, bytes, np.generic, np.dtype, enum.Enum, type, slice, range)
 
 
+def _is_named_tuple(value: Any) -> bool:
+    return isinstance(value, tuple) and hasattr(value, "_fields")
+
+
 def _is_dataclass(value: Any) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
-def mapped(value: Any, kind: type, function: Callable[[Any], Any]) -> Any:
-    """``value`` with ``function`` applied to all of ``kind`` in it (see :func:`leaves_of`)."""
-    if isinstance(value, kind):
+def mapped(value: Any, kind: type | Callable[[Any], bool], function: Callable[[Any], Any]) -> Any:
+    """``value`` with ``function`` applied to all of ``kind`` in it (see :func:`leaves_of`).
+
+    Args:
+        value: Tensors in tuples, lists, dicts and dataclasses, and anything else.
+        kind: A class, or a function that says whether to go no deeper.
+        function: What is done to it.
+    """
+    if isinstance(value, kind) if isinstance(kind, type) else kind(value):
         return function(value)
     if type(value) is tuple:
         return tuple([mapped(x, kind, function) for x in value])
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
+    if _is_named_tuple(value):
         return type(value)(*[mapped(x, kind, function) for x in value])
     made: Any
     if isinstance(value, list):
@@ -138,7 +148,7 @@ def mapped(value: Any, kind: type, function: Callable[[Any], Any]) -> Any:
 
 def leaves_of(value: Any) -> list[Any]:
     """What tuples, lists, dicts and dataclasses contain, in order."""
-    if type(value) is tuple or isinstance(value, list) or hasattr(value, "_fields"):
+    if type(value) is tuple or isinstance(value, list) or _is_named_tuple(value):
         return [leaf for x in value for leaf in leaves_of(x)]
     if isinstance(value, dict):
         return [leaf for x in value.values() for leaf in leaves_of(x)]
@@ -171,7 +181,8 @@ def classes_of(value: Any) -> list[type]:
 
 def _fields(value: Any) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(value)]
-    return {name: getattr(value, name) for name in names if hasattr(value, name)}
+    fields = {name: getattr(value, name) for name in names if hasattr(value, name)}
+    return {**fields, **getattr(value, "__dict__", {})}
 
 
 def span_of(array: Array) -> Span:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchgan import dtypes
 from scratchgan.autograd.observe import observe
 from scratchgan.autograd.tape import Mode, mode
 from scratchgan.autograd.tensor import Tensor, clock, gradient_watch
@@ -33,6 +34,7 @@ from scratchgan.jit.outcome import (
     Facts,
     Given,
     Input,
+    Kept,
     Maker,
     Outcome,
     ViewOfCaptured,
@@ -133,6 +135,7 @@ class Capture:
         )
         passed = layout_of((args, kwargs))
         draws = _draws()
+        dtype = dtypes.get_default_dtype()
         started = next(clock)
         on_tape = [x for _, x in self.scope.tensors.values() if x.node and not x.node.is_freed]
 
@@ -173,7 +176,12 @@ class Capture:
                 "it; do both inside"
             )
         self.has_drawn = _draws() != draws
-        result = mapped(value, Tensor, self._maker)
+        self.has_set_dtype = dtypes.get_default_dtype() != dtype
+        result = mapped(
+            value,
+            lambda x: isinstance(x, Tensor) or self.scope.reaches(x),
+            lambda x: self._maker(x) if isinstance(x, Tensor) else Kept(x),
+        )
         for leaf in leaves_of(value):
             is_fine = isinstance(leaf, (Tensor, *CONSTANTS)) or self.scope.reaches(leaf)
             if leaf is not None and not is_fine:
@@ -303,6 +311,8 @@ class Capture:
         """Why a replay would not do what the function does; empty if it would."""
         if self.changes_arguments:
             return f"{self.name} changes hooks or requires_grad of an argument"
+        if self.has_set_dtype:
+            return f"{self.name} changes the default type"
         if self.has_drawn:
             return f"{self.name} draws random numbers of Python's or NumPy's; draw them as tensors"
         watched = [
@@ -311,7 +321,17 @@ class Capture:
             if place.read is not content or not self._is_captured(place.holder)
         ]
         changes = Guards(watched).changes()
-        return f"{self.name} itself changed what it rests on: {changes[0]}" if changes else ""
+        if not changes:
+            return ""
+        reached = Scope([(self.name, self.function)]).tensors.values()
+        for name, tensor in reached:
+            owner = self.recording.backend.memory(tensor.array)[0]
+            if any(x.owner is owner and x.kind == "argument" for x in self.recording.memories):
+                raise JitError(
+                    f"jit: {self.name} keeps an argument in {name}, in whose place it found a "
+                    "copy; keep a clone() of it"
+                )
+        return f"{self.name} itself changed what it rests on: {changes[0]}"
 
     def leave(self, arguments: Sequence[Tensor]) -> Any:
         """Do to the arguments what was done to their stand-ins, and give what the call returned."""
@@ -366,22 +386,24 @@ class Capture:
 
     def _guards(self) -> Guards:
         read_anew = {id(live.source) for live in self.context.live}
-        if "param_groups" in self.scope.mentioned:  # the function reads them itself
-            read_anew = set()
         changed = {id(x) for x in self.changed}
         places = []
         for place in self.places:
             holder = place.holder
-            # A kernel reads it where it is.
-            is_memory = place.read is content and self._is_captured(holder)
-            is_number = id(holder) in read_anew and not isinstance(place.value, list)
+            # An option that an optimizer reads anew, if the function does not read it itself.
+            is_number = (
+                id(holder) in read_anew
+                and isinstance(place.value, bool | int | float | tuple)
+                and place.key not in ("params", *self.scope.mentioned)
+            )
             is_unused = (
                 isinstance(holder, Tensor)
                 and place.key in ("requires_grad", "hooks")
+                and place.key not in self.scope.mentioned
                 and id(holder) not in self.used
                 and id(holder._version) not in changed
             )
-            if not is_memory and not is_number and not is_unused:
+            if not is_number and not is_unused:
                 places.append(place)
         places += [
             Place(f"{x.name}.grad", attribute, x.leaf, "grad", x.input.stand_in)

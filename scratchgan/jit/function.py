@@ -132,6 +132,11 @@ class Jitted(Generic[P, R]):
         why_not = capture.why_not()
         self._count += 1
         self.recordings = [*self.recordings[-99:], RecordingInfo(reason, why_not)]
+        if not why_not:
+            capture.finish()
+        result: R = capture.leave(tensors)
+        if not why_not:
+            self._keep(key, capture.replay(reason))
         if self._count == MOST_RECORDINGS + 1:
             warnings.warn(
                 f"jit: {self.__name__} has been recorded {MOST_RECORDINGS} times; recording is "
@@ -140,11 +145,9 @@ class Jitted(Generic[P, R]):
                 "has all reasons",
                 stacklevel=3,
             )
-        if why_not:
-            return capture.leave(tensors)  # type: ignore[no-any-return]
-        capture.finish()
-        result: R = capture.leave(tensors)
-        replay = capture.replay(reason)
+        return result
+
+    def _keep(self, key: Any, replay: "Replay") -> None:
         with self._lock:
             while sum(map(len, self._replays.values())) >= MOST_RECORDINGS:
                 oldest = next(iter(self._replays))
@@ -153,7 +156,6 @@ class Jitted(Generic[P, R]):
                     del self._replays[oldest]
             self._replays[key] = [*self._replays.get(key, ()), replay]
             self._latest, self._latest_key = replay, key
-        return result
 
     def _reason(self, key: Any, tensors: list[Tensor], spans: list[Span]) -> str:
         """Why the recordings so far do not do."""

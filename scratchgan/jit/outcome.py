@@ -58,6 +58,17 @@ class Captured(Maker):
 
 
 @dataclass(eq=False)
+class Kept(Maker):
+    """A list or dict from outside, or another object."""
+
+    value: Any
+
+    def make(self, current: Sequence[Tensor], make: "Make") -> Any:
+        """The object itself."""
+        return self.value
+
+
+@dataclass(eq=False)
 class Given(Maker):
     """One of the inputs."""
 

@@ -17,7 +17,7 @@ import weakref
 from collections import UserList, deque
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from contextvars import ContextVar
-from operator import getitem
+from operator import attrgetter, getitem, methodcaller
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -108,9 +108,12 @@ def content(holder: Any, _: object) -> Any:
     if isinstance(holder, bytearray | array.array):
         return bytes(holder)
     if isinstance(holder, CellType):
-        return holder.cell_contents if _is_filled(holder) else ABSENT
+        return _is_filled(holder)
     if isinstance(holder, ContextVar | weakref.ref):
         return id(holder() if isinstance(holder, weakref.ref) else holder.get(None))
+    if isinstance(holder, functools._lru_cache_wrapper):
+        _, misses, _, count = holder.cache_info()
+        return misses, count
     return frozenset(holder)
 
 
@@ -133,12 +136,14 @@ class Scope:
             self.mentioned: set[str] = set()
             self._seen: dict[int, Any] = {}
             self._looked: set[tuple[int, Any]] = set()
+            self._inner: set[int] = set()  # attributes of objects of other packages
             self._waiting = deque(roots)
             self.places: list[Place] = []
             self.tensors: dict[int, tuple[str, Tensor]] = {}
             self.arrays: list[tuple[str, Any]] = []
-            while self._waiting:
-                name, value = self._waiting.popleft()
+            self._last: list[tuple[str, Any]] = []  # what has a better name elsewhere
+            while self._waiting or self._last:
+                name, value = self._waiting.popleft() if self._waiting else self._last.pop()
                 if id(value) not in self._seen:
                     self._seen[id(value)] = value
                     self._enter(name, value)
@@ -173,6 +178,7 @@ class Scope:
         elif isinstance(value, BuiltinFunctionType | MethodWrapperType):  # losses.append
             self._waiting.append((name, value.__self__))
         elif isinstance(value, MethodType):
+            self._found.add(value.__func__.__name__)
             self._waiting.append(("self", value.__self__))
             self._waiting.append((name, value.__func__))
         elif isinstance(value, functools.partial):
@@ -195,8 +201,13 @@ class Scope:
                 self._waiting += [(name, x) for x in value.flat]
             if isinstance(value, np.ndarray) and value.nbytes <= LARGEST_CONTENT:
                 self._compare(name, value)
+        elif isinstance(value, attrgetter | methodcaller):
+            texts = [x for x in value.__reduce__()[1] if isinstance(x, str)]
+            self._found.update(part for text in texts for part in text.split("."))
         elif isinstance(value, _COMPARED) and not isinstance(value, random.SystemRandom):
             self._compare(name, value)
+            if isinstance(value, functools._lru_cache_wrapper):
+                self._waiting.append((name, value.__wrapped__))
             if isinstance(value, set):
                 self._waiting += [(name, x) for x in value]
             elif isinstance(value, ContextVar | weakref.ref):
@@ -212,8 +223,7 @@ class Scope:
             self._size(name, value)
             for key in list(value):
                 label = f"tensor {key.shape}" if isinstance(key, Tensor) else f"{key!r:.40}"
-                if not isinstance(key, Tensor):
-                    self._waiting.append((f"a key of {name}", key))
+                self._last.append((f"a key of {name}", key))
                 self._look(f"{name}[{label}]", getitem, value, key)
         elif isinstance(value, list | deque | UserList):
             self._size(name, value)
@@ -267,13 +277,17 @@ class Scope:
                 if key not in self._names and not (is_special and key not in _NOT_CALLED):
                     continue
                 self._waiting += [(f"{cls.__name__}.{key}", x) for x in _functions_of(value)]
+                if is_users(type(value).__module__) and hasattr(value, "__get__"):
+                    self._waiting.append((f"{cls.__name__}.{key}", value))  # a user's descriptor
                 if isinstance(value, FunctionType | Tensor) or not hasattr(value, "__get__"):
                     self._look(f"{cls.__name__}.{key}", getitem, vars(cls), key)
                 else:
                     self.places.append(
                         Place(f"{cls.__name__}.{key}", getitem, vars(cls), key, value)
                     )
-            self._attributes(cls.__name__, vars(cls), type(cls), self._names, is_strict=True)
+            self._attributes(cls.__name__, vars(cls), type(cls), None, is_strict=True)
+            if is_users(type(cls).__module__):
+                self._enter_class(type(cls), is_called=False)
 
     def _enter_object(self, name: str, value: Any) -> None:
         cls = type(value)
@@ -282,7 +296,8 @@ class Scope:
             self.places.append(Place(f"the class of {name}", attribute, value, "__class__", cls))
         for base in cls.__mro__:
             slots = vars(base).get("__slots__", ())
-            for key in self._names.intersection((slots,) if isinstance(slots, str) else slots):
+            slots = (slots,) if isinstance(slots, str) else slots
+            for key in self._names.intersection(_mangled(slot, base) for slot in slots):
                 self._look(f"{name}.{key}", attribute, value, key)
         self._enter_attributes(name, value, getattr(value, "__dict__", None))
 
@@ -296,7 +311,11 @@ class Scope:
         if is_below(cls.__module__) and not isinstance(value, Tensor):  # a Jitted itself
             return
         computes, lists = _computed_names(cls, self._names)
-        names = None if computes else self._names
+        # The code of other packages is not looked at: of their objects all attributes count.
+        is_foreign = is_installed(cls.__module__)
+        names = None if computes or (is_foreign and id(value) not in self._inner) else self._names
+        if is_foreign:
+            self._inner.update(map(id, attributes.values()))
         present = self._attributes(name, attributes, cls, names, lists)
         for key in [key for key in attributes if key in present]:
             # A module in a list of modules is called as one reaches it: model[0].
@@ -331,7 +350,7 @@ _NOT_CALLED = {
 #: Objects that are compared by what is in them.
 _COMPARED = (
     *(set, np.random.Generator, np.random.RandomState, random.Random, bytearray, array.array),
-    *(ContextVar, weakref.ref),
+    *(ContextVar, weakref.ref, functools._lru_cache_wrapper),
 )
 
 _PACKAGE = __name__.partition(".")[0]
@@ -344,30 +363,38 @@ _BELOW = {
 _LIKE_A_USER = "gan"
 
 
-@functools.cache
-def is_below(module: str | None) -> bool:
-    """Whether a module belongs to what computes, whose code is not looked at."""
-    package, *rooms = (module or "").split(".")
+def is_below(module: Any) -> bool:
+    """Whether a module, by its name, belongs to what computes, whose code is not looked at."""
+    package, *rooms = _parts(module)
     return package == _PACKAGE and (not rooms or rooms[0] in _BELOW)
 
 
-@functools.cache
-def is_own(module: str | None) -> bool:
+def is_own(module: Any) -> bool:
     """Whether a module belongs to this package."""
-    return (module or "").partition(".")[0] == _PACKAGE
+    return _parts(module)[0] == _PACKAGE
 
 
-@functools.cache
-def is_users(module: str | None) -> bool:
+def is_users(module: Any) -> bool:
     """Whether a module is neither of this package, nor of Python, nor installed beside it."""
-    package, *rooms = (module or "").split(".")
+    package, *rooms = _parts(module)
     if package == _PACKAGE:
         return rooms[:1] == [_LIKE_A_USER]
-    if package in sys.stdlib_module_names and package != "__main__":
+    return package not in sys.stdlib_module_names and not is_installed(module)
+
+
+@functools.cache
+def is_installed(module: Any) -> bool:
+    """Whether a module is of another package that is installed beside this one."""
+    package = _parts(module)[0]
+    if package == _PACKAGE or package in sys.stdlib_module_names:
         return False
     path = getattr(sys.modules.get(package), "__file__", None) or ""
     paths = sysconfig.get_paths()
-    return not path.startswith((paths["purelib"], paths["platlib"], paths["stdlib"]))
+    return path.startswith((paths["purelib"], paths["platlib"]))
+
+
+def _parts(module: Any) -> list[str]:
+    return module.split(".") if isinstance(module, str) else [""]
 
 
 @functools.cache
@@ -400,6 +427,12 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
+def _mangled(name: str, cls: type) -> str:
+    """A name as it occurs in the code of methods: a private one begins with the class's."""
+    is_private = name.startswith("__") and not name.endswith("__")
+    return f"_{cls.__name__.lstrip('_')}{name}" if is_private else name
+
+
 def _is_filled(cell: CellType) -> bool:
     try:
         cell.cell_contents  # noqa: B018
@@ -416,8 +449,11 @@ def _functions_of(attribute: Any) -> list[Any]:
         return [x for x in (attribute.fget, attribute.fset) if x is not None]
     if isinstance(attribute, functools.cached_property):
         return [attribute.func]
-    wrapped = getattr(attribute, "__dict__", {}).get("__wrapped__")
-    return [x for x in (wrapped, attribute) if callable(x)]
+    attributes = getattr(attribute, "__dict__", {})
+    found = [attributes.get(key) for key in ("__wrapped__", "func", "dispatcher")]
+    if is_users(type(attribute).__module__):
+        found.append(vars(type(attribute)).get("__get__"))
+    return [x for x in (*found, attribute) if callable(x)]
 
 
 def _computed_names(cls: type, names: frozenset[str]) -> tuple[bool, bool]:
