@@ -7,7 +7,6 @@ read from the group anew in each step, so that a schedule may change ``group["lr
 
 import functools
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from scratchgan import creation, dtypes
@@ -50,7 +49,7 @@ class Optimizer:
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Tensor]] = {}
         #: For each parameter what it was like when its state was made, and each part of that.
-        self._layouts: dict[Tensor, tuple[Layout, Mapping[str, Layout]]] = {}
+        self._layouts: dict[Tensor, tuple[Layout, tuple[tuple[str, Layout], ...]]] = {}
         if isinstance(params, Tensor | Mapping):
             raise TypeError(
                 f"{self._name}: params is one {type(params).__name__}; put it in a list"
@@ -102,8 +101,8 @@ class Optimizer:
             states[parameter] = self.new_state(parameter)
         self.state.update(states)
         for parameter, state in states.items():
-            parts = {name: _layout(x.array) for name, x in state.items()}
-            self._layouts[parameter] = _layout(parameter.array), MappingProxyType(parts)
+            parts = tuple([(name, _layout(x.array)) for name, x in state.items()])
+            self._layouts[parameter] = _layout(parameter.array), parts
         self.param_groups.append(complete)
 
     def step(self) -> None:
@@ -132,13 +131,13 @@ class Optimizer:
         own, parts = self._layouts[parameter]
         if (
             _layout(parameter.array) == own == _layout(gradient.array)
-            and state.keys() == parts.keys()
-            and all(_layout(state[name].array) == part for name, part in parts.items())
+            and len(state) == len(parts)
+            and all(name in state and _layout(state[name].array) == part for name, part in parts)
         ):
-            return [state[name].array for name in parts]
+            return [state[name].array for name, _ in parts]
         number = next(i for i, known in enumerate(self.state) if known is parameter)
         found = {"the parameter": parameter, "its gradient": gradient, **state}
-        wanted = {"the parameter": own, "its gradient": own, **parts}
+        wanted = {"the parameter": own, "its gradient": own, **dict(parts)}
         faults = [f"there is no {name}" for name in wanted if name not in found]
         faults += [f"{name} is unknown" for name in found if name not in wanted]
         faults += [

@@ -130,12 +130,15 @@ class Scope:
     def __init__(self, roots: Iterable[tuple[str, Any]]) -> None:
         roots = [*roots, ("the default stream of random numbers", default_generator)]
         names: frozenset[str] = frozenset()
+        self._asks = False  # whether code asks whether there are attributes
         while True:
             self._names = names
             self._found: set[str] = set(names)
             self.mentioned: set[str] = set()
             self._seen: dict[int, Any] = {}
             self._looked: set[tuple[int, Any]] = set()
+            self._classes: set[tuple[type, bool]] = set()
+            self._class_attributes: dict[type, Any] = {}
             self._inner: set[int] = set()  # attributes of objects of other packages
             self._waiting = deque(roots)
             self.places: list[Place] = []
@@ -169,12 +172,14 @@ class Scope:
         if isinstance(value, Tensor):
             self.tensors[id(value)] = name, value
             self._waiting.append((f"{name}.hooks", value.hooks))
-            self._enter_attributes(name, value, vars(value))
+            if vars(value) or self._asks:
+                self._enter_attributes(name, value, vars(value))
             if is_users(type(value).__module__):
                 self._enter_class(type(value), is_called=False)
         elif isinstance(value, FunctionType):
             self._enter_function(name, value)
-            self._enter_attributes(name, value, vars(value))
+            if is_users(value.__globals__.get("__name__")) or vars(value):
+                self._enter_attributes(name, value, vars(value))
         elif isinstance(value, BuiltinFunctionType | MethodWrapperType):  # losses.append
             self._waiting.append((name, value.__self__))
         elif isinstance(value, MethodType):
@@ -257,6 +262,9 @@ class Scope:
         if not is_users(module):
             return
         self.mentioned |= attributes
+        if variables & {"getattr", "hasattr", "vars", "setattr"} and not self._asks:
+            self._asks = True
+            self._found.add(_AGAIN)  # what was passed over is to be looked at
         for key in ("__code__", "__defaults__", "__kwdefaults__"):
             self._look(f"{name}.{key}", attribute, function, key)
         if "globals" in variables:
@@ -270,22 +278,32 @@ class Scope:
     def _enter_class(self, owner: type, is_called: bool) -> None:
         """Look at the methods that may be called; ``is_called`` says whether objects are made."""
         for cls in owner.__mro__:
+            if (cls, is_called) in self._classes:
+                continue
+            self._classes.add((cls, is_called))
             if is_below(cls.__module__) or not (is_users(cls.__module__) or is_own(cls.__module__)):
                 continue
-            for key, value in vars(cls).items():
+            attributes = self._class_attributes.setdefault(cls, vars(cls))
+            for key, value in list(attributes.items()):
                 is_special = key.startswith("__") and (is_called or key not in _OF_MAKING)
-                if key not in self._names and not (is_special and key not in _NOT_CALLED):
+                is_special = is_special and key not in _NOT_CALLED
+                is_special = is_special and (is_users(cls.__module__) or key not in _OF_OWN)
+                if key not in self._names and not is_special:
                     continue
-                self._waiting += [(f"{cls.__name__}.{key}", x) for x in _functions_of(value)]
-                if is_users(type(value).__module__) and hasattr(value, "__get__"):
-                    self._waiting.append((f"{cls.__name__}.{key}", value))  # a user's descriptor
-                if isinstance(value, FunctionType | Tensor) or not hasattr(value, "__get__"):
-                    self._look(f"{cls.__name__}.{key}", getitem, vars(cls), key)
-                else:
-                    self.places.append(
-                        Place(f"{cls.__name__}.{key}", getitem, vars(cls), key, value)
-                    )
-            self._attributes(cls.__name__, vars(cls), type(cls), None, is_strict=True)
+                name = f"{cls.__name__}.{key}"
+                self._waiting += [(name, x) for x in _functions_of(value)]
+                is_descriptor = hasattr(value, "__get__") and not isinstance(value, FunctionType)
+                if is_users(type(value).__module__) and is_descriptor:
+                    self._waiting.append((name, value))
+                is_looked_at = key in self._names or (is_users(cls.__module__) and callable(value))
+                if is_looked_at and (id(attributes), key) not in self._looked:
+                    self._looked.add((id(attributes), key))
+                    if not is_descriptor:
+                        self._waiting.append((name, value))
+                    self.places.append(Place(name, getitem, attributes, key, value))
+            if (id(attributes), None) not in self._looked:
+                self._looked.add((id(attributes), None))
+                self._attributes(cls.__name__, attributes, type(cls), None, is_strict=True)
             if is_users(type(cls).__module__):
                 self._enter_class(type(cls), is_called=False)
 
@@ -347,6 +365,10 @@ _NOT_CALLED = {
     *("__class_getitem__", "__getstate__", "__setstate__", "__copy__", "__deepcopy__"),
     *("__dir__", "__sizeof__"),
 }
+#: Methods of this package's classes that compute nothing.
+_OF_OWN = {"__init__", "__repr__", "__setattr__"}
+#: No name: it has the scope be looked through once more.
+_AGAIN = "?"
 #: Objects that are compared by what is in them.
 _COMPARED = (
     *(set, np.random.Generator, np.random.RandomState, random.Random, bytearray, array.array),
