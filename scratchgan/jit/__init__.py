@@ -2,7 +2,7 @@
 
 function, capture   what the user calls; one call of it, as it is recorded
 arguments           what distinguishes arguments, and the stand-ins for them
-scope, guards       what a function rests on, and whether it is still the same
+names, scope, guards what code mentions, what it rests on, whether that is still the same
 record, gradients   the kernel calls; who looks at ``grad``
 outcome, replay     what a call leaves behind; a recording that is ready to run
 passes, lower       what to run and where results lie; the fused loops as source

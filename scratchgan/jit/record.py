@@ -237,6 +237,10 @@ class RecordingBackend(Backend):
                 out = kernel(*inputs, **scalars)
                 recording.made(out)
             live = [value for value in scalars.values() if type(value) is DynamicScalar]
+            if live:  # NumPy takes them for numbers of float64, and others for weak ones
+                scalars = {
+                    key: float(x) if type(x) is DynamicScalar else x for key, x in scalars.items()
+                }
             outs = out if isinstance(out, tuple) else (out,)
             call = Call(
                 name,

@@ -8,20 +8,17 @@ inside it does.
 """
 
 import array
-import dis
 import functools
 import random
 import sys
-import sysconfig
 import weakref
 from collections import UserList, deque
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, KeysView, Mapping, ValuesView
 from contextvars import ContextVar
 from operator import attrgetter, getitem, methodcaller
 from types import (
     BuiltinFunctionType,
     CellType,
-    CodeType,
     FunctionType,
     MethodType,
     MethodWrapperType,
@@ -33,6 +30,18 @@ import numpy as np
 
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
+from scratchgan.jit.names import (
+    NOT_CALLED,
+    computed_names,
+    functions_of,
+    is_below,
+    is_installed,
+    is_own,
+    is_users,
+    mangled,
+    names_in,
+    names_of_self,
+)
 from scratchgan.random import Generator, default_generator
 
 
@@ -130,6 +139,7 @@ class Scope:
     def __init__(self, roots: Iterable[tuple[str, Any]]) -> None:
         roots = [*roots, ("the default stream of random numbers", default_generator)]
         names: frozenset[str] = frozenset()
+        self._shared: set[int] = set()
         self._asks = False  # whether code asks whether there are attributes
         while True:
             self._names = names
@@ -139,6 +149,7 @@ class Scope:
             self._looked: set[tuple[int, Any]] = set()
             self._classes: set[tuple[type, bool]] = set()
             self._class_attributes: dict[type, Any] = {}
+            self._only: dict[int, frozenset[str] | None] = {}  # names that a method's object has
             self._inner: set[int] = set()  # attributes of objects of other packages
             self._waiting = deque(roots)
             self.places: list[Place] = []
@@ -150,6 +161,9 @@ class Scope:
                 if id(value) not in self._seen:
                     self._seen[id(value)] = value
                     self._enter(name, value)
+                elif name is not _SELF and self._only.get(id(value)) is not None:
+                    self._shared.add(id(value))  # other code has it too
+                    self._found.add(_AGAIN)
             if self._found == names:  # else attributes may have been passed over
                 break
             names = frozenset(self._found)
@@ -183,9 +197,12 @@ class Scope:
         elif isinstance(value, BuiltinFunctionType | MethodWrapperType):  # losses.append
             self._waiting.append((name, value.__self__))
         elif isinstance(value, MethodType):
-            self._found.add(value.__func__.__name__)
-            self._waiting.append(("self", value.__self__))
-            self._waiting.append((name, value.__func__))
+            method, owner = value.__func__, value.__self__
+            self._found.add(method.__name__)
+            if id(owner) not in self._seen:
+                self._only[id(owner)] = names_of_self(type(owner), method)
+            self._waiting.append((_SELF, owner))
+            self._waiting.append((name, method))
         elif isinstance(value, functools.partial):
             self._waiting += [(name, x) for x in (value.func, *value.args, value.keywords)]
         elif isinstance(value, ModuleType):
@@ -286,12 +303,12 @@ class Scope:
             attributes = self._class_attributes.setdefault(cls, vars(cls))
             for key, value in list(attributes.items()):
                 is_special = key.startswith("__") and (is_called or key not in _OF_MAKING)
-                is_special = is_special and key not in _NOT_CALLED
+                is_special = is_special and key not in NOT_CALLED
                 is_special = is_special and (is_users(cls.__module__) or key not in _OF_OWN)
                 if key not in self._names and not is_special:
                     continue
                 name = f"{cls.__name__}.{key}"
-                self._waiting += [(name, x) for x in _functions_of(value)]
+                self._waiting += [(name, x) for x in functions_of(value)]
                 is_descriptor = hasattr(value, "__get__") and not isinstance(value, FunctionType)
                 if is_users(type(value).__module__) and is_descriptor:
                     self._waiting.append((name, value))
@@ -315,7 +332,7 @@ class Scope:
         for base in cls.__mro__:
             slots = vars(base).get("__slots__", ())
             slots = (slots,) if isinstance(slots, str) else slots
-            for key in self._names.intersection(_mangled(slot, base) for slot in slots):
+            for key in self._names.intersection(mangled(slot, base) for slot in slots):
                 self._look(f"{name}.{key}", attribute, value, key)
         self._enter_attributes(name, value, getattr(value, "__dict__", None))
 
@@ -328,10 +345,13 @@ class Scope:
             self._waiting.append((name, wrapped))
         if is_below(cls.__module__) and not isinstance(value, Tensor):  # a Jitted itself
             return
-        computes, lists = _computed_names(cls, self._names)
+        computes, lists = computed_names(cls, self._names)
         # The code of other packages is not looked at: of their objects all attributes count.
         is_foreign = is_installed(cls.__module__)
         names = None if computes or (is_foreign and id(value) not in self._inner) else self._names
+        only = self._only.get(id(value))
+        if names is not None and only is not None and id(value) not in self._shared:
+            names &= only
         if is_foreign:
             self._inner.update(map(id, attributes.values()))
         present = self._attributes(name, attributes, cls, names, lists)
@@ -359,14 +379,10 @@ class Scope:
 
 #: Methods that Python calls where an object is made, and nowhere else.
 _OF_MAKING = {"__init__", "__new__", "__post_init__"}
-#: Methods that the code of a function does not call by doing something with an object.
-_NOT_CALLED = {
-    *("__del__", "__reduce__", "__reduce_ex__", "__init_subclass__", "__set_name__"),
-    *("__class_getitem__", "__getstate__", "__setstate__", "__copy__", "__deepcopy__"),
-    *("__dir__", "__sizeof__"),
-}
 #: Methods of this package's classes that compute nothing.
 _OF_OWN = {"__init__", "__repr__", "__setattr__"}
+#: The name of the object that a method belongs to.
+_SELF = "self"
 #: No name: it has the scope be looked through once more.
 _AGAIN = "?"
 #: Objects that are compared by what is in them.
@@ -375,85 +391,6 @@ _COMPARED = (
     *(ContextVar, weakref.ref, functools._lru_cache_wrapper),
 )
 
-_PACKAGE = __name__.partition(".")[0]
-#: The rooms of this package whose own state is no user's.
-_BELOW = {
-    *("autograd", "backend", "creation", "cuda", "dtypes", "files", "functions", "in_place"),
-    *("interchange", "jit", "ops", "random", "threads"),
-}
-#: The room that uses jit as a user does.
-_LIKE_A_USER = "gan"
-
-
-def is_below(module: Any) -> bool:
-    """Whether a module, by its name, belongs to what computes, whose code is not looked at."""
-    package, *rooms = _parts(module)
-    return package == _PACKAGE and (not rooms or rooms[0] in _BELOW)
-
-
-def is_own(module: Any) -> bool:
-    """Whether a module belongs to this package."""
-    return _parts(module)[0] == _PACKAGE
-
-
-def is_users(module: Any) -> bool:
-    """Whether a module is neither of this package, nor of Python, nor installed beside it."""
-    package, *rooms = _parts(module)
-    if package == _PACKAGE:
-        return rooms[:1] == [_LIKE_A_USER]
-    return package not in sys.stdlib_module_names and not is_installed(module)
-
-
-@functools.cache
-def is_installed(module: Any) -> bool:
-    """Whether a module is of another package that is installed beside this one."""
-    package = _parts(module)[0]
-    if package == _PACKAGE or package in sys.stdlib_module_names:
-        return False
-    path = getattr(sys.modules.get(package), "__file__", None) or ""
-    paths = sysconfig.get_paths()
-    return path.startswith((paths["purelib"], paths["platlib"]))
-
-
-def _parts(module: Any) -> list[str]:
-    return module.split(".") if isinstance(module, str) else [""]
-
-
-@functools.cache
-def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """The names of variables of the module, and of attributes, that occur in ``code``."""
-    variables: set[str] = set()
-    attributes: set[str] = set()
-    for part in _codes(code):
-        for instruction in dis.get_instructions(part):
-            if isinstance(instruction.argval, str) and instruction.argval in part.co_names:
-                is_variable = "GLOBAL" in instruction.opname or "_NAME" in instruction.opname
-                (variables if is_variable else attributes).add(instruction.argval)
-        # Names may be asked for as text: getattr(x, "scale").
-        attributes.update(_texts(part.co_consts))
-    return frozenset(variables), frozenset(attributes)
-
-
-def _texts(constants: Iterable[Any]) -> Iterator[str]:
-    for constant in constants:
-        if isinstance(constant, str) and constant.isidentifier():
-            yield constant
-        elif isinstance(constant, tuple | frozenset):
-            yield from _texts(constant)
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
-
-
-def _mangled(name: str, cls: type) -> str:
-    """A name as it occurs in the code of methods: a private one begins with the class's."""
-    is_private = name.startswith("__") and not name.endswith("__")
-    return f"_{cls.__name__.lstrip('_')}{name}" if is_private else name
-
 
 def _is_filled(cell: CellType) -> bool:
     try:
@@ -461,41 +398,3 @@ def _is_filled(cell: CellType) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _functions_of(attribute: Any) -> list[Any]:
-    """The functions behind an attribute of a class."""
-    if isinstance(attribute, staticmethod | classmethod):
-        return [attribute.__func__]
-    if isinstance(attribute, property):
-        return [x for x in (attribute.fget, attribute.fset) if x is not None]
-    if isinstance(attribute, functools.cached_property):
-        return [attribute.func]
-    attributes = getattr(attribute, "__dict__", {})
-    found = [attributes.get(key) for key in ("__wrapped__", "func", "dispatcher")]
-    if is_users(type(attribute).__module__):
-        found.append(vars(type(attribute)).get("__get__"))
-    return [x for x in (*found, attribute) if callable(x)]
-
-
-def _computed_names(cls: type, names: frozenset[str]) -> tuple[bool, bool]:
-    """Whether methods of ``cls`` compute names of attributes; whether a user's list all of them.
-
-    Args:
-        cls: A class.
-        names: The names that are mentioned anywhere, and so may be called.
-    """
-    computes = lists = False
-    for base in cls.__mro__:
-        if is_below(base.__module__) or not (is_users(base.__module__) or is_own(base.__module__)):
-            continue
-        for key, attribute in vars(base).items():
-            if key not in names and not (key.startswith("__") and key not in _NOT_CALLED):
-                continue
-            for function in _functions_of(attribute):
-                if isinstance(function, FunctionType):
-                    variables, attributes = names_in(function.__code__)
-                    enumerates = bool(variables & {"vars", "dir"}) or "__dict__" in attributes
-                    computes |= enumerates or "getattr" in variables
-                    lists |= enumerates and is_users(base.__module__)
-    return computes, lists

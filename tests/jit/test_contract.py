@@ -617,6 +617,39 @@ def test_attributes_of_plain_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     assert it.scale(x).item() == 6.0
 
 
+class Trainer:
+    def __init__(self) -> None:
+        self.model = nn.Linear(2, 1)
+        self.optimizer = optim.SGD(self.model.parameters(), lr=0.1)
+        self.step, self.mean, self.scale = 0, 0.0, 1.0
+
+    @sg.jit
+    def train(self, x: sg.Tensor) -> sg.Tensor:
+        self.optimizer.zero_grad()
+        loss = self.loss(x).mean()
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def loss(self, x: sg.Tensor) -> sg.Tensor:
+        return self.model(x) * self.scale
+
+
+def test_attributes_that_have_the_names_of_others_methods() -> None:
+    trainer = Trainer()
+    for k in range(5):
+        trainer.mean += trainer.train(data(4, 2, seed=k)).item()
+        trainer.step += 1
+    assert len(trainer.train.recordings) == 1
+    trainer.scale = 2.0
+    trainer.train(data(4, 2))
+    assert trainer.train.recordings[-1].reason == "self.scale was 1.0, and is 2.0"
+    print_step = sg.jit(lambda x: x * trainer.step)
+    assert print_step(sg.ones(1)).item() == 5
+    trainer.step = 7
+    assert print_step(sg.ones(1)).item() == 7
+
+
 def test_objects_with_jitted_methods_can_be_copied_and_pickled() -> None:
     it = Plain()
     x = sg.ones(1)
