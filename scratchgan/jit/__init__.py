@@ -4,7 +4,8 @@ function, capture   what the user calls; one call of it, as it is recorded
 arguments           what distinguishes arguments, and the stand-ins for them
 names, scope, guards what code mentions, what it rests on, whether that is still the same
 record, gradients   the kernel calls; who looks at ``grad``
-outcome, replay     what a call leaves behind; a recording that is ready to run
+makers, outcome     what a call reads anew and leaves behind, and how that is made again
+replay              a recording that is ready to run
 passes, lower       what to run and where results lie; the fused loops as source
 executor            a plan bound to memory
 

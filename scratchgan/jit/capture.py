@@ -12,7 +12,6 @@ from scratchgan.autograd.tape import Mode, mode
 from scratchgan.autograd.tensor import Tensor, clock, gradient_watch
 from scratchgan.backend import MachineCodeError, kernels_for
 from scratchgan.jit.arguments import (
-    CONSTANTS,
     Span,
     classes_of,
     groups_of,
@@ -28,21 +27,10 @@ from scratchgan.jit.executor import Program, run_compiled
 from scratchgan.jit.gradients import GradientWatch
 from scratchgan.jit.guards import Guards
 from scratchgan.jit.lower import lowering_of
-from scratchgan.jit.outcome import (
-    Captured,
-    Copy,
-    Facts,
-    Given,
-    Input,
-    Kept,
-    Maker,
-    Outcome,
-    ViewOfCaptured,
-    ViewOfGiven,
-    copy,
-)
+from scratchgan.jit.makers import Input, Makers, copy
+from scratchgan.jit.outcome import Outcome
 from scratchgan.jit.passes.plan import changed_by, make_plan
-from scratchgan.jit.record import Operand, Recording, plain, recording_on
+from scratchgan.jit.record import Recording, plain, recording_on
 from scratchgan.jit.replay import Replay
 from scratchgan.jit.scope import Place, Scope, attribute, content
 
@@ -91,9 +79,8 @@ class Capture:
         self.used: set[int] = set()  # the ids of tensors that primitives took
         self.changed: list[list[int]] = []
         self.gradients = self._watch_gradients()
-        self.left: list[Copy] = []
-        self.makers: dict[int, tuple[Tensor, Maker]] = {}
-        self.outcome = self._run(args, kwargs)
+        self.makers = Makers(name, self.recording, self.scope, self.all_inputs)
+        self.outcome = self._outcome(self._call(args, kwargs))
 
     # --- Before the call ------------------------------------------------------------------
 
@@ -128,7 +115,8 @@ class Capture:
 
     # --- The call -------------------------------------------------------------------------
 
-    def _run(self, args: Any, kwargs: Any) -> Outcome:
+    def _call(self, args: Any, kwargs: Any) -> Any:
+        """Call the function with stand-ins for its arguments, and give what it returns."""
         number = {id(tensor): i for i, tensor in enumerate(self.tensors)}
         args, kwargs = mapped(
             (args, kwargs), Tensor, lambda tensor: self.inputs[number[id(tensor)]].stand_in
@@ -177,19 +165,12 @@ class Capture:
             )
         self.has_drawn = _draws() != draws
         self.has_set_dtype = dtypes.get_default_dtype() != dtype
-        result = mapped(
-            value,
-            lambda x: isinstance(x, Tensor) or self.scope.reaches(x),
-            lambda x: self._maker(x) if isinstance(x, Tensor) else Kept(x),
-        )
-        for leaf in leaves_of(value):
-            is_fine = isinstance(leaf, (Tensor, *CONSTANTS)) or self.scope.reaches(leaf)
-            if leaf is not None and not is_fine:
-                raise JitError(
-                    f"jit: {self.name} returns a {type(leaf).__name__}, of which a replay could "
-                    "make no new one; return tensors in tuples, lists, dicts or dataclasses"
-                )
-        gradients = self.gradients.outcome(self._maker)
+        return value
+
+    def _outcome(self, value: Any) -> Outcome:
+        """What is to be done each time, if the function returned ``value``."""
+        result = self.makers.of_value(value)
+        gradients = self.gradients.outcome(self.makers)
         self.changes_arguments = self._changed_facts()
         for given in self.inputs:
             if given.operand is not None:
@@ -244,51 +225,6 @@ class Capture:
         return Input(made, operand)
 
     # --- After the call -------------------------------------------------------------------
-
-    def _maker(self, tensor: Tensor) -> Maker:
-        """How a replay makes what ``tensor`` is after this call; the same for the same tensor."""
-        known = self.makers.get(id(tensor))
-        if known is None:
-            known = self.makers[id(tensor)] = tensor, self._new_maker(tensor)
-        return known[1]
-
-    def _new_maker(self, tensor: Tensor) -> Maker:
-        if id(tensor) in self.scope.tensors:
-            return Captured(tensor)
-        inputs = self.all_inputs()
-        for position, given in enumerate(inputs):
-            if tensor is given.stand_in:
-                return Given(position)
-        if tensor.node is not None and not tensor.node.is_freed:
-            raise JitError(
-                f"jit: {self.name} returns a tensor of shape {tensor.shape} that is still on the "
-                "tape, which a replay does not have; call backward inside, or return its detach()"
-            )
-        operand = self.recording.operand(tensor.array)
-        kind = self.recording.memories[operand.memory].kind
-        if kind == "argument":
-            position, place = next(
-                (i, x.operand)
-                for i, x in enumerate(inputs)
-                if x.operand is not None and x.operand.memory == operand.memory
-            )
-            return ViewOfGiven(position, operand, place.offset, self._facts(tensor))
-        if kind == "captured":
-            return ViewOfCaptured(tensor.array, tensor.version, self._facts(tensor))
-        made = Copy(tensor.array, operand, self._facts(tensor))
-        self.left.append(made)
-        return made
-
-    def _facts(self, tensor: Tensor) -> Facts:
-        gradient = tensor._gradient()
-        return Facts(
-            kind=type(tensor),
-            requires_grad=tensor.requires_grad,
-            node=tensor.node,
-            gradient=None if gradient is None else self._maker(gradient),
-            hooks=tensor.hooks,
-            attributes=mapped(vars(tensor), Tensor, self._maker),
-        )
 
     def all_inputs(self) -> list[Input]:
         """The arguments, and the gradients that the function looked at."""
@@ -345,25 +281,18 @@ class Capture:
         Raises:
             JitError: The call cannot be replayed.
         """
-        left = self._left()
-        self.recording.finish(left, self._known())
-        for made in self.left:
-            if sum(operand.memory == made.operand.memory for operand in left) > 1:
-                made.shared = self.recording.memories[made.operand.memory].owner
-
-    def _left(self) -> list[Operand]:
-        """Where the results are that are copied."""
-        return [made.operand for made in self.left]
+        self.recording.finish(self.makers.operands(), self._known())
+        self.makers.find_shared()
 
     def replay(self, reason: str) -> Replay:
         """The recording, finished, ready to run."""
         recording, outcome = self.recording, self.outcome
         fuses = lowering_of(recording.backend.name) is not None
         try:
-            plan = make_plan(recording, self._left(), fuses)
+            plan = make_plan(recording, self.makers.operands(), fuses)
             program = Program(plan, recording.backend, self.context.live, self.like)
         except MachineCodeError:
-            plan = make_plan(recording, self._left(), fuses=False)
+            plan = make_plan(recording, self.makers.operands(), fuses=False)
             program = Program(plan, recording.backend, self.context.live, self.like)
         for given in outcome.all_inputs():
             if given.operand is not None:  # it may have become part of another array

@@ -6,7 +6,8 @@ from typing import Any
 
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.jit.context import JitError
-from scratchgan.jit.outcome import Gradient, Input, Maker
+from scratchgan.jit.makers import Input, Maker
+from scratchgan.jit.outcome import Gradient
 
 
 @dataclass

@@ -8,7 +8,8 @@ from scratchgan.autograd.tensor import Tensor
 from scratchgan.jit.arguments import Span, overlaps, span_of
 from scratchgan.jit.executor import Program
 from scratchgan.jit.guards import Guards
-from scratchgan.jit.outcome import Outcome, copy
+from scratchgan.jit.makers import copy
+from scratchgan.jit.outcome import Outcome
 
 
 class Replay:
