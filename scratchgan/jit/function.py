@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 import numpy as np
 
 from scratchgan import autograd, dtypes
-from scratchgan.autograd.tape import mode
+from scratchgan.autograd.observe import is_observed
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 from scratchgan.jit.arguments import Span, difference, overlaps, signature, span_of
@@ -103,7 +103,7 @@ class Jitted(Generic[P, R]):
         Where primitives are watched, as ``detect_anomaly`` and another recording do, it runs as it
         is.
         """
-        if mode.get().watchers:
+        if is_observed():
             return self._function(*args, **kwargs)
         tensors: list[Tensor] = []
         facts = signature(args, tensors), signature(kwargs, tensors)

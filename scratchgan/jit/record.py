@@ -144,11 +144,6 @@ class Recording:
             dtype=operand.dtype,
         )
 
-    def kind_of(self, array: Array) -> str:
-        """The kind of the memory that ``array`` is part of, ``"captured"`` if it is new here."""
-        number = self._numbers.get(id(self.backend.memory(array)[0]))
-        return "captured" if number is None else self.memories[number].kind
-
     def _memory(self, owner: Array, kind: str) -> int:
         number = self._numbers.get(id(owner))
         if number is None:

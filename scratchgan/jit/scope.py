@@ -161,7 +161,7 @@ class Scope:
                 if id(value) not in self._seen:
                     self._seen[id(value)] = value
                     self._enter(name, value)
-                elif name is not _SELF and self._only.get(id(value)) is not None:
+                elif self._only.get(id(value)) is not None:
                     self._shared.add(id(value))  # other code has it too
                     self._found.add(_AGAIN)
             if self._found == names:  # else attributes may have been passed over
@@ -199,10 +199,13 @@ class Scope:
         elif isinstance(value, MethodType):
             method, owner = value.__func__, value.__self__
             self._found.add(method.__name__)
-            if id(owner) not in self._seen:
-                self._only[id(owner)] = names_of_self(type(owner), method)
-            self._waiting.append((_SELF, owner))
             self._waiting.append((name, method))
+            if id(owner) in self._seen:
+                self._waiting.append(("self", owner))
+            else:  # entered here, so that who comes to it later is other code
+                self._seen[id(owner)] = owner
+                self._only[id(owner)] = names_of_self(type(owner), method)
+                self._enter("self", owner)
         elif isinstance(value, functools.partial):
             self._waiting += [(name, x) for x in (value.func, *value.args, value.keywords)]
         elif isinstance(value, ModuleType):
@@ -381,8 +384,6 @@ class Scope:
 _OF_MAKING = {"__init__", "__new__", "__post_init__"}
 #: Methods of this package's classes that compute nothing.
 _OF_OWN = {"__init__", "__repr__", "__setattr__"}
-#: The name of the object that a method belongs to.
-_SELF = "self"
 #: No name: it has the scope be looked through once more.
 _AGAIN = "?"
 #: Objects that are compared by what is in them.

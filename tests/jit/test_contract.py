@@ -644,6 +644,17 @@ def test_attributes_that_have_the_names_of_others_methods() -> None:
     trainer.scale = 2.0
     trainer.train(data(4, 2))
     assert trainer.train.recordings[-1].reason == "self.scale was 1.0, and is 2.0"
+    # Other code that has the object, under whatever name, may ask it for anything.
+    self = Trainer()
+    both = sg.jit(lambda x: part(x) + self.step + self.mean)
+    part = self.loss
+    x = data(4, 2)
+    with sg.no_grad():
+        before = both(x)
+        self.step = 3
+        same(both(x), before + 3)
+        self.mean = 0.5
+        same(both(x), before + 3.5)
     print_step = sg.jit(lambda x: x * trainer.step)
     assert print_step(sg.ones(1)).item() == 5
     trainer.step = 7
