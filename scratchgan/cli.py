@@ -3,15 +3,21 @@
 Everything heavy is imported by the command that needs it, so that ``--help`` answers at once.
 """
 
+import dataclasses
+import inspect
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from scratchgan import gan
+from scratchgan.gan.config import Config
+from scratchgan.gan.recipes import RECIPES
 from scratchgan.progress import compilation_shown, discard_output, say
 
 app = typer.Typer(
@@ -67,9 +73,8 @@ def _user_errors() -> tuple[type[Exception], ...]:
     """The errors whose messages are written for the user; asked for when one was raised."""
     from scratchgan.backend import BackendError
     from scratchgan.data import DataError
-    from scratchgan.gan import RunError
 
-    return BackendError, DataError, RunError
+    return BackendError, DataError, gan.RunError
 
 
 def _refuse(message: str, code: int) -> int:
@@ -81,85 +86,127 @@ def _refuse(message: str, code: int) -> int:
 # --- The commands ---------------------------------------------------------------------
 
 
-# The defaults are those of scratchgan.gan.Config, written here too because importing it takes
-# longer than --help may; a test holds them equal.
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give ``command`` an option for each setting, as :class:`scratchgan.gan.Config` declares it.
+
+    An option that is not given is None: the recipe decides.
+    """
+    options = []
+    for setting in dataclasses.fields(Config):
+        kind = str if setting.type == tuple[int, ...] else setting.type
+        shown = _as_option(setting.default) or False
+        about = typer.Option(help=setting.metadata["help"], show_default=shown)
+        annotation = Annotated[kind | None, about]  # type: ignore[valid-type]
+        options.append(
+            inspect.Parameter(
+                setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+            )
+        )
+    own = inspect.signature(command).parameters.values()
+    parameters = [each for each in own if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    command.__signature__ = inspect.Signature([*parameters, *options])  # type: ignore[attr-defined]
+    command.__annotations__ |= {option.name: option.annotation for option in options}
+    return command
+
+
+def _as_option(value: Any) -> str:
+    """A setting as one writes it on the command line."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _from_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The settings that were given, from what was written on the command line."""
+    settings = {name: value for name, value in options.items() if value is not None}
+    for name in ("generator_widths", "discriminator_widths"):
+        if text := settings.get(name):
+            with suppress(ValueError):  # Config says what is wrong with it
+                settings[name] = tuple(int(width) for width in text.split(","))
+    if "data" in settings:
+        with suppress(OSError):  # the current folder is gone; what is read will say so
+            settings["data"] = os.path.realpath(settings["data"])
+    return settings
+
+
 @app.command()
+@_with_settings
 def train(
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder of IDX files named as MNIST's.", show_default="embedded MNIST"),
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Settings to start from: {', '.join(RECIPES)}, or a file *.toml.",
+            show_default="those shown here",
+        ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="The run folder, new or empty.", show_default="runs/mnist, mnist-2, ..."),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes through the images.")] = 30,
-    batch_size: Annotated[int, typer.Option(help="Real images in a step.")] = 64,
-    objective: Annotated[
-        str, typer.Option(help="What G minimises: non-saturating or minimax.")
-    ] = "non-saturating",
-    latent_dim: Annotated[int, typer.Option(help="Length of the noise vectors.")] = 100,
-    lr: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 2e-4,
-    seed: Annotated[int, typer.Option(help="Of weights, order of images, and noise.")] = 0,
-    backend: Annotated[
-        str | None,
-        typer.Option(help="What computes on the CPU: numba or numpy.", show_default="numba"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Where to train: cpu, cuda or cuda:1.")] = "cpu",
-    jit: Annotated[
-        bool, typer.Option("--jit/--no-jit", help="Record a step once, and replay it.")
+    evaluate: Annotated[
+        bool, typer.Option(help="Say at the end how good the digits are (10 seconds).")
     ] = True,
+    **options: Any,
 ) -> None:
     """Train a GAN on MNIST and write a run folder.
 
     It gets the settings, metrics every 100 steps, samples of every epoch, the curves and the
-    weights. Ctrl-C ends the training early, with all of this written.
+    weights. Ctrl-C ends the training early, with all of this written. What is given as an option
+    is taken in the place of what the recipe says.
     """
     from scratchgan.backend import devices, get_backend, set_backend
-    from scratchgan.gan import Config, Run, RunError, load_images
-    from scratchgan.gan import train as run_training
     from scratchgan.progress import Rows
 
-    if backend is not None:
-        set_backend(backend)
-    if data is not None:
-        with suppress(OSError):  # the current folder is gone; what is read will say so
-            data = Path(os.path.realpath(data))
-    config = Config(
-        data=None if data is None else str(data),
-        epochs=epochs,
-        batch_size=batch_size,
-        objective=objective,
-        latent_dim=latent_dim,
-        lr=lr,
-        seed=seed,
-        backend=get_backend(),
-        device=devices.full_name(device),
-        jit=jit,
+    settings = _from_options(options)
+    if "backend" in settings:
+        set_backend(settings["backend"])
+    config = Config.from_recipe(recipe, **settings) if recipe else Config(**settings)
+    if recipe and "backend" not in settings:
+        set_backend(config.backend)
+    config = dataclasses.replace(
+        config, backend=get_backend(), device=devices.full_name(config.device)
     )
-    images = load_images(config)
-    name = "mnist" if data is None else data.name
-    run = Run.create_next(name, config) if out is None else Run.create(out, config)
-    say(f"Training on {len(images):,} images, writing to {run.folder}")
-    held = [images]
+    images = gan.load_images(config)
+    name = "mnist" if config.data is None else Path(config.data).name
+    run = gan.Run.create_next(name, config) if out is None else gan.Run.create(out, config)
+    say(f"Training on {len(images.pixels):,} images, writing to {run.folder}")
+    rows = None
     try:
-        with compilation_shown() as notice, Rows(config, len(images), notice) as rows:
-            # The training alone holds the images, and lets go of them before it draws its curves.
-            del images
-            run_training(run, held.pop(), rows)
+        with compilation_shown() as notice, Rows(config, notice) as rows:
+            trainer = gan.Trainer(config, images)
+            trainer.run([*gan.writing_to(run), rows])
     except KeyboardInterrupt:
         kept = run.discard_if_untrained()
         say(
-            f"Stopped after {rows.step:,} steps; what they gave is in {run.folder}"
+            f"Stopped after {rows.step if rows else 0:,} steps; what they gave is in {run.folder}"
             if kept
             else "Stopped before there was anything to keep"
         )
         raise typer.Exit(130) from None
     except BaseException as error:
-        if run.discard_if_untrained() and isinstance(error, RunError):
-            raise RunError(f"{error}; {run.folder} keeps what was written before") from None
+        if run.discard_if_untrained() and isinstance(error, gan.RunError):
+            raise gan.RunError(f"{error}; {run.folder} keeps what was written before") from None
         raise
-    say(f"Done: {run.sample_path(epochs)} shows what the generator has learned")
+    say(f"Done: {run.sample_path(config.epochs)} shows what the generator has learned")
+    if evaluate and config.data is None:
+        _say_how_good(run)
+
+
+def _say_how_good(run: "gan.Run") -> None:
+    """How good the digits of a run are, in three lines, and what to do with them."""
+    from scratchgan.gan import evaluation, sampling
+
+    n = 10_000
+    found = evaluation.evaluate(sampling.generate(run, n, 0))
+    real = evaluation.of_real_digits(n)
+    say(
+        f"{n:,} digits are at a Fréchet distance of {found.frechet_distance:.2f} from real ones "
+        f"(real ones among themselves: {real.frechet_distance:.2f}),\n"
+        f"with precision {found.precision:.2f} ({real.precision:.2f}) and recall "
+        f"{found.recall:.2f} ({real.recall:.2f}); the rarest digit is {min(found.classes):.1%} of "
+        f"them, the commonest {max(found.classes):.1%}."
+    )
+    say(f"Next: scratchgan generate {run.folder} digits.png, scratchgan evaluate {run.folder}")
 
 
 @app.command()
@@ -171,13 +218,14 @@ def generate(
     ],
     n: Annotated[int, typer.Option(help="How many images.")] = 64,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    digit: Annotated[int | None, typer.Option(help="Which one, if the run is conditional.")] = None,
 ) -> None:
     """Make images with the generator of a run."""
-    from scratchgan.gan import Run, sampling
+    from scratchgan.gan import sampling
 
     sampling.check_name(out, n)
     with compilation_shown():
-        images = sampling.generate(Run.open(run), n, seed)
+        images = sampling.generate(gan.Run.open(run), n, seed, digit)
     sampling.save(out, images)
     typer.echo(f"{out}: {n:,} images")
 
@@ -193,23 +241,19 @@ def evaluate(
     A classifier that comes with this package judges them. Distances are 0 at best; precision is the
     share of digits that could be real, recall the share of real ones that could be made.
     """
-    from dataclasses import asdict
-
     from rich.console import Console
     from rich.table import Table
 
-    from scratchgan.gan import Run, sampling
-    from scratchgan.gan.evaluation import evaluate as judge
-    from scratchgan.gan.evaluation import of_real_digits
+    from scratchgan.gan import evaluation
 
     with compilation_shown():
-        found = judge(sampling.generate(Run.open(run), n, seed))
-        real = of_real_digits(n)
+        found = evaluation.evaluate(gan.generate(gan.Run.open(run), n, seed))
+        real = evaluation.of_real_digits(n)
     table = Table("measure", title=f"{n:,} digits of {run}")
     table.add_column("samples", justify="right")
     table.add_column("real digits", justify="right")
-    of_real = asdict(real)
-    for name, value in asdict(found).items():
+    of_real = dataclasses.asdict(real)
+    for name, value in dataclasses.asdict(found).items():
         if isinstance(value, float):
             table.add_row(name.replace("_", " "), f"{value:.3f}", f"{of_real[name]:.3f}")
     for digit, (share, real_share) in enumerate(zip(found.classes, real.classes, strict=True)):

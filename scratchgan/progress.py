@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Self
 
 import typer
 
+from scratchgan.gan.config import Config
+from scratchgan.gan.trainer import Callback, Row, Trainer
+
 if TYPE_CHECKING:
     from rich.table import Table
-
-    from scratchgan.gan import Config, Metrics
 
 
 def say(line: str) -> None:
@@ -105,12 +106,11 @@ def compilation_shown() -> Iterator[_Notice]:
 # --- What a training looks like --------------------------------------------------------
 
 
-class Rows:
+class Rows(Callback):
     """A row for each epoch: it grows in a terminal, and is a plain line elsewhere.
 
     Args:
         config: Of the training.
-        images: How many there are.
         notice: What else may be shown on the same screen.
     """
 
@@ -118,14 +118,14 @@ class Rows:
     _WIDTHS = (9, 8, 8, 6, 9, 10, 11)
     _REDRAW = 0.1  # seconds
 
-    def __init__(self, config: "Config", images: int, notice: _Notice) -> None:
+    def __init__(self, config: Config, notice: _Notice) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self.config = config
-        self.steps_per_epoch = images // config.batch_size
+        self.steps_per_epoch = 0  # until the first step
         self.step = 0
-        self.metrics: Metrics | None = None  # the last that were read
+        self.metrics: Row | None = None  # the last that were read
         #: Speed is measured from here: the end of an epoch's first step, because before that lie
         #: the samples of the last epoch, or the compilation of kernels.
         self.mark = (0, 0.0)
@@ -147,11 +147,12 @@ class Rows:
             if self.live:
                 self.live.stop()
 
-    def __call__(self, step: int, metrics: "Metrics | None") -> None:
-        """Show that ``step`` is done; see :data:`scratchgan.gan.training.Watch`."""
+    def on_step_end(self, trainer: Trainer, row: Row | None) -> None:
+        """Show that a step is done."""
         now = time.perf_counter()
-        self.step = step
-        self.metrics = metrics or self.metrics
+        self.step = step = trainer.step
+        self.steps_per_epoch = trainer.steps_per_epoch
+        self.metrics = row or self.metrics
         position = (step - 1) % self.steps_per_epoch
         if position == 0:
             self.mark = (step, now)
@@ -164,18 +165,19 @@ class Rows:
             self.drawn = now
 
     def _cells(self, now: float) -> tuple[str, ...]:
-        epoch = -(-self.step // self.steps_per_epoch)
+        epoch = -(-self.step // self.steps_per_epoch) if self.step else 0
         speed = left = loss_d = loss_g = d_real = d_fake = "-"
         steps, start = self.mark
         if self.step > steps:
             rate = (self.step - steps) / (now - start)
             remaining = self.config.epochs * self.steps_per_epoch - self.step
-            speed = f"{rate * self.config.batch_size:,.0f}"
+            per_step = self.config.batch_size * self.config.discriminator_steps
+            speed = f"{rate * per_step:,.0f}"
             left = _duration(remaining, rate)
         if self.metrics:
-            loss_d = f"{self.metrics.discriminator_loss:.3f}"
-            loss_g = f"{self.metrics.generator_loss:.3f}"
-            d_real, d_fake = f"{self.metrics.d_real:.2f}", f"{self.metrics.d_fake:.2f}"
+            loss_d = f"{self.metrics['discriminator_loss']:.3f}"
+            loss_g = f"{self.metrics['generator_loss']:.3f}"
+            d_real, d_fake = f"{self.metrics['d_real']:.2f}", f"{self.metrics['d_fake']:.2f}"
         return f"{epoch}/{self.config.epochs}", loss_d, loss_g, d_real, d_fake, speed, left
 
     def _print(self, cells: tuple[str, ...]) -> None:

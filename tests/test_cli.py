@@ -19,7 +19,8 @@ import scratchgan as sg
 from scratchgan import cli
 from scratchgan.backend.cpu.codegen import machine_code, object_files
 from scratchgan.backend.cpu.processor import host
-from scratchgan.gan import OBJECTIVES, Config, Run
+from scratchgan.gan import OBJECTIVES, PENALTIES, RECIPES, Config, Run
+from scratchgan.gan.evaluation import Evaluation
 
 COMMAND = [sys.executable, "-c", "from scratchgan.cli import main; main()"]
 #: What a start says on stderr where kernels must be compiled, and nobody sees it in a terminal.
@@ -66,7 +67,8 @@ def refused(scratchgan):
 def trained(tiny_mnist, tmp_path_factory):
     """A run folder that the command made, and what it showed in a pipe."""
     folder = tmp_path_factory.mktemp("cli") / "run"
-    options = ["--data", tiny_mnist, "--epochs", 2, "--batch-size", 32, "--seed", 7]
+    options = ["--recipe", "seed", "--data", tiny_mnist, "--epochs", 2, "--batch-size", 32]
+    options += ["--seed", 7]
     done = subprocess.run(
         [*COMMAND, *map(str, ["train", *options, "--out", folder])],
         capture_output=True,
@@ -98,8 +100,8 @@ def test_train_in_a_pipe_shows_a_plain_line_for_each_epoch(trained):
 
 def test_train_passes_its_options_on(trained, tiny_mnist):
     folder, _ = trained
-    assert Run.open(folder).config == Config(
-        str(tiny_mnist), epochs=2, batch_size=32, seed=7, backend=sg.get_backend()
+    assert Run.open(folder).config == Config.from_recipe(
+        "seed", data=str(tiny_mnist), epochs=2, batch_size=32, seed=7, backend=sg.get_backend()
     )
 
 
@@ -134,15 +136,96 @@ def test_without_out_each_training_has_a_new_folder(scratchgan, tiny_mnist, tmp_
         assert Run.open(Path("runs", name)).config.data == str(tiny_mnist)
 
 
-def test_defaults_and_names_are_those_of_the_settings(scratchgan):
+def test_every_setting_is_an_option(scratchgan):
     options = inspect.signature(cli.train).parameters
-    for field in fields(Config):
-        expected = None if field.name == "backend" else field.default
-        assert options[field.name].default == expected
-    assert set(options) - {field.name for field in fields(Config)} == {"out"}
+    assert set(options) - {field.name for field in fields(Config)} == {"recipe", "out", "evaluate"}
     _, text, _ = scratchgan("train", "--help")
-    for choice in (*OBJECTIVES, *sg.backend.CPU_BACKENDS):
+    text = re.sub(r"-?\n +", lambda cut: cut[0][: cut[0].index("\n")] or " ", text)
+    for choice in (*OBJECTIVES, *PENALTIES, *RECIPES, *sg.backend.CPU_BACKENDS):
         assert choice in text
+    for field in fields(Config):
+        assert f"--{field.name.replace('_', '-')}" in text
+
+
+SETTINGS = {
+    "epochs": 1,
+    "batch_size": 64,
+    "discriminator_steps": 2,
+    "model": "mlp",
+    "latent_dim": 5,
+    "generator_widths": (7, 6),
+    "discriminator_widths": (5,),
+    "negative_slope": 0.1,
+    "batch_norm": True,
+    "dropout": 0.25,
+    "conditional": True,
+    "objective": "least-squares",
+    "label_smoothing": 0.05,
+    "penalty": "r1",
+    "penalty_weight": 0.5,
+    "weight_clip": 0.5,
+    "lr": 1e-3,
+    "lr_schedule": "cosine",
+    "beta1": 0.25,
+    "beta2": 0.75,
+    "ema_decay": 0.5,
+    "seed": 3,
+    "backend": "numpy",
+    "device": "cpu",
+    "jit": False,
+    "evaluate_every": 7,
+}
+
+
+def written(name, value):
+    """A setting as an option."""
+    option = f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return [option if value else option.replace("--", "--no-", 1)]
+    return [option, ",".join(map(str, value)) if isinstance(value, tuple) else value]
+
+
+def test_options_are_settings(scratchgan, tiny_mnist, tmp_path):
+    settings = {"data": str(tiny_mnist), **SETTINGS}
+    assert set(settings) == {field.name for field in fields(Config)}
+    options = [part for name, value in settings.items() for part in written(name, value)]
+    code, _, err = scratchgan("train", "--out", tmp_path / "run", *options)
+    assert (code, err.replace(COMPILING, "")) == (0, "")
+    assert Run.open(tmp_path / "run").config == Config(**settings)
+
+
+def test_a_recipe_gives_what_no_option_does(scratchgan, tiny_mnist, tmp_path):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text("epochs = 1\nbatch_size = 128\ngenerator_widths = [3, 4]\nlatent_dim = 5\n")
+    options = ("--recipe", recipe, "--data", tiny_mnist, "--latent-dim", 6)
+    code, _, _ = scratchgan("train", "--out", tmp_path / "run", *options)
+    assert code == 0
+    assert Run.open(tmp_path / "run").config == Config(
+        data=str(tiny_mnist),
+        epochs=1,
+        batch_size=128,
+        generator_widths=(3, 4),
+        latent_dim=6,
+        backend=sg.get_backend(),
+    )
+
+
+def test_a_training_on_mnist_says_how_good_its_digits_are(scratchgan, tmp_path, monkeypatch):
+    found = dict.fromkeys(Evaluation.__dataclass_fields__, 0.5)
+    judged = Evaluation(**{**found, "n": 10_000, "classes": (0.05, *[0.1] * 8, 0.15)})
+    real = Evaluation(**{**found, "n": 10_000, "frechet_distance": 0.04, "classes": (0.1,) * 10})
+    monkeypatch.setattr("scratchgan.gan.evaluation.evaluate", lambda images: judged)
+    monkeypatch.setattr("scratchgan.gan.evaluation.of_real_digits", lambda n: real)
+    few = ("--epochs", 1, "--batch-size", 30_000, "--generator-widths", 2)
+    few += ("--discriminator-widths", 2)
+    for number, options in enumerate(([], ["--no-evaluate"])):
+        out = tmp_path / str(number)
+        code, text, _ = scratchgan("train", "--out", out, *few, *options)
+        assert code == 0
+        says = "a Fréchet distance of 0.50 from real ones (real ones among themselves: 0.04)"
+        assert (says in text) == (not options)
+        assert ("the rarest digit is 5.0% of them, the commonest 15.0%" in text) == (not options)
+        assert (f"scratchgan generate {out} digits.png" in text) == (not options)
 
 
 def test_ctrl_c_ends_cleanly(tiny_mnist, tmp_path):
@@ -185,7 +268,15 @@ def wait_for(path, seconds=120):
         (["--epochs", "many"], "Invalid value for '--epochs': "),
         (["--batch-size", -1], "batch_size is -1; it must be"),
         (["--batch-size", 257], "batch_size is 257, but {data} holds only 256 images"),
-        (["--objective", "wasserstein"], "objective is 'wasserstein'; it must be one of"),
+        (["--objective", "gan"], "objective is 'gan'; it must be one of minimax, non-saturating"),
+        (["--generator-widths", "3,x"], "generator_widths is '3,x'; it must be up to 32 integers"),
+        (["--penalty-weight", -1], "penalty_weight is -1.0; it must be a number from 0 on"),
+        (["--recipe", "cake"], "there is no recipe 'cake'; choose "),
+        (["--recipe", "{tmp}/no.toml"], "{tmp}/no.toml: cannot be read (No such file"),
+        (
+            ["--batch-size", 64, "--discriminator-steps", 9],
+            "batch_size is 64 × 9, but {data} holds",
+        ),
         (["--latent-dim", 0], "latent_dim is 0; it must be"),
         (["--lr", "nan"], "lr is nan; it must be a number above 0"),
         (["--seed", -1], "seed is -1; it must be"),
@@ -293,8 +384,7 @@ def test_a_number_of_threads_that_is_none_is_one_sentence():
 
 def test_a_matplotlibrc_does_not_draw_the_figures(tmp_path):
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
-    code = "import io, scratchgan.viz as v; v.save_losses(io.BytesIO(), dict.fromkeys("
-    code += "('step', 'discriminator_loss', 'generator_loss', 'd_real', 'd_fake'), [1, 2]))"
+    code = "import io, scratchgan.viz as v; v.save_losses(io.BytesIO(), [])"
     environment = {**os.environ, "MATPLOTLIBRC": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
@@ -592,7 +682,7 @@ def test_a_command_that_does_not_exist(refused):
 
 
 def test_help_imports_nothing_heavy():
-    heavy = "{'numba', 'matplotlib', 'safetensors', 'rich', 'threadpoolctl', 'scratchgan.gan'}"
+    heavy = "{'numba', 'matplotlib', 'safetensors', 'rich', 'threadpoolctl', 'PIL', 'llvmlite'}"
     code = (
         "import sys\nfrom scratchgan.cli import main\nsys.argv[1:] = ['--help']\n"
         f"try: main()\nexcept SystemExit: print(sorted({heavy} & set(sys.modules)))"

@@ -16,7 +16,7 @@ from standin import arrays, cupy
 import scratchgan as sg
 from scratchgan import Tensor, functions, ops, optim
 from scratchgan.backend import kernels_for
-from scratchgan.gan import GAN
+from scratchgan.gan import Config, Game
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -25,10 +25,10 @@ def stand_in() -> Iterator[None]:
         yield
 
 
-def steps(device: str, jit: bool, count: int = 3) -> tuple[GAN, list[list[Tensor]]]:
+def steps(device: str, jit: bool, count: int = 3) -> tuple[Game, list[list[Tensor]]]:
     """A GAN after some steps, and what came of them; nothing is read meanwhile."""
     sg.manual_seed(0)
-    gan = GAN(device=device)
+    gan = Game(Config.from_recipe("seed", device=device))
     step = sg.jit(gan.step) if jit else gan.step
     stream = sg.Generator(1)
     moves = []
@@ -100,8 +100,8 @@ def item_in_an_optimizer(patch: pytest.MonkeyPatch) -> None:
 
 
 def numpy_function(patch: pytest.MonkeyPatch) -> None:
-    loss = ops.binary_cross_entropy
-    patch.setitem(loss.primitive.vjps, "p", lambda g, p: g * Tensor(np.square(p.data)))
+    loss = ops.binary_cross_entropy_with_logits
+    patch.setitem(loss.primitive.vjps, "x", lambda g, x: g * Tensor(np.square(x.data)))
     patch.setattr(loss.primitive, "rules", {})
 
 
@@ -121,7 +121,7 @@ def numpy_values_set(patch: pytest.MonkeyPatch) -> None:
         result.data[0] = np.zeros(result.shape[1:], np.float32)
         return result
 
-    patch.setattr("scratchgan.gan.adversary.concatenate", planted)
+    patch.setattr("scratchgan.gan.game.concatenate", planted)
 
 
 def object_array(patch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from scratchgan.gan import Config, Metrics, Run, RunError
+from scratchgan.gan import Config, Run, RunError
 from scratchgan.progress import Rows, _Notice
 
 COMPILING = "Compiling kernels for this processor, once; it takes some seconds\n"
@@ -38,6 +39,7 @@ SMALL_FILES = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_0
 LITTLE_MEMORY = """
 import resource, llvmlite.binding, scratchgan.gan
 from pathlib import Path
+from types import SimpleNamespace
 most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + (1 << 29)
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
 """
@@ -212,9 +214,10 @@ def test_settings_that_are_too_large_are_not_read(tmp_path):
 @pytest.mark.parametrize("loss", [0.5, 1e9, float("nan"), float("inf")])
 def test_cells_never_run_together(epochs, loss, capsys):
     config = Config(epochs=epochs, batch_size=1)
-    rows = Rows(config, 2, _Notice())
+    rows = Rows(config, _Notice())
+    row = {"discriminator_loss": loss, "generator_loss": -loss, "d_real": 0.5, "d_fake": 0.5}
     for step in (1, 2, 3, 4):
-        rows(step, Metrics(step, 1, loss, -loss, 0.5, 0.5, 1.0))
+        rows.on_step_end(SimpleNamespace(step=step, steps_per_epoch=2), row)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     for line in lines:

@@ -6,13 +6,13 @@ Its last line has the seconds that a step takes, and those that its replay takes
 import json
 import os
 import time
-from typing import Any
+from collections.abc import Sequence
 
-import scratchgan.gan
 from scratchgan.cli import main
+from scratchgan.gan import Callback, Trainer
 from scratchgan.jit.executor import Program
 
-train, replay = scratchgan.gan.train, Program.__call__
+run, replay = Trainer.run, Program.__call__
 spent = 0.0
 
 
@@ -23,23 +23,27 @@ def timed_replay(program: Program) -> None:
     spent += time.perf_counter() - begin
 
 
-def train_for_a_while(run: Any, images: Any, watch: Any) -> None:
-    per_epoch = len(images) // run.config.batch_size
-    first, last = per_epoch // 2, per_epoch - 1  # of the first epoch, between two saves
-    marks = []
+class Look(Callback):
+    """Takes the time from the middle of the first epoch to its end, between two saves."""
 
-    def look(step: int, metrics: Any) -> None:
-        if step in (first, last):
-            marks.append((time.perf_counter(), spent))
-        if step == last:
-            (begin, before), (end, after) = marks
+    def __init__(self) -> None:
+        self.marks: list[tuple[float, float]] = []
+
+    def on_step_end(self, trainer: Trainer, row: object) -> None:
+        first, last = trainer.steps_per_epoch // 2, trainer.steps_per_epoch - 1
+        if trainer.step in (first, last):
+            self.marks.append((time.perf_counter(), spent))
+        if trainer.step == last:
+            (begin, before), (end, after) = self.marks
             steps = last - first
             print(json.dumps([(end - begin) / steps, (after - before) / steps]), flush=True)
             os._exit(0)
 
-    train(run, images, look)
+
+def run_for_a_while(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> None:
+    run(trainer, [Look()])
 
 
 Program.__call__ = timed_replay  # type: ignore[method-assign]
-scratchgan.gan.train = train_for_a_while  # the command finds it there
+Trainer.run = run_for_a_while  # type: ignore[method-assign]
 main()

@@ -10,7 +10,7 @@ from benchmarks.worker import Ready, Skip, serve
 IMAGES = Path(__file__).parents[2] / "scratchgan/data/mnist/train-images-idx3-ubyte.gz"
 
 COMMANDS = {
-    "scratchgan": (*process.SCRATCHGAN, "train"),
+    "scratchgan": (*process.SCRATCHGAN, "train", "--recipe", "seed", "--no-evaluate"),
     "torch": ("-m", "benchmarks.programs.torch_gan", str(IMAGES)),
 }
 HAS_CUDA = {
@@ -33,7 +33,7 @@ def warm_up(package: str, batch: int) -> None:
     if package == "scratchgan":
         with tempfile.TemporaryDirectory() as folder:
             out = ("--batch-size", str(batch), "--out", str(Path(folder) / "run"))
-            process.run("-m", "benchmarks.programs.first_step", "train", *out)
+            process.run("-m", "benchmarks.programs.first_step", "train", "--recipe", "seed", *out)
 
 
 def prepare(package: str, epochs: int, batch: int, device: str) -> Ready:

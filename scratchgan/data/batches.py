@@ -1,7 +1,7 @@
 """Batches in an order that (seed, epoch) decides, as the floats that the networks take."""
 
 from collections.abc import Iterator
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,42 +41,36 @@ def batches(
     Raises:
         ValueError: An argument is outside its range; raised at once, not at the first batch.
     """
-    taken: Iterator[Any] = pixels_in_batches(
-        images, batch_size, seed=seed, epoch=epoch, start=start
-    )
+    places = index_batches(len(images), batch_size, seed=seed, epoch=epoch, start=start)
     # A generator expression, not a generator: the checks must run when they are called.
-    return (to_float(pixels)[:, None] for pixels in taken)
+    if isinstance(images, Tensor):
+        device = images.device
+        return (to_float(images[tensor(rows, device=device)]).unsqueeze(1) for rows in places)
+    return (to_float(images[rows])[:, None] for rows in places)
 
 
-@overload
-def pixels_in_batches(
-    images: NDArray[np.uint8], batch_size: int, *, seed: int, epoch: int, start: int = 0
-) -> Iterator[NDArray[np.uint8]]: ...
-@overload
-def pixels_in_batches(
-    images: Tensor, batch_size: int, *, seed: int, epoch: int, start: int = 0
-) -> Iterator[Tensor]: ...
-def pixels_in_batches(
-    images: NDArray[np.uint8] | Tensor, batch_size: int, *, seed: int, epoch: int, start: int = 0
-) -> Iterator[NDArray[np.uint8]] | Iterator[Tensor]:
-    """The bytes that :func:`batches` makes floats of; arguments and errors as there.
+def index_batches(
+    count: int, batch_size: int, *, seed: int, epoch: int, start: int = 0
+) -> Iterator[NDArray[np.intp]]:
+    """The places of the images in each batch that :func:`batches` yields; errors as there.
 
-    A recorded step takes a quarter of the memory so, and makes the floats where it reads them.
+    Args:
+        count: How many images there are.
+        batch_size: Images per batch, 1 to ``count``.
+        seed: As there.
+        epoch: As there.
+        start: As there.
 
     Yields:
-        uint8 (batch_size, height, width), a new array each time.
+        intp (batch_size,).
     """
-    if not 1 <= batch_size <= len(images):
-        raise ValueError(f"batch_size is {batch_size}; it must be 1 to {len(images)}, the images")
-    count = len(images) // batch_size
-    if not 0 <= start <= count:
-        raise ValueError(f"start is {start}; it must be 0 to {count}, the batches of an epoch")
-    order = shuffled(len(images), seed=seed, epoch=epoch)[: count * batch_size]
-    rows = order.reshape(count, batch_size)[start:]
-    if isinstance(images, Tensor):
-        places = tensor(rows, device=images.device)
-        return (images[places[k]] for k in range(len(rows)))
-    return (images[row] for row in rows)
+    if not 1 <= batch_size <= count:
+        raise ValueError(f"batch_size is {batch_size}; it must be 1 to {count}, the images")
+    whole = count // batch_size
+    if not 0 <= start <= whole:
+        raise ValueError(f"start is {start}; it must be 0 to {whole}, the batches of an epoch")
+    order = shuffled(count, seed=seed, epoch=epoch)[: whole * batch_size]
+    return iter(order.reshape(whole, batch_size)[start:])
 
 
 def shuffled(count: int, *, seed: int, epoch: int) -> NDArray[np.intp]:

@@ -1,24 +1,31 @@
-"""The generative adversarial network: its players, objectives, training, and runs on disk."""
+"""The laboratory of generative adversarial networks: players, games, trainings, runs on disk."""
 
-from scratchgan.gan.adversary import GAN
+from scratchgan.gan.callbacks import writing_to
 from scratchgan.gan.config import Config
+from scratchgan.gan.evaluation import evaluate
 from scratchgan.gan.files import RunError
-from scratchgan.gan.networks import discriminator, generator
+from scratchgan.gan.game import Game
+from scratchgan.gan.models import MODELS
 from scratchgan.gan.objectives import OBJECTIVES
-from scratchgan.gan.runs import Metrics, Run
+from scratchgan.gan.penalties import PENALTIES
+from scratchgan.gan.recipes import RECIPES
+from scratchgan.gan.runs import Run
 from scratchgan.gan.sampling import generate
-from scratchgan.gan.training import load_images, train
+from scratchgan.gan.trainer import Callback, Trainer, load_images
 
 __all__ = [
-    "GAN",
+    "MODELS",
     "OBJECTIVES",
+    "PENALTIES",
+    "RECIPES",
+    "Callback",
     "Config",
-    "Metrics",
+    "Game",
     "Run",
     "RunError",
-    "discriminator",
+    "Trainer",
+    "evaluate",
     "generate",
-    "generator",
     "load_images",
-    "train",
+    "writing_to",
 ]

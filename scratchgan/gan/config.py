@@ -1,77 +1,173 @@
-"""The settings of a run: the same settings and the same backend give the same bytes."""
+"""The settings of a run: the same settings and the same backend give the same bytes.
+
+Each setting is declared here once, with its default, its range and a line of help. The command line
+makes an option of each, a recipe may give any of them, and config.json of a run holds all.
+"""
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 from scratchgan.backend.devices import is_device
+from scratchgan.gan import recipes
 from scratchgan.gan.files import RunError
+from scratchgan.gan.models import MODELS
 from scratchgan.gan.objectives import OBJECTIVES
+from scratchgan.gan.penalties import PENALTIES
 
 #: How many seeds there are.
 SEEDS = 1 << 64
 
-#: Enough for any noise, and little enough that a forged config.json makes nothing huge.
-_MAX_LATENT_DIM = 1 << 16
+#: Enough for any noise and any layer, and little enough that a forged config.json makes nothing
+#: huge.
+_MAX_WIDTH = 1 << 16
+_MAX_LAYERS = 32
+
+
+def _setting(
+    default: Any, help: str, expected: str, is_fine: Callable[[Any], bool]
+) -> Any:  # as dataclasses.field is typed
+    about = {"help": help, "expected": expected, "is_fine": is_fine}
+    return field(default=default, metadata=about)
+
+
+def _integer(default: int, help: str, lowest: int, highest: int | None = None) -> Any:
+    most = math.inf if highest is None else highest
+    to = "on" if highest is None else f"to {highest}"
+    expected = f"an integer from {lowest} {to}"
+    return _setting(default, help, expected, lambda x: type(x) is int and lowest <= x <= most)
+
+
+def _number(default: float | None, help: str, expected: str, lies: Callable[[float], bool]) -> Any:
+    def is_fine(x: Any) -> bool:
+        if x is None:
+            return default is None
+        return type(x) in (int, float) and math.isfinite(x) and lies(x)
+
+    return _setting(default, help, f"a number {expected}", is_fine)
+
+
+def _share(default: float, help: str) -> Any:
+    return _number(default, help, "from 0 to less than 1", lambda x: 0 <= x < 1)
+
+
+def _choice(default: str, help: str, choices: Collection[str]) -> Any:
+    names = ", ".join(choices)
+    is_fine = lambda x: isinstance(x, str) and x in choices  # noqa: E731
+    return _setting(default, f"{help}: {names}.", f"one of {names}", is_fine)
+
+
+def _switch(default: bool, help: str) -> Any:
+    return _setting(default, help, "true or false", lambda x: isinstance(x, bool))
+
+
+def _widths(default: tuple[int, ...], help: str) -> Any:
+    def is_fine(x: Any) -> bool:
+        return (
+            isinstance(x, tuple)
+            and len(x) <= _MAX_LAYERS
+            and all(type(width) is int and 1 <= width <= _MAX_WIDTH for width in x)
+        )
+
+    expected = f"up to {_MAX_LAYERS} integers from 1 to {_MAX_WIDTH}, as in 256,512"
+    return _setting(default, help, expected, is_fine)
+
+
+#: How the learning rate falls from its first value: a function of the share of steps done.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "linear": lambda done: 1.0 - done,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+}
 
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of a run.
-
-    Attributes:
-        data: Folder of IDX files in MNIST's naming; None for the embedded MNIST.
-        epochs: Passes through the images, from 1 on.
-        batch_size: Number of real images in a step, at least 1; fakes are equal in number.
-        objective: What G minimises, a name in :data:`scratchgan.gan.objectives.OBJECTIVES`.
-        latent_dim: Length of the noise vectors, from 1 on.
-        lr: Learning rate of both players, more than 0.
-        seed: Of the first weights, the order of the images and the noise, 0 to 2**64 - 1.
-        backend: Name of the backend that computes on the CPU.
-        device: Where the training runs: ``"cpu"``, or a GPU, ``"cuda:0"``.
-        jit: Whether the steps are recorded once and replayed.
+    """The settings of a run; the ``help`` in each field's metadata says what it is.
 
     Raises:
         RunError: A setting has the wrong type or is outside its range.
     """
 
-    data: str | None = None
-    epochs: int = 30
-    batch_size: int = 64
-    objective: str = "non-saturating"
-    latent_dim: int = 100
-    lr: float = 2e-4
-    seed: int = 0
-    backend: str = "numba"
-    device: str = "cpu"
-    jit: bool = True
+    # What it learns from.
+    data: str | None = _setting(
+        None,
+        "Folder of IDX files named as MNIST's; the embedded MNIST if none.",
+        "the name of a folder, or none",
+        lambda x: x is None or isinstance(x, str),
+    )
+    # How long.
+    epochs: int = _integer(30, "Passes through the images.", 1)
+    batch_size: int = _integer(64, "Real images in a move of D; fakes are equal in number.", 1)
+    discriminator_steps: int = _integer(1, "Moves of D before each of G.", 1, 100)
+    # What the players are.
+    model: str = _choice("mlp", "The networks", MODELS)
+    latent_dim: int = _integer(100, "Length of the noise vectors.", 1, _MAX_WIDTH)
+    generator_widths: tuple[int, ...] = _widths((128, 256), "Hidden layers of G.")
+    discriminator_widths: tuple[int, ...] = _widths((256, 128), "Hidden layers of D.")
+    negative_slope: float = _number(
+        0.0, "Of the LeakyReLU in both; 0 is ReLU.", "from 0 to 1", lambda x: 0 <= x <= 1
+    )
+    batch_norm: bool = _switch(False, "Normalize the hidden layers of G.")
+    dropout: float = _share(0.0, "Share of D's hidden units that are dropped.")
+    conditional: bool = _switch(False, "Both players see the label, and digits can be asked for.")
+    # What they play for.
+    objective: str = _choice("non-saturating", "What the players minimise", OBJECTIVES)
+    label_smoothing: float = _share(
+        0.0, "How far the label of real images is below 1, for objectives that have one."
+    )
+    penalty: str = _choice("none", "What keeps D from being steep", PENALTIES)
+    penalty_weight: float | None = _number(
+        None,
+        "Its weight in the loss of D; its paper's if not given.",
+        "from 0 on",
+        lambda x: x >= 0,
+    )
+    weight_clip: float = _number(
+        0.0, "Most that a weight of D may be; 0 for any size.", "from 0 on", lambda x: x >= 0
+    )
+    # How they learn.
+    lr: float = _number(2e-4, "Learning rate of both (Adam).", "above 0", lambda x: x > 0)
+    lr_schedule: str = _choice("constant", "How the learning rate falls", SCHEDULES)
+    beta1: float = _number(
+        0.5,
+        "Of Adam, how long gradients are averaged.",
+        "from 0 to less than 1",
+        lambda x: 0 <= x < 1,
+    )
+    beta2: float = _number(
+        0.999,
+        "Of Adam, how long squared gradients are.",
+        "from 0 to less than 1",
+        lambda x: 0 <= x < 1,
+    )
+    ema_decay: float = _number(
+        0.0,
+        "What draws is a moving average of G, with this decay a step; 0 for G itself.",
+        "from 0 to less than 1",
+        lambda x: 0 <= x < 1,
+    )
+    # Where, and how it is told.
+    seed: int = _integer(0, "Of weights, order of images, and noise.", 0, SEEDS - 1)
+    backend: str = _setting(
+        "numba",
+        "What computes on the CPU: numba or numpy.",
+        "the name of a backend",
+        lambda x: isinstance(x, str),
+    )
+    device: str = _setting(
+        "cpu", "Where to train: cpu, cuda or cuda:1.", "cpu, cuda or cuda:0, cuda:1, ...", is_device
+    )
+    jit: bool = _switch(True, "Record a step once, and replay it.")
+    evaluate_every: int = _integer(0, "Epochs from one evaluation to the next; 0 for none.", 0)
 
     def __post_init__(self) -> None:
-        data_is_fine = self.data is None or isinstance(self.data, str)
-        self._require("data", data_is_fine, "the name of a folder, or none")
-        for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
-            self._require(name, type(value) is int and value >= 1, "an integer from 1 on")
-        known = ", ".join(OBJECTIVES)
-        objective_is_fine = isinstance(self.objective, str) and self.objective in OBJECTIVES
-        self._require("objective", objective_is_fine, f"one of {known}")
-        self._require_integer("latent_dim", 1, _MAX_LATENT_DIM)
-        lr_is_fine = type(self.lr) in (int, float) and 0 < self.lr < math.inf
-        self._require("lr", lr_is_fine, "a number above 0")
-        self._require_integer("seed", 0, SEEDS - 1)
-        self._require("backend", isinstance(self.backend, str), "the name of a backend")
-        self._require("device", is_device(self.device), "cpu, cuda or cuda:0, cuda:1, ...")
-        self._require("jit", isinstance(self.jit, bool), "true or false")
-
-    def _require(self, name: str, is_fine: bool, expected: str) -> None:
-        if not is_fine:
-            raise RunError(f"{name} is {getattr(self, name)!r}; it must be {expected}")
-
-    def _require_integer(self, name: str, lowest: int, highest: int) -> None:
-        value = getattr(self, name)
-        is_fine = type(value) is int and lowest <= value <= highest
-        self._require(name, is_fine, f"an integer from {lowest} to {highest}")
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if not each.metadata["is_fine"](value):
+                raise RunError(f"{each.name} is {value!r}; it must be {each.metadata['expected']}")
 
     def to_dict(self) -> dict[str, Any]:
         """The settings by name."""
@@ -84,13 +180,43 @@ class Config:
         Raises:
             RunError: A setting is missing, unknown, or not as it must be.
         """
-        names = [field.name for field in dataclasses.fields(cls)]
-        if not isinstance(settings, dict):
-            raise RunError(f"it holds a {type(settings).__name__}, not settings by name")
-        for name in names:
-            if name not in settings:
-                raise RunError(f"the setting {name!r} is missing")
-        for name in settings:
-            if name not in names:
-                raise RunError(f"there is no setting {name!r}")
-        return cls(**settings)
+        check_names(settings)
+        for each in dataclasses.fields(cls):
+            if each.name not in settings:
+                raise RunError(f"the setting {each.name!r} is missing")
+        return cls(**_without_lists(settings))
+
+    @classmethod
+    def from_recipe(cls, recipe: str, **settings: Any) -> "Config":
+        """The settings of a recipe, but those that are given.
+
+        Args:
+            recipe: The name of one that comes with this package, or a TOML file.
+            settings: Any.
+
+        Raises:
+            RunError: There is no such recipe, or a setting is not as it must be.
+        """
+        found = recipes.load(recipe)
+        try:
+            check_names(found)
+            return cls(**(_without_lists(found) | settings))
+        except RunError as fault:
+            raise RunError(f"recipe {recipe}: {fault}") from None
+
+
+def check_names(settings: Any) -> None:
+    """Raise a RunError if ``settings`` is no dict by names of settings."""
+    names = [each.name for each in dataclasses.fields(Config)]
+    if not isinstance(settings, dict):
+        raise RunError(f"it holds a {type(settings).__name__}, not settings by name")
+    for name in settings:
+        if name not in names:
+            raise RunError(f"there is no setting {name!r}")
+
+
+def _without_lists(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with tuples where JSON and TOML have lists."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
+    }

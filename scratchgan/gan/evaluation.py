@@ -1,6 +1,6 @@
 """Evaluation: how good the images of a generator are, judged by a classifier of digits."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,12 @@ class Evaluation:
     classes: tuple[float, ...]
     imbalance: float
     nearest: float
+
+    def numbers(self) -> dict[str, float]:
+        """The measures by name, each share of a class as one: ``"share_of_0"`` and so on."""
+        values = asdict(self)
+        del values["n"], values["classes"]
+        return values | {f"share_of_{digit}": part for digit, part in enumerate(self.classes)}
 
 
 def evaluate(images: NDArray[np.uint8]) -> Evaluation:

@@ -12,52 +12,22 @@
 Nothing is ever unpickled, and every file appears whole or not at all.
 """
 
-import csv
-import io
 import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scratchgan import nn, viz
-from scratchgan.gan import networks
-from scratchgan.gan.adversary import GAN
+from scratchgan import nn
 from scratchgan.gan.config import Config
 from scratchgan.gan.files import RunError, whole
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """A row of metrics.csv: one step, as it was before the players moved.
-
-    Attributes:
-        step: Since the start of the run, from 1 on.
-        epoch: From 1 on.
-        discriminator_loss: −log D(x) − log(1 − D(G(z))), the mean over the batch.
-        generator_loss: Of the chosen objective, the mean over the batch.
-        d_real: D(x), the mean over the batch.
-        d_fake: D(G(z)), the mean over the batch.
-        seconds: Since the start of the training.
-    """
-
-    step: int
-    epoch: int
-    discriminator_loss: float
-    generator_loss: float
-    d_real: float
-    d_fake: float
-    seconds: float
-
+from scratchgan.gan.game import Game, new_players
 
 #: More than the weights of the largest generator, and than any settings.
 _MOST_BYTES, _MOST_SETTINGS = 1 << 30, 1 << 20
-
-_COLUMNS = [column.name for column in fields(Metrics)]
 
 
 class FolderTaken(RunError):
@@ -173,56 +143,21 @@ class Run:
         _remove((samples, *self.made))
         return False
 
-    # --- What a training writes ---------------------------------------------------------
-
     def sample_path(self, epoch: int) -> Path:
         """Where the sample grid of an epoch lies."""
         return self.folder / "samples" / f"epoch-{epoch:04d}.png"
 
-    def save_sample(self, epoch: int, images: NDArray[np.uint8]) -> None:
-        """Write the images (n, 28, 28) of an epoch as a grid."""
-        path = self.sample_path(epoch)
-        try:
-            path.parent.mkdir(exist_ok=True)
-        except OSError as fault:
-            raise RunError(f"{path.parent}: cannot be made ({fault.strerror})") from None
-        with whole(path) as file:
-            viz.save_grid(file, images)
-
-    def save_metrics(self, rows: Sequence[Metrics]) -> None:
-        """Write metrics.csv."""
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(_COLUMNS)
-        for row in rows:
-            values = asdict(row).values()
-            table.writerow([f"{x:.6g}" if isinstance(x, float) else x for x in values])
-        with whole(self.folder / "metrics.csv") as file:
-            file.write(text.getvalue().encode())
-
-    def save_losses(self, rows: Sequence[Metrics]) -> None:
-        """Write losses.png."""
-        columns = {name: [getattr(row, name) for row in rows] for name in _COLUMNS}
-        path = self.folder / "losses.png"
-        try:
-            with whole(path) as file:
-                viz.save_losses(file, columns)
-        except ImportError as fault:
-            raise RunError(f"{path}: cannot be drawn ({fault})") from None
-
-    def save_weights(self, gan: GAN) -> None:
-        """Write both networks."""
+    def save_weights(self, game: Game) -> None:
+        """Write both networks: of G, the average that draws, if there is one."""
         from safetensors.numpy import save
 
-        for name in ("generator", "discriminator"):
-            state = getattr(gan, name).state_dict()
+        for name, module in (("generator", game.average), ("discriminator", game.discriminator)):
+            state = module.state_dict()
             arrays = {key: tensor.numpy(force=True) for key, tensor in state.items()}
             with whole(self.folder / f"{name}.safetensors") as file:
                 file.write(save(arrays))
 
-    # --- What is read back --------------------------------------------------------------
-
-    def load_generator(self) -> nn.Sequential:
+    def load_generator(self) -> nn.Module:
         """The trained generator.
 
         Raises:
@@ -239,7 +174,7 @@ class Run:
             raise RunError(f"{path}: is no safetensors file ({fault})") from None
         if not all(np.isfinite(array).all() for array in state.values()):
             raise RunError(f"{path}: some weights are not finite, so the training had diverged")
-        generator = networks.generator(self.config.latent_dim)
+        generator = new_players(self.config, (28, 28), 10).generator
         try:
             generator.load_state_dict(state)
         except RuntimeError as fault:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scratchgan import nn, viz
 from scratchgan.autograd import no_grad
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.creation import randn
+from scratchgan.creation import as_tensor, randn
 from scratchgan.gan.config import SEEDS
 from scratchgan.gan.files import RunError, whole
 from scratchgan.gan.runs import Run
@@ -19,6 +19,9 @@ from scratchgan.random import Generator
 #: Most images that are made at once; they take 784 MB.
 MAX_IMAGES = 1_000_000
 
+#: Rows and columns of a grid of samples; for a conditional generator the columns.
+GRID_ROWS = 8
+
 #: Images that go through the generator at once; the memory that takes is independent of n.
 _AT_ONCE = 1000
 
@@ -26,8 +29,8 @@ _AT_ONCE = 1000
 class Stream(IntEnum):
     """The uses of noise; each has random numbers of its own."""
 
-    DISCRIMINATOR_STEP = 1
-    GENERATOR_STEP = 2
+    STEP = 1  #: All that a step of a training draws.
+    STATISTICS = 2  #: The noise on which batch norm takes its statistics before G draws.
     SAMPLE = 3  #: The grid that is drawn after each epoch.
     GENERATE = 4
 
@@ -45,13 +48,31 @@ def to_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
     return bytes_
 
 
-def draw(generator: nn.Module, noise: Tensor) -> NDArray[np.uint8]:
-    """The images that ``generator`` makes of ``noise`` (n, latent_dim): uint8 (n, 28, 28)."""
+def class_labels(n: int, classes: int, device: str = "cpu") -> Tensor:
+    """Labels (n,) in equal parts, those of a class side by side."""
+    return as_tensor(np.arange(n) * classes // n, device=device)
+
+
+def draw(generator: nn.Module, noise: Tensor, labels: Tensor | None = None) -> NDArray[np.uint8]:
+    """The images that ``generator`` makes of ``noise`` (n, latent_dim): uint8 (n, height, width).
+
+    They go through it some at a time, so that the memory which that takes is independent of n.
+
+    Args:
+        generator: In the mode for use (``eval()``).
+        noise: (n, latent_dim).
+        labels: (n,), if the generator is conditional.
+    """
+    seen = [noise] if labels is None else [noise, labels]
+    parts = []
     with no_grad():
-        return to_bytes(generator(noise).numpy())[:, 0]
+        for start in range(0, len(noise), _AT_ONCE):
+            images = generator(*[x[start : start + _AT_ONCE] for x in seen])
+            parts.append(to_bytes(images.numpy(force=True))[:, 0])
+    return np.concatenate(parts)
 
 
-def generate(run: Run, n: int, seed: int) -> NDArray[np.uint8]:
+def generate(run: Run, n: int, seed: int, digit: int | None = None) -> NDArray[np.uint8]:
     """Images from the trained generator of a run.
 
     With the same seed, fewer images are the first of more.
@@ -60,24 +81,38 @@ def generate(run: Run, n: int, seed: int) -> NDArray[np.uint8]:
         run: With a generator.
         n: How many, 1 to 1,000,000.
         seed: Of the noise, 0 to 2**64 - 1.
+        digit: Of which class; a conditional generator draws all classes in turn if it is None.
 
     Returns:
-        uint8 (n, 28, 28), 0 is background and 255 is full ink.
+        uint8 (n, height, width), 0 is background and 255 is full ink.
 
     Raises:
-        RunError: The generator cannot be loaded, or a number is outside its range.
+        RunError: The generator cannot be loaded, a number is outside its range, or a digit is asked
+            for that the generator does not know.
     """
     if not 1 <= n <= MAX_IMAGES:
         raise RunError(f"n is {n}; it must be an integer from 1 to {MAX_IMAGES}")
     if not 0 <= seed < SEEDS:
         raise RunError(f"seed is {seed}; it must be an integer from 0 to {SEEDS - 1}")
-    generator = run.load_generator()
+    classes = 10
+    if digit is not None and not run.config.conditional:
+        raise RunError(
+            f"{run.folder}: its generator draws what it likes; train one with --conditional"
+        )
+    if digit is not None and not 0 <= digit < classes:
+        raise RunError(f"digit is {digit}; it must be an integer from 0 to {classes - 1}")
+    generator = run.load_generator().eval()
     stream = Generator(seed, Stream.GENERATE)
-    images = np.empty((n, 28, 28), np.uint8)
+    parts = []
     for start in range(0, n, _AT_ONCE):
-        part = images[start : start + _AT_ONCE]
-        part[...] = draw(generator, randn(len(part), run.config.latent_dim, generator=stream))
-    return images
+        size = min(_AT_ONCE, n - start)
+        z = randn(size, run.config.latent_dim, generator=stream)
+        labels = None
+        if run.config.conditional:
+            turns = np.arange(start, start + size) % classes
+            labels = as_tensor(turns if digit is None else np.full(size, digit))
+        parts.append(draw(generator, z, labels))
+    return np.concatenate(parts)
 
 
 def save(path: str | os.PathLike[str], images: NDArray[np.uint8]) -> None:

@@ -323,7 +323,7 @@ class Capture:
             is_number = (
                 id(holder) in read_anew
                 and isinstance(place.value, bool | int | float | tuple)
-                and place.key not in ("params", *self.scope.mentioned)
+                and place.key not in ("params", *self.scope.keys)
             )
             is_unused = (
                 isinstance(holder, Tensor)

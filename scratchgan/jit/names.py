@@ -6,7 +6,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Methods that the code of a function does not call by doing something with an object.
 NOT_CALLED = {
@@ -59,19 +59,33 @@ def _parts(module: Any) -> list[str]:
     return module.split(".") if isinstance(module, str) else [""]
 
 
+class Names(NamedTuple):
+    """The names that occur in code.
+
+    Attributes:
+        variables: Of the module.
+        attributes: Of objects, and all texts: names may be asked for so, ``getattr(x, "scale")``.
+        texts: Those that are written as text, and may be keys of a dict.
+    """
+
+    variables: frozenset[str]
+    attributes: frozenset[str]
+    texts: frozenset[str]
+
+
 @functools.cache
-def names_in(code: CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """The names of variables of the module, and of attributes, that occur in ``code``."""
+def names_in(code: CodeType) -> Names:
+    """The names that occur in ``code``."""
     variables: set[str] = set()
     attributes: set[str] = set()
+    texts: set[str] = set()
     for part in _codes(code):
         for instruction in dis.get_instructions(part):
             if isinstance(instruction.argval, str) and instruction.argval in part.co_names:
                 is_variable = "GLOBAL" in instruction.opname or "_NAME" in instruction.opname
                 (variables if is_variable else attributes).add(instruction.argval)
-        # Names may be asked for as text: getattr(x, "scale").
-        attributes.update(_texts(part.co_consts))
-    return frozenset(variables), frozenset(attributes)
+        texts.update(_texts(part.co_consts))
+    return Names(frozenset(variables), frozenset(attributes | texts), frozenset(texts))
 
 
 def names_of_self(cls: type, method: Any) -> frozenset[str] | None:
@@ -165,7 +179,7 @@ def computed_names(cls: type, names: frozenset[str]) -> tuple[bool, bool]:
                 continue
             for function in functions_of(attribute):
                 if isinstance(function, FunctionType):
-                    variables, attributes = names_in(function.__code__)
+                    variables, attributes, _ = names_in(function.__code__)
                     enumerates = bool(variables & {"vars", "dir"}) or "__dict__" in attributes
                     computes |= enumerates or "getattr" in variables
                     lists |= enumerates and is_users(base.__module__)

@@ -134,6 +134,7 @@ class Scope:
         tensors: The tensors that it can reach, by their ids, with their names.
         arrays: The arrays that it can reach without a tensor, with their names.
         mentioned: The names of attributes in the code that is not this package's.
+        keys: The texts in that code, which may be keys of dicts.
     """
 
     def __init__(self, roots: Iterable[tuple[str, Any]]) -> None:
@@ -145,6 +146,7 @@ class Scope:
             self._names = names
             self._found: set[str] = set(names)
             self.mentioned: set[str] = set()
+            self.keys: set[str] = set()
             self._seen: dict[int, Any] = {}
             self._looked: set[tuple[int, Any]] = set()
             self._classes: set[tuple[type, bool]] = set()
@@ -270,7 +272,7 @@ class Scope:
         module = function.__globals__.get("__name__")  # wraps() gives it another's __module__
         if is_below(module):
             return
-        variables, attributes = names_in(function.__code__)
+        variables, attributes, texts = names_in(function.__code__)
         self._found |= attributes
         for key, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
@@ -282,6 +284,7 @@ class Scope:
         if not is_users(module):
             return
         self.mentioned |= attributes
+        self.keys |= texts
         if variables & {"getattr", "hasattr", "vars", "setattr"} and not self._asks:
             self._asks = True
             self._found.add(_AGAIN)  # what was passed over is to be looked at
@@ -304,9 +307,11 @@ class Scope:
             if is_below(cls.__module__) or not (is_users(cls.__module__) or is_own(cls.__module__)):
                 continue
             attributes = self._class_attributes.setdefault(cls, vars(cls))
+            # They name all fields, and only refuse: one may not write them oneself.
+            refusals = ("__setattr__", "__delattr__") if _is_frozen_dataclass(cls) else ()
             for key, value in list(attributes.items()):
                 is_special = key.startswith("__") and (is_called or key not in _OF_MAKING)
-                is_special = is_special and key not in NOT_CALLED
+                is_special = is_special and key not in (*NOT_CALLED, *refusals)
                 is_special = is_special and (is_users(cls.__module__) or key not in _OF_OWN)
                 if key not in self._names and not is_special:
                     continue
@@ -399,3 +404,7 @@ def _is_filled(cell: CellType) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_frozen_dataclass(cls: type) -> bool:
+    return getattr(vars(cls).get("__dataclass_params__"), "frozen", False)

@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,17 @@ _SCALE = 2  # screen pixels for one pixel of an image
 _COLOURS = {"D": "#0072b2", "G": "#d55e00"}
 
 
-def grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images side by side on black, row by row, in an equal number of columns, or one more.
+def grid(images: NDArray[np.uint8], columns: int | None = None) -> NDArray[np.uint8]:
+    """Images side by side on black, row by row.
 
     Args:
         images: uint8 (n, height, width).
+        columns: By default as many as rows, or one more.
 
     Returns:
         uint8 (rows * (height + 4), columns * (width + 4)).
     """
-    columns = math.ceil(math.sqrt(len(images)))
+    columns = columns or math.ceil(math.sqrt(len(images)))
     rows = -(-len(images) // columns)
     padded = np.zeros((rows * columns, *images.shape[1:]), np.uint8)
     padded[: len(images)] = images
@@ -43,20 +44,21 @@ def grid(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return lines.reshape(rows * height, columns * width)
 
 
-def save_grid(file: BinaryIO, images: NDArray[np.uint8]) -> None:
+def save_grid(file: BinaryIO, images: NDArray[np.uint8], columns: int | None = None) -> None:
     """Write the :func:`grid` of ``images`` as a PNG, each pixel as a square of four.
 
     Args:
         file: Open for writing bytes.
         images: uint8 (n, height, width), 1 to 10,000 of them, 0 is black and 255 is white.
+        columns: As of :func:`grid`.
     """
     from PIL import Image  # a tenth of the memory and time that Matplotlib takes to start
 
-    pixels = grid(images).repeat(_SCALE, axis=0).repeat(_SCALE, axis=1)
+    pixels = grid(images, columns).repeat(_SCALE, axis=0).repeat(_SCALE, axis=1)
     Image.fromarray(pixels).save(file, format="png")
 
 
-def save_losses(file: BinaryIO, metrics: Mapping[str, Sequence[float]]) -> None:
+def save_losses(file: BinaryIO, metrics: Sequence[Mapping[str, float]]) -> None:
     """Write the :func:`losses_figure` of a training as a PNG.
 
     Args:
@@ -101,32 +103,52 @@ def _own_matplotlib() -> Iterator[None]:
         log.setLevel(level)
 
 
-def losses_figure(metrics: Mapping[str, Sequence[float]]) -> "Figure":
-    """The curves of a training: the losses above, and below them what D thinks.
+def losses_figure(metrics: Sequence[Mapping[str, float]]) -> "Figure":
+    """The curves of a training: the losses, what D thinks, and how good the digits are.
 
     Args:
-        metrics: The columns ``step``, ``discriminator_loss``, ``generator_loss``, ``d_real`` and
-            ``d_fake``, of equal length.
+        metrics: Rows of numbers by name: ``step`` in all; ``discriminator_loss``,
+            ``generator_loss``, ``d_real`` and ``d_fake`` in most; and ``frechet_distance``,
+            ``precision`` and ``recall`` where digits were judged. Without such a row that part is
+            left out.
     """
     from matplotlib.figure import Figure
 
-    steps = metrics["step"]
-    figure = Figure(figsize=(9, 6), layout="constrained")
-    losses, scores = figure.subplots(2, sharex=True)
+    is_judged = any("frechet_distance" in row for row in metrics)
+    figure = Figure(figsize=(9, 9 if is_judged else 6), layout="constrained")
+    losses, scores, *judged = figure.subplots(3 if is_judged else 2, sharex=True)
 
-    losses.plot(steps, metrics["discriminator_loss"], color=_COLOURS["D"], label="D")
-    losses.plot(steps, metrics["generator_loss"], color=_COLOURS["G"], label="G")
+    def plot(axes: Any, name: str, **style: Any) -> None:
+        points = [(row["step"], row[name]) for row in metrics if name in row]
+        axes.plot(*zip(*points, strict=True) if points else ([], []), **style)
+
+    plot(losses, "discriminator_loss", color=_COLOURS["D"], label="D")
+    plot(losses, "generator_loss", color=_COLOURS["G"], label="G")
     losses.set_ylabel("loss")
 
-    scores.plot(steps, metrics["d_real"], color=_COLOURS["D"], label="D(x), real images")
-    scores.plot(steps, metrics["d_fake"], color=_COLOURS["G"], label="D(G(z)), fakes")
-    scores.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
-    scores.set_ylim(0, 1)
-    scores.set_ylabel("probability of being real")
-    scores.set_xlabel("step")
+    plot(scores, "d_real", color=_COLOURS["D"], label="D(x), real images")
+    plot(scores, "d_fake", color=_COLOURS["G"], label="D(G(z)), fakes")
+    means = [row[name] for row in metrics for name in ("d_real", "d_fake") if name in row]
+    if all(0 <= mean <= 1 for mean in means):
+        scores.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
+        scores.set_ylim(0, 1)
+        scores.set_ylabel("probability of being real")
+    else:
+        scores.set_ylabel("score")
 
-    for axes in (losses, scores):
+    for axes in judged:
+        plot(axes, "frechet_distance", color="black", marker="o", label="Fréchet distance")
+        axes.set_yscale("log")
+        axes.set_ylabel("distance from real digits")
+        shares = axes.twinx()
+        plot(shares, "precision", color=_COLOURS["D"], marker="o", label="precision")
+        plot(shares, "recall", color=_COLOURS["G"], marker="o", label="recall")
+        shares.set_ylim(0, 1)
+        shares.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+
+    for axes in (losses, scores, *judged):
         axes.grid(alpha=0.3)
         # Above the curves, which may be anywhere within.
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
+    (judged or [scores])[0].set_xlabel("step")
     return figure

@@ -7,10 +7,10 @@ their last bits may, and only those; these losses are rounded to float32 from fl
 import numpy as np
 
 import scratchgan as sg
-from scratchgan.gan import GAN
+from scratchgan.gan import Config, Game
 
 sg.manual_seed(0)
-gan = GAN()
+gan = Game(Config.from_recipe("seed"))
 step = sg.jit(gan.step)
 for _ in range(5):
     moves = step(sg.rand(64, 1, 28, 28) * 2 - 1, sg.randn(64, 100), sg.randn(64, 100))

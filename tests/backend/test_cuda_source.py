@@ -17,7 +17,7 @@ from scratchgan.backend import kernels_for
 from scratchgan.backend.cuda import source as cuda_source
 from scratchgan.backend.cuda.source import C_TYPES, COPY
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.gan.adversary import GAN
+from scratchgan.gan import Config, Game
 from scratchgan.jit import Jitted
 from scratchgan.jit.lower import cuda
 from scratchgan.jit.passes.fuse import Fused
@@ -202,7 +202,7 @@ def fused_units(step: Jitted[Any, Any]) -> list[str]:
 
 
 def gan_step(dtype: str) -> list[str]:
-    gan = GAN()
+    gan = Game(Config.from_recipe("seed"))
     for network in gan.generator, gan.discriminator:
         network.to(dtype)
     for optimizer in "generator", "discriminator":

@@ -17,7 +17,7 @@ from scratchgan.backend.cpu.codegen import machine_code
 from scratchgan.backend.cpu.elementwise import FLOATS, loop_source
 from scratchgan.backend.cpu.processor import Processor
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.gan.adversary import GAN
+from scratchgan.gan import Config, Game
 from scratchgan.ops.products import ACTIVATIONS
 
 LINUX = "x86_64-unknown-linux-gnu"
@@ -63,7 +63,7 @@ def fused_loops() -> dict[str, str]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine_code, "load", noting)
-        gan = GAN(latent_dim=3)
+        gan = Game(Config.from_recipe("seed", latent_dim=3))
         sg.jit(gan.step)(sg.randn(70, 1, 28, 28), sg.randn(70, 3), sg.randn(70, 3))
         for dtype in (sg.float32, sg.float64):
             everything(sg.randn(300, 5).to(dtype), sg.randn(300, 5) > 0)

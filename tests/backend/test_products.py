@@ -22,7 +22,7 @@ from scratchgan.backend.cpu.gemm.amx import instructions
 from scratchgan.backend.cpu.processor import host
 from scratchgan.backend.cpu.threads.pace import Pace
 from scratchgan.backend.cpu.threads.pool import Tasks, thread_pool
-from scratchgan.gan import GAN
+from scratchgan.gan import Config, Game
 
 SIZES = st.integers(0, 70)
 TYPES = st.sampled_from([np.float32, np.float64])
@@ -198,7 +198,7 @@ def test_what_cannot_be_multiplied_so_goes_to_numpy():
 
 def losses_of_a_training(batch: int) -> list[list[float]]:
     sg.manual_seed(0)
-    gan = GAN()
+    gan = Game(Config.from_recipe("seed"))
     step = sg.jit(gan.step)
     inputs = (sg.rand(batch, 1, 28, 28) * 2 - 1, sg.randn(batch, 100), sg.randn(batch, 100))
     return [[x.item() for x in step(*inputs)] for _ in range(4)]

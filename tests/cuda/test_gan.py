@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 import scratchgan as sg
 from scratchgan import cli
 from scratchgan.data import batches
-from scratchgan.gan import GAN, Config, Run, load_images, train
+from scratchgan.gan import Config, Game, Run, Trainer, load_images, writing_to
 from scratchgan.gan.sampling import Stream, noise
 
 #: Steps and batch size, by how the GPU is computed on and the type of the weights. In float32 two
@@ -28,7 +28,7 @@ def trained(
 ) -> list[np.ndarray[Any, Any]]:
     """Losses and scores of each step, and the weights at the end."""
     sg.manual_seed(0)
-    gan = GAN(device="cpu")
+    gan = Game(Config.from_recipe("seed"))
     for name in ("generator", "discriminator"):
         network = getattr(gan, name).to(dtype).to(device)
         setattr(gan, f"{name}_optimizer", sg.optim.Adam(network.parameters(), 2e-4, (0.5, 0.999)))
@@ -73,9 +73,11 @@ def test_a_run_on_a_gpu(tiny_mnist: Path, tmp_path: Path) -> None:
     """The files of a run, its samples and weights, from the GPU and from the CPU."""
     weights = []
     for device in ("cpu", "cuda:0"):
-        config = Config(str(tiny_mnist), epochs=1, batch_size=64, latent_dim=5, device=device)
+        config = Config.from_recipe(
+            "seed", data=str(tiny_mnist), epochs=1, batch_size=64, latent_dim=5, device=device
+        )
         run = Run.create(tmp_path / device.replace(":", ""), config)
-        train(run, load_images(config))
+        Trainer(config, load_images(config)).run(writing_to(run))
         assert Run.open(run.folder).config == config
         assert run.sample_path(1).exists()
         weights.append(load_file(run.folder / "generator.safetensors"))

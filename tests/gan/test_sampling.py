@@ -5,25 +5,34 @@ import pytest
 from matplotlib.image import imread
 
 from scratchgan.data.batches import to_float
-from scratchgan.gan import GAN, Config, Run, RunError, generate
+from scratchgan.gan import Config, Game, Run, RunError, generate
 from scratchgan.gan.sampling import Stream, noise, save, to_bytes
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    run = Run.create(tmp_path_factory.mktemp("sampling") / "run", Config(latent_dim=7))
-    run.save_weights(GAN(latent_dim=7))
+    config = Config.from_recipe("seed", latent_dim=7)
+    run = Run.create(tmp_path_factory.mktemp("sampling") / "run", config)
+    run.save_weights(Game(config))
+    return run
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    config = Config.from_recipe("seed", latent_dim=7, conditional=True, batch_norm=True)
+    run = Run.create(tmp_path_factory.mktemp("sampling") / "conditional", config)
+    run.save_weights(Game(config))
     return run
 
 
 def test_noise_is_decided_by_its_arguments():
-    z = noise(3, 7, 5, Stream.GENERATOR_STEP, 11).numpy()
+    z = noise(3, 7, 5, Stream.SAMPLE, 11).numpy()
     assert z.shape == (3, 7)
-    np.testing.assert_array_equal(z, noise(3, 7, 5, Stream.GENERATOR_STEP, 11).numpy())
+    np.testing.assert_array_equal(z, noise(3, 7, 5, Stream.SAMPLE, 11).numpy())
     for other in (
-        noise(3, 7, 6, Stream.GENERATOR_STEP, 11),
-        noise(3, 7, 5, Stream.DISCRIMINATOR_STEP, 11),
-        noise(3, 7, 5, Stream.GENERATOR_STEP, 12),
+        noise(3, 7, 6, Stream.SAMPLE, 11),
+        noise(3, 7, 5, Stream.GENERATE, 11),
+        noise(3, 7, 5, Stream.SAMPLE, 12),
     ):
         assert not np.isin(other.numpy(), z).any()
 
@@ -48,6 +57,22 @@ def test_fewer_images_are_the_first_of_more(run):
     # A product of other sizes may round otherwise.
     few, more = (generate(run, n, seed=3).astype(int) for n in (10, 1001))
     assert np.abs(few - more[:10]).max() <= 1
+
+
+def test_a_digit_that_is_asked_for(conditional):
+    every = generate(conditional, 30, seed=3)
+    for digit in (0, 9):
+        images = generate(conditional, 30, seed=3, digit=digit).astype(int)
+        is_it = np.abs(images - every).max((1, 2)) <= 1  # a product of other sizes rounds otherwise
+        np.testing.assert_array_equal(np.flatnonzero(is_it), np.arange(digit, 30, 10))
+
+
+def test_digits_that_cannot_be_asked_for(run, conditional):
+    with pytest.raises(RunError, match="its generator draws what it likes; train one with --cond"):
+        generate(run, 1, seed=0, digit=3)
+    for digit in (-1, 10):
+        with pytest.raises(RunError, match=f"digit is {digit}; it must be an integer from 0 to 9"):
+            generate(conditional, 1, seed=0, digit=digit)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A replay gives what the function itself would have given."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,31 @@ def test_a_learning_rate_may_change_between_replays() -> None:
         return w.numpy(force=True).copy()
 
     np.testing.assert_array_equal(run(sg.jit), run(lambda step: step))
+
+
+def test_an_option_is_read_anew_though_another_object_has_its_name() -> None:
+    """A schedule sets the learning rate in each step, and the settings have one too."""
+
+    @dataclass(frozen=True)
+    class Settings:
+        lr: float = 0.5
+        factor: float = 2.0
+
+    settings = Settings()
+    w = sg.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = optim.SGD([w], lr=settings.lr)
+
+    @sg.jit
+    def step() -> None:
+        optimizer.zero_grad()
+        (w * settings.factor).sum().backward()
+        optimizer.step()
+
+    for lr in (0.5, 0.1, 0.01):
+        optimizer.param_groups[0]["lr"] = lr
+        step()
+    assert recordings(step) == 1
+    np.testing.assert_allclose(w.numpy(force=True), np.array([1.0, 2.0]) - 2 * 0.61, rtol=1e-6)
 
 
 def recordings(function: Jitted[Any, Any]) -> int:

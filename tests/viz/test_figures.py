@@ -64,10 +64,11 @@ METRICS = {
     "d_real": [0.5, 0.8, 0.7],
     "d_fake": [0.45, 0.2, 0.3],
 }
+ROWS = [dict(zip(METRICS, row, strict=True)) for row in zip(*METRICS.values(), strict=True)]
 
 
 def test_the_curves():
-    losses, scores = losses_figure(METRICS).axes
+    losses, scores = losses_figure(ROWS).axes
     curves = {line.get_label(): line for axes in (losses, scores) for line in axes.lines}
 
     labels = {"D": "discriminator_loss", "G": "generator_loss"}
@@ -81,11 +82,33 @@ def test_the_curves():
     assert scores.get_ylim() == (0, 1)
 
 
+def test_where_digits_were_judged_there_is_a_third_part():
+    judged = {"step": 250, "frechet_distance": 3.0, "precision": 0.8, "recall": 0.7}
+    losses, _, distance, shares = losses_figure([*ROWS[:2], judged, ROWS[2]]).axes
+    assert distance.get_xlabel() == "step"
+    assert not losses.get_xlabel()
+    for axes, label, value in (
+        (distance, "Fréchet distance", 3.0),
+        (shares, "precision", 0.8),
+        (shares, "recall", 0.7),
+    ):
+        (line,) = [line for line in axes.lines if line.get_label() == label]
+        assert (*line.get_xdata(), *line.get_ydata()) == (250, value)
+    np.testing.assert_array_equal(losses.lines[0].get_xdata(), METRICS["step"])
+
+
+def test_scores_that_are_no_probabilities_are_not_cut_off():
+    _, scores = losses_figure([{**ROWS[0], "d_real": 3.0}, {**ROWS[1], "d_fake": -2.0}]).axes
+    low, high = scores.get_ylim()
+    assert low < -2 < 3 < high
+    assert scores.get_ylabel() == "score"
+
+
 @pytest.mark.parametrize("rows", [0, 1, 3])
 def test_the_curves_as_a_png(rows):
     """Also of a training that ended before its first row."""
     file = io.BytesIO()
-    save_losses(file, {name: column[:rows] for name, column in METRICS.items()})
+    save_losses(file, ROWS[:rows])
     file.seek(0)
     assert imread(file).shape == (720, 1080, 4)
 
@@ -96,8 +119,7 @@ import io, sys, numpy
 from scratchgan import viz
 print("matplotlib" in sys.modules)
 viz.save_grid(io.BytesIO(), numpy.zeros((1, 28, 28), numpy.uint8))
-columns = ("step", "discriminator_loss", "generator_loss", "d_real", "d_fake")
-viz.save_losses(io.BytesIO(), dict.fromkeys(columns, ()))
+viz.save_losses(io.BytesIO(), [])
 print("matplotlib" in sys.modules, "matplotlib.pyplot" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -4,6 +4,7 @@ import csv
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,17 @@ from matplotlib.image import imread
 from safetensors.numpy import load_file
 
 import scratchgan as sg
-from scratchgan.gan import GAN, Config, Run, RunError, load_images, train
-from scratchgan.gan.training import interrupts_between_steps
+from scratchgan.gan import (
+    Callback,
+    Config,
+    Game,
+    Run,
+    RunError,
+    Trainer,
+    load_images,
+    writing_to,
+)
+from scratchgan.gan.trainer import interrupts_between_steps
 
 FILES = ["config.json", "discriminator.safetensors", "generator.safetensors"]
 FILES += ["losses.png", "metrics.csv", "samples"]
@@ -28,9 +38,27 @@ def ctrl_c_interrupts():
     signal.signal(signal.SIGINT, before)
 
 
+class Watching(Callback):
+    """Calls a function after each step with the step and its metrics."""
+
+    def __init__(self, watch):
+        self.watch = watch
+
+    def on_step_end(self, trainer, row):
+        self.watch(trainer.step, row)
+
+
+def train(run, images, *watches):
+    """Train as the settings of a run say, with all of its files."""
+    watching = [Watching(watch) for watch in watches]
+    Trainer(run.config, images).run([*writing_to(run), *watching])
+
+
 @pytest.fixture(scope="module")
 def config(tiny_mnist):
-    return Config(str(tiny_mnist), epochs=4, batch_size=4, latent_dim=3, seed=5)
+    return Config.from_recipe(
+        "seed", data=str(tiny_mnist), epochs=4, batch_size=4, latent_dim=3, seed=5
+    )
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +116,10 @@ def test_metrics_every_100_steps(whole_run):
     assert 0 < float(table[0]["seconds"]) < float(table[1]["seconds"])
 
     assert [step for step, _ in seen] == list(range(1, 257))
-    read = {metrics.step: metrics for _, metrics in seen if metrics}
+    read = {row["step"]: row for _, row in seen if row}
     assert list(read) == [64, 100, 128, 192, 200, 256]
-    assert [metrics.epoch for metrics in read.values()] == [1, 2, 2, 3, 4, 4]
-    assert f"{read[100].generator_loss:.6g}" == table[0]["generator_loss"]
+    assert [row["epoch"] for row in read.values()] == [1, 2, 2, 3, 4, 4]
+    assert f"{read[100]['generator_loss']:.6g}" == table[0]["generator_loss"]
 
 
 def test_a_run_is_a_function_of_its_settings(whole_run, config, images, tmp_path):
@@ -109,7 +137,7 @@ def test_a_run_is_a_function_of_its_settings(whole_run, config, images, tmp_path
 )
 def test_every_setting_matters(whole_run, config, images, tmp_path, change):
     first, _ = whole_run
-    other = Run.create(tmp_path, Config(**{**config.to_dict(), **change}))
+    other = Run.create(tmp_path, replace(config, **change))
     train(other, images)
 
     before, after = (load_file(run.folder / "generator.safetensors") for run in (first, other))
@@ -119,7 +147,7 @@ def test_every_setting_matters(whole_run, config, images, tmp_path, change):
 def test_jit_changes_speed_and_not_the_training(config, images, tmp_path):
     weights = []
     for jit in (True, False):
-        run = Run.create(tmp_path / str(jit), Config(**{**config.to_dict(), "jit": jit}))
+        run = Run.create(tmp_path / str(jit), replace(config, jit=jit))
         train(run, images)
         weights.append(load_file(run.folder / "generator.safetensors"))
     for name, replayed in weights[0].items():
@@ -130,20 +158,15 @@ def test_every_move_has_noise_of_its_own_and_every_epoch_an_order(
     config, images, tmp_path, monkeypatch
 ):
     real_seen, noise_seen = [], []
-    d_step, g_step = GAN.discriminator_step, GAN.generator_step
+    step = Game.step
 
-    def watched_d_step(gan, real, noise):
-        real_seen.append(real.numpy())
-        noise_seen.append(noise.numpy())
-        return d_step(gan, real, noise)
+    def watched(game, real, d_noise, g_noise, labels=None):
+        real_seen.append(real.numpy().copy())
+        noise_seen.extend([d_noise.numpy().copy(), g_noise.numpy().copy()])
+        return step(game, real, d_noise, g_noise, labels)
 
-    def watched_g_step(gan, noise):
-        noise_seen.append(noise.numpy())
-        return g_step(gan, noise)
-
-    monkeypatch.setattr(GAN, "discriminator_step", watched_d_step)
-    monkeypatch.setattr(GAN, "generator_step", watched_g_step)
-    eager = Config(**{**config.to_dict(), "epochs": 2, "jit": False})
+    monkeypatch.setattr(Game, "step", watched)
+    eager = replace(config, epochs=2, jit=False)
     train(Run.create(tmp_path, eager), images)
 
     assert len(np.unique(np.concatenate(noise_seen), axis=0)) == 2 * 2 * 256
@@ -201,20 +224,20 @@ def test_an_interrupted_run_has_everything_until_then(
 
 def test_ctrl_c_cuts_no_step_in_half(config, images, tmp_path, monkeypatch):
     """Pressed while G moves, it leaves what a press after that step leaves."""
-    config = Config(**{**config.to_dict(), "jit": False})
+    config = replace(config, jit=False)
     after = Run.create(tmp_path / "after", config)
     interrupted(after, images, at_step(3, press_ctrl_c))
 
     moves = []
-    step_of_g = GAN.generator_step
+    step_of_g = Game.generator_step
 
-    def pressed_in_the_middle(gan, noise):
+    def pressed_in_the_middle(game, noise, *others):
         moves.append(noise)
         if len(moves) == 3:
             press_ctrl_c()
-        return step_of_g(gan, noise)
+        return step_of_g(game, noise, *others)
 
-    monkeypatch.setattr(GAN, "generator_step", pressed_in_the_middle)
+    monkeypatch.setattr(Game, "generator_step", pressed_in_the_middle)
     during = Run.create(tmp_path / "during", config)
     interrupted(during, images, at_step(4, lambda: None))
 
@@ -244,7 +267,7 @@ def test_who_handles_ctrl_c_otherwise_is_left_alone():
 
 def test_training_in_another_thread(config, images, tmp_path):
     """Only the main thread may set signal handlers."""
-    run = Run.create(tmp_path, Config(**{**config.to_dict(), "epochs": 1}))
+    run = Run.create(tmp_path, replace(config, epochs=1))
     thread = threading.Thread(target=train, args=(run, images))
     thread.start()
     thread.join()
@@ -255,4 +278,82 @@ def test_fewer_images_than_a_batch(tiny_mnist):
     fault = f"batch_size is 257, but {tiny_mnist} holds only 256 images"
     with pytest.raises(RunError, match=fault):
         load_images(Config(str(tiny_mnist), batch_size=257))
-    assert len(load_images(Config(str(tiny_mnist), batch_size=256))) == 256
+    assert len(load_images(Config(str(tiny_mnist), batch_size=256)).pixels) == 256
+    with pytest.raises(RunError, match=f"batch_size is 64 × 5, but {tiny_mnist} holds only 256"):
+        load_images(Config(str(tiny_mnist), batch_size=64, discriminator_steps=5))
+
+
+# --- Settings ---------------------------------------------------------------------------
+
+
+class Rates(Callback):
+    """Notes the learning rates of both players."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_step_end(self, trainer, row):
+        game = trainer.game
+        optimizers = game.generator_optimizer, game.discriminator_optimizer
+        self.seen.append({optimizer.param_groups[0]["lr"] for optimizer in optimizers})
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", lambda share: 1.0),
+        ("linear", lambda share: 1.0 - share),
+        ("cosine", lambda share: np.cos(np.pi * share / 2) ** 2),
+    ],
+)
+def test_the_learning_rate_falls_as_it_is_told(config, images, schedule, expected):
+    rates = Rates()
+    config = replace(config, epochs=1, lr_schedule=schedule, lr=0.01)
+    trainer = Trainer(config, images)
+    trainer.run([rates])
+    wanted = [0.01 * expected(step / STEPS_PER_EPOCH) for step in range(STEPS_PER_EPOCH)]
+    assert all(len(seen) == 1 for seen in rates.seen)
+    np.testing.assert_allclose([*map(min, rates.seen)], wanted, rtol=1e-6)
+
+
+def test_a_schedule_is_replayed(config, images, monkeypatch):
+    """And is not recorded anew in every step."""
+    jitted = []
+    monkeypatch.setattr(
+        "scratchgan.gan.trainer.jit", lambda f: jitted.append(sg.jit(f)) or jitted[0]
+    )
+    settings = {"lr_schedule": "linear", "dropout": 0.3, "batch_norm": True, "ema_decay": 0.9}
+    Trainer(replace(config, epochs=1, **settings), images).run()
+    assert len(jitted[0].recordings) == 1
+
+
+def test_a_conditional_training_sees_the_labels_of_its_images(config, images, monkeypatch):
+    seen = []
+    step = Game.step
+
+    def watched(game, real, d_noise, g_noise, labels=None):
+        seen.extend(zip(real.numpy().copy(), labels.numpy().copy(), strict=True))
+        return step(game, real, d_noise, g_noise, labels)
+
+    monkeypatch.setattr(Game, "step", watched)
+    config = replace(config, epochs=1, jit=False, conditional=True, batch_size=64)
+    Trainer(config, images).run()
+    known = {pixels.tobytes(): label for pixels, label in zip(*images, strict=True)}
+    for image, label in seen:
+        pixels = np.rint((image[0] + 1) * 127.5).astype(np.uint8)
+        assert known[pixels.tobytes()] == label
+    assert len(seen) == 256
+
+
+def test_samples_are_drawn_by_the_average_with_statistics_of_its_own(config, images):
+    settings = {"ema_decay": 0.9, "batch_norm": True, "conditional": True, "epochs": 1}
+    trainer = Trainer(replace(config, **settings), images)
+    trainer.run()
+    z, labels = sg.randn(20, 3), sg.tensor(np.arange(20) % 10)
+    before = trainer.game.generator.state_dict()["body.1.running_mean"].numpy().copy()
+    drawn = trainer.samples(z, labels)
+    assert drawn.shape == (20, 28, 28)
+    np.testing.assert_array_equal(drawn, trainer.samples(z, labels))
+    after = trainer.game.generator.state_dict()["body.1.running_mean"].numpy()
+    np.testing.assert_array_equal(before, after)  # G goes on as if nothing had been drawn
+    assert trainer.game.average.training

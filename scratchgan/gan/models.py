@@ -1,0 +1,118 @@
+"""The players: a generator and a discriminator of grey images, by name.
+
+Their weights are drawn from the default stream, which :func:`scratchgan.manual_seed` seeds.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from scratchgan import nn
+from scratchgan.autograd.tensor import Tensor
+from scratchgan.creation import eye
+from scratchgan.functions import concatenate, flatten
+from scratchgan.nn.functional import embedding
+
+
+class Players(NamedTuple):
+    """The two networks.
+
+    Attributes:
+        generator: Noise (N, latent_dim), and labels (N,) if it is conditional, to images
+            (N, 1, height, width) with elements in (-1, 1).
+        discriminator: Images (N, 1, height, width), and labels (N,) if it is conditional, to logits
+            (N, 1).
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+
+class AsImages(nn.Module):
+    """The last layer of a generator: rows of numbers seen as images.
+
+    Args:
+        height: Of an image.
+        width: Of an image.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height = height
+        self.width = width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, height * width) to (N, 1, height, width), sharing memory."""
+        return x.view(-1, 1, self.height, self.width)
+
+
+class WithLabel(nn.Module):
+    """A network that sees, beside its input, which class it is of.
+
+    The class comes as a row of zeros with a one in it, after the numbers of the input (Mirza &
+    Osindero 2014, "Conditional generative adversarial nets", section 3.2).
+
+    Args:
+        body: The network; its input is longer by the number of classes.
+        classes: How many there are.
+    """
+
+    one_hot: Tensor
+
+    def __init__(self, body: nn.Module, classes: int) -> None:
+        self.body = body
+        self.register_buffer("one_hot", eye(classes))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        """What ``body`` makes of ``x`` (N, ...) and of ``labels``, integers (N,)."""
+        rows = flatten(x, 1)
+        return self.body(concatenate([rows, embedding(labels, self.one_hot)], 1))  # type: ignore[no-any-return]
+
+
+def mlp(
+    shape: tuple[int, int],
+    latent_dim: int,
+    *,
+    generator_widths: Sequence[int],
+    discriminator_widths: Sequence[int],
+    negative_slope: float = 0.0,
+    batch_norm: bool = False,
+    dropout: float = 0.0,
+    classes: int = 0,
+) -> Players:
+    """Fully connected players.
+
+    Args:
+        shape: Height and width of an image.
+        latent_dim: Length of a noise vector.
+        generator_widths: Sizes of the hidden layers of G, from noise to image.
+        discriminator_widths: Sizes of the hidden layers of D, from image to logit.
+        negative_slope: Of the LeakyReLU after each hidden layer; 0 makes it a ReLU.
+        batch_norm: Whether each hidden layer of G is normalized.
+        dropout: Share of D's hidden units that are dropped in training.
+        classes: If not 0, both players see the label, which is less than this.
+    """
+    height, width = shape
+
+    def activation() -> nn.Module:
+        return nn.LeakyReLU(negative_slope) if negative_slope else nn.ReLU()
+
+    layers: list[nn.Module] = []
+    size = latent_dim + classes
+    for hidden in generator_widths:
+        layers += [nn.Linear(size, hidden), *[nn.BatchNorm1d(hidden)] * batch_norm, activation()]
+        size = hidden
+    layers += [nn.Linear(size, height * width), nn.Tanh(), AsImages(height, width)]
+    generator = nn.Sequential(*layers)
+
+    layers = [nn.Flatten()]
+    size = height * width + classes
+    for hidden in discriminator_widths:
+        layers += [nn.Linear(size, hidden), activation(), *[nn.Dropout(dropout)] * bool(dropout)]
+        size = hidden
+    discriminator = nn.Sequential(*layers, nn.Linear(size, 1))
+    if not classes:
+        return Players(generator, discriminator)
+    return Players(WithLabel(generator, classes), WithLabel(discriminator, classes))
+
+
+#: The players, by the names that the command line takes.
+MODELS: dict[str, Callable[..., Players]] = {"mlp": mlp}

@@ -1,0 +1,34 @@
+"""Recipes: sets of settings as TOML files, which a person can read and change."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from scratchgan.gan.files import RunError
+
+_FOLDER = Path(__file__).parent
+
+#: The recipes that come with this package, by name.
+RECIPES = {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
+
+
+def load(recipe: str) -> dict[str, Any]:
+    """The settings of a recipe by name, as they stand there.
+
+    Args:
+        recipe: A name in :data:`RECIPES`, or the path of a file that ends in .toml.
+
+    Raises:
+        RunError: There is no such recipe, or it is no TOML.
+    """
+    path = RECIPES.get(recipe, Path(recipe))
+    if recipe not in RECIPES and path.suffix != ".toml":
+        raise RunError(
+            f"there is no recipe {recipe!r}; choose {', '.join(RECIPES)}, or a file *.toml"
+        )
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as fault:
+        raise RunError(f"{path}: cannot be read ({fault.strerror})") from None
+    except ValueError as fault:  # no TOML, or no UTF-8
+        raise RunError(f"{path}: is no TOML ({fault})") from None

@@ -1,0 +1,83 @@
+"""What is written while a training goes on."""
+
+import csv
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from scratchgan.gan import Config, Run, Trainer, load_images, writing_to
+from scratchgan.gan.callbacks import Evaluation, MetricsTable
+from scratchgan.gan.evaluation import Evaluation as Measures
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run.create(tmp_path / "run", Config.from_recipe("seed"))
+
+
+def at(step, epoch, *rows):
+    """A trainer that is at this step."""
+    return SimpleNamespace(step=step, epoch=epoch, rows=list(rows))
+
+
+COLUMNS = ("step", "epoch", "discriminator_loss", "generator_loss", "d_real", "d_fake", "seconds")
+
+
+def test_metrics(run):
+    rows = (100, 1, 1.25, 0.1, 2 / 3, 0.5, 0.75), (1234567, 2, math.nan, 1e-7, 1.0, 0.0, 12345.678)
+    MetricsTable(run).on_epoch_end(at(200, 2, *[dict(zip(COLUMNS, r, strict=True)) for r in rows]))
+    assert (run.folder / "metrics.csv").read_bytes() == (
+        b"step,epoch,discriminator_loss,generator_loss,d_real,d_fake,seconds\n"
+        b"100,1,1.25,0.1,0.666667,0.5,0.75\n"
+        b"1234567,2,nan,1e-07,1,0,12345.7\n"
+    )
+
+
+def test_metrics_before_there_are_any(run):
+    MetricsTable(run).on_epoch_end(at(3, 1))
+    assert (run.folder / "metrics.csv").read_text() == ",".join(COLUMNS) + "\n"
+
+
+def test_digits_are_judged_as_often_as_asked(tiny_mnist, tmp_path, monkeypatch):
+    judged = []
+
+    def judge(images):
+        judged.append(len(images))
+        found = dict.fromkeys(Measures.__dataclass_fields__, 0.5)
+        return Measures(**{**found, "n": 10, "classes": (0.1,) * 10})
+
+    monkeypatch.setattr("scratchgan.gan.callbacks.evaluate", judge)
+    config = Config.from_recipe(
+        "seed", data=str(tiny_mnist), epochs=4, batch_size=64, latent_dim=3, evaluate_every=2
+    )
+    run = Run.create(tmp_path / "judged", config)
+    Trainer(config, load_images(config)).run(writing_to(run))
+    assert judged == [10_000, 10_000]
+    with (run.folder / "metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["frechet_distance"]]
+    assert [(row["step"], row["epoch"]) for row in rows] == [("8", "2"), ("16", "4")]
+    assert {row["share_of_9"] for row in rows} == {"0.1"}
+    height, width, _ = imread(run.folder / "losses.png").shape
+    assert height >= width  # with a third part, where there are two without
+
+
+def test_an_evaluation_joins_the_row_of_its_step(monkeypatch):
+    found = SimpleNamespace(numbers=lambda: {"recall": 0.5})
+    monkeypatch.setattr("scratchgan.gan.callbacks.evaluate", lambda images: found)
+    trainer = at(100, 1, {"step": 100, "epoch": 1, "d_real": 0.75})
+    trainer.config = Config.from_recipe("seed")
+    trainer.samples = lambda z, labels: np.zeros((10, 28, 28), np.uint8)
+    Evaluation(1, n=10).on_epoch_end(trainer)
+    assert trainer.rows == [{"step": 100, "epoch": 1, "d_real": 0.75, "recall": 0.5}]
+
+
+def test_a_conditional_grid_has_a_row_for_each_class(tiny_mnist, tmp_path):
+    config = Config.from_recipe(
+        "seed", data=str(tiny_mnist), epochs=1, batch_size=256, latent_dim=3, conditional=True
+    )
+    run = Run.create(tmp_path / "run", config)
+    Trainer(config, load_images(config)).run(writing_to(run))
+    assert imread(run.sample_path(1)).shape == (10 * 64, 8 * 64)
