@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from PIL import Image
 
 import scratchgan as sg
 from scratchgan import cli
 from scratchgan.backend.cpu.codegen import machine_code, object_files
 from scratchgan.backend.cpu.processor import host
+from scratchgan.cli import training
 from scratchgan.gan import OBJECTIVES, PENALTIES, RECIPES, Config, Run
 from scratchgan.gan.evaluation import Evaluation
 
@@ -137,7 +139,7 @@ def test_without_out_each_training_has_a_new_folder(scratchgan, tiny_mnist, tmp_
 
 
 def test_every_setting_is_an_option(scratchgan):
-    options = inspect.signature(cli.train).parameters
+    options = inspect.signature(training.train).parameters
     assert set(options) - {field.name for field in fields(Config)} == {"recipe", "out", "evaluate"}
     _, text, _ = scratchgan("train", "--help")
     text = re.sub(r"-?\n +", lambda cut: cut[0][: cut[0].index("\n")] or " ", text)
@@ -148,6 +150,8 @@ def test_every_setting_is_an_option(scratchgan):
 
 
 SETTINGS = {
+    "image_size": 28,
+    "grey": True,
     "epochs": 1,
     "batch_size": 64,
     "discriminator_steps": 2,
@@ -225,7 +229,7 @@ def test_a_training_on_mnist_says_how_good_its_digits_are(scratchgan, tmp_path, 
         says = "a Fréchet distance of 0.50 from real ones (real ones among themselves: 0.04)"
         assert (says in text) == (not options)
         assert ("the rarest digit is 5.0% of them, the commonest 15.0%" in text) == (not options)
-        assert (f"scratchgan generate {out} digits.png" in text) == (not options)
+        assert (f"scratchgan generate {out} --out digits.png" in text) == (not options)
 
 
 def test_ctrl_c_ends_cleanly(tiny_mnist, tmp_path):
@@ -282,8 +286,8 @@ def wait_for(path, seconds=120):
         (["--seed", -1], "seed is -1; it must be"),
         (["--backend", "abacus"], "there is no backend named 'abacus'; choose one of"),
         (["--turbo"], "No such option: --turbo"),
-        (["--data", "{tmp}/nowhere"], "{tmp}/nowhere: cannot be read as a folder"),
-        (["--data", "{tmp}"], "{tmp}: holds no train-images-idx3-ubyte[.gz]"),
+        (["--data", "{tmp}/nowhere"], "{tmp}/nowhere: no such file or folder; give"),
+        (["--data", "{tmp}"], "{tmp}: holds no pictures and no IDX files; give "),
         (["--data", "{tmp}/broken"], "{tmp}/broken/train-images-idx3-ubyte: "),
         (["--out", "{tmp}/file/run"], "{tmp}/file/run: cannot be made a run folder"),
         (["--out", "{data}"], "{data}: already holds other files; choose a new folder"),
@@ -689,3 +693,115 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+# --- What a generator can be used for ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def conditional(tiny_mnist, tmp_path_factory):
+    """A conditional run."""
+    folder = tmp_path_factory.mktemp("cli") / "conditional"
+    options = ["--recipe", "seed", "--conditional", "--data", tiny_mnist, "--epochs", 1]
+    done = subprocess.run(
+        [*COMMAND, "train", *map(str, options), "--batch-size", "64", "--out", str(folder)],
+        capture_output=True,
+        check=True,
+    )
+    assert b"Traceback" not in done.stderr
+    return folder
+
+
+def test_a_digit_that_is_asked_for(scratchgan, conditional, tmp_path):
+    out = tmp_path / "sevens.npz"
+    code, text, _ = scratchgan("generate", conditional, "--digit", 7, "--n", 3, "--out", out)
+    assert (code, text) == (0, f"{out}: 3 images\n")
+
+
+def test_a_way_between_digits(scratchgan, trained, conditional, tmp_path):
+    folder, _ = trained
+    way = ("--seeds", "1,2,3", "--steps", 4)
+    code, text, _ = scratchgan("interpolate", folder, *way, "--out", tmp_path / "way.png")
+    assert (code, text) == (0, f"{tmp_path / 'way.png'}: 9 images\n")
+    assert imread(tmp_path / "way.png").shape[:2] == (3 * 64, 4 * 64)
+    film = ("--digits", "3,8,0", "--out", tmp_path / "way.gif")
+    code, _, _ = scratchgan("interpolate", conditional, *way, *film)
+    assert code == 0
+    with Image.open(tmp_path / "way.gif") as opened:
+        assert (opened.n_frames, opened.size) == (9, (224, 224))
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """A picture of another size, with a mask for it."""
+    Image.fromarray(np.full((40, 50), 200, np.uint8)).save(tmp_path / "picture.png")
+    mask = np.zeros((40, 50), np.uint8)
+    mask[10:30, 20:30] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    return tmp_path / "picture.png", tmp_path / "mask.png"
+
+
+def test_a_picture_is_drawn_again(scratchgan, trained, picture, tmp_path):
+    folder, _ = trained
+    out = tmp_path / "drawn.png"
+    options = ("--image", picture[0], "--out", out, "--steps", 3)
+    code, text, _ = scratchgan("project", folder, *options)
+    assert code == 0
+    said, result = text.splitlines()
+    assert said == f"{picture[0]}: brought from 50x40 to 28x28 pixels"
+    assert re.fullmatch(rf"{re.escape(str(out))}: the picture, .* error \d\.\d{{4}}\)", result)
+    assert imread(out).shape[:2] == (64, 128)
+
+
+def test_a_picture_is_repaired(scratchgan, trained, picture, tmp_path):
+    folder, _ = trained
+    out = tmp_path / "repaired.png"
+    options = ("--image", picture[0], "--mask", picture[1], "--out", out, "--steps", 3)
+    code, text, _ = scratchgan("inpaint", folder, *options)
+    assert code == 0
+    assert "known pixels, and the repair" in text.splitlines()[-1]
+    assert imread(out).shape[:2] == (64, 192)
+
+
+def test_neighbours_are_shown(scratchgan, trained, tmp_path):
+    folder, _ = trained
+    out = tmp_path / "near.png"
+    code, text, _ = scratchgan("neighbours", folder, "--n", 3, "--k", 2, "--out", out)
+    assert code == 0
+    assert text.startswith(f"{out}: 3 images, and the 2 training images nearest to each (")
+    assert imread(out).shape[:2] == (192, 192)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("generate {run} --digit 3 --out {tmp}/a.png", "{run}: its generator draws what it likes"),
+        (
+            "interpolate {run} --out {tmp}/a.npz",
+            "{tmp}/a.npz: ends neither in .png (a grid)",
+        ),
+        ("interpolate {run} --seeds 1,x --out {tmp}/a.png", "seeds is '1,x'; it must be integers"),
+        ("interpolate {run} --seeds 1 --out {tmp}/a.png", "there are 1 seeds; a way needs two"),
+        ("project {run} --image {tmp}/no.png --out {tmp}/a.png", "{tmp}/no.png: no such file"),
+        ("project {run} --image {tmp} --out {tmp}/a.png", "{tmp}: not a file"),
+        ("project {run} --image {pic} --out {tmp}/a.gif", "{tmp}/a.gif: ends not in .png"),
+        ("project {run} --image {pic} --out {tmp}/no/a.png", "{tmp}/no/a.png: cannot be written"),
+        (
+            "inpaint {run} --image {pic} --mask {pic} --out {tmp}/a.png",
+            "the mask hides every pixel",
+        ),
+        ("neighbours {run} --n 0 --out {tmp}/a.png", "n is 0; it must be"),
+        ("neighbours {run} --n 2000 --k 9 --out {tmp}/a.png", "{tmp}/a.png: a grid holds at most"),
+        ("neighbours {tmp} --out {tmp}/a.png", "{tmp}: holds no run"),
+    ],
+)
+def test_uses_that_are_refused(scratchgan, trained, tmp_path, arguments, sentence):
+    Image.fromarray(np.full((28, 28), 200, np.uint8)).save(tmp_path / "pic.png")
+    names = {"run": trained[0], "tmp": tmp_path, "pic": tmp_path / "pic.png"}
+    if arguments.startswith("project") and "no/a.png" in arguments:
+        arguments += " --steps 1"
+    code, _, err = scratchgan(*arguments.format(**names).split())
+    assert code > 0
+    assert "Traceback" not in err
+    assert sentence.format(**names) in err.replace("Invalid value: ", "")
+    assert not list(tmp_path.glob("a.*"))

@@ -83,7 +83,7 @@ def test_the_fast_path_is_fenced() -> None:
     """The reference, and all that computes with it, does without backend/cpu and backend/cuda."""
     allowed = {  # what chooses, sets or shows the fast path
         *("scratchgan.backend", "scratchgan.backend.devices", "scratchgan.cuda"),
-        *("scratchgan.threads", "scratchgan.cli", "scratchgan.progress"),
+        *("scratchgan.threads", "scratchgan.cli.machine", "scratchgan.progress"),
         *("scratchgan.jit.lower.cpu", "scratchgan.jit.lower.cuda"),
     }
     through = [

@@ -94,10 +94,14 @@ class Config:
     # What it learns from.
     data: str | None = _setting(
         None,
-        "Folder of IDX files named as MNIST's; the embedded MNIST if none.",
-        "the name of a folder, or none",
+        "IDX files, a folder of pictures, *.npz or *.csv; the embedded MNIST if not given.",
+        "the name of a file or a folder, or none",
         lambda x: x is None or isinstance(x, str),
     )
+    image_size: int = _integer(
+        0, "Height and width that pictures are brought to; 0 if they have one.", 0, 256
+    )
+    grey: bool = _switch(False, "Turn pictures with colours to grey.")
     # How long.
     epochs: int = _integer(30, "Passes through the images.", 1)
     batch_size: int = _integer(64, "Real images in a move of D; fakes are equal in number.", 1)

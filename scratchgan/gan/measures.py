@@ -137,18 +137,22 @@ def distance_from_uniform(shares: NDArray[np.float64]) -> float:
     return float(np.abs(shares - 1 / len(shares)).sum() / 2)
 
 
-def nearest(images: Features, among: Features) -> tuple[NDArray[np.intp], NDArray[np.floating]]:
-    """For each row of ``images`` (n, d) the nearest of ``among`` (m, d), in the precision given.
+def nearest(
+    images: Features, among: Features, k: int = 1
+) -> tuple[NDArray[np.intp], NDArray[np.floating]]:
+    """For each row of ``images`` (n, d) the ``k`` nearest of ``among`` (m, d), nearest first.
 
     Returns:
-        Its position and its Euclidean distance, each (n,).
+        Their positions and Euclidean distances in the precision given, each (n, k).
     """
     _check(images, among, least=1)
     positions, lengths = [], []
     for distances in _distances(images, among):
-        best = distances.squared.argmin(1)
-        positions.append(best)
-        lengths.append(np.sqrt(np.take_along_axis(distances.squared, best[:, None], 1)[:, 0]))
+        best = np.argpartition(distances.squared, k - 1, axis=1)[:, :k]
+        found = np.take_along_axis(distances.squared, best, 1)
+        order = np.argsort(found, axis=1, kind="stable")
+        positions.append(np.take_along_axis(best, order, 1))
+        lengths.append(np.sqrt(np.take_along_axis(found, order, 1)))
     return np.concatenate(positions), np.concatenate(lengths)
 
 

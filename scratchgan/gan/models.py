@@ -62,9 +62,14 @@ class WithLabel(nn.Module):
         self.register_buffer("one_hot", eye(classes))
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """What ``body`` makes of ``x`` (N, ...) and of ``labels``, integers (N,)."""
-        rows = flatten(x, 1)
-        return self.body(concatenate([rows, embedding(labels, self.one_hot)], 1))  # type: ignore[no-any-return]
+        """What ``body`` makes of ``x`` (N, ...) and of ``labels``.
+
+        Args:
+            x: (N, ...).
+            labels: Integers (N,), or mixtures of classes, floats (N, classes).
+        """
+        seen = embedding(labels, self.one_hot) if labels.ndim == 1 else labels
+        return self.body(concatenate([flatten(x, 1), seen], 1))  # type: ignore[no-any-return]
 
 
 def mlp(

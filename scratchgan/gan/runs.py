@@ -18,16 +18,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from scratchgan import nn
+from scratchgan.data import Subject
 from scratchgan.gan.config import Config
 from scratchgan.gan.files import RunError, whole
 from scratchgan.gan.game import Game, new_players
 
 #: More than the weights of the largest generator, and than any settings.
 _MOST_BYTES, _MOST_SETTINGS = 1 << 30, 1 << 20
+#: Most of an image's height, or width.
+_MOST_PIXELS = 1024
+
+_MNIST = Subject()
 
 
 class FolderTaken(RunError):
@@ -41,22 +47,29 @@ class Run:
     Attributes:
         folder: Where its files are.
         config: Its settings.
+        subject: What its images are of.
         made: The folders that :meth:`create` made, innermost first.
     """
 
     folder: Path
     config: Config
+    subject: Subject = _MNIST
     made: tuple[Path, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def create(
-        cls, folder: str | os.PathLike[str], config: Config, may_exist: bool = True
+        cls,
+        folder: str | os.PathLike[str],
+        config: Config,
+        subject: Subject = _MNIST,
+        may_exist: bool = True,
     ) -> "Run":
         """A new run in ``folder``, which does not exist yet or is empty.
 
         Args:
             folder: Where its files will be.
             config: Its settings.
+            subject: What its images are of.
             may_exist: False if even an empty folder is another's, which has just made it.
 
         Raises:
@@ -81,8 +94,9 @@ class Run:
             raise FolderTaken(f"{folder}: already holds {what}; choose a new folder")
         from importlib.metadata import version  # here, because it takes as long as the rest
 
-        settings = {"scratchgan": version("scratchgan"), **config.to_dict()}
-        run = cls(folder, config, made)
+        about = {"scratchgan": version("scratchgan"), "shape": subject.shape}
+        settings = {**about, "classes": subject.names, **config.to_dict()}
+        run = cls(folder, config, subject, made)
         try:
             with whole(folder / "config.json") as file:
                 file.write(json.dumps(settings, indent=2).encode() + b"\n")
@@ -92,7 +106,7 @@ class Run:
         return run
 
     @classmethod
-    def create_next(cls, name: str, config: Config) -> "Run":
+    def create_next(cls, name: str, config: Config, subject: Subject = _MNIST) -> "Run":
         """A new run in the :func:`new_folder` of this name.
 
         Raises:
@@ -100,7 +114,7 @@ class Run:
         """
         while True:
             with suppress(FolderTaken):  # by a run that began at the same moment
-                return cls.create(new_folder(name), config, may_exist=False)
+                return cls.create(new_folder(name), config, subject, may_exist=False)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> "Run":
@@ -118,10 +132,9 @@ class Run:
             if isinstance(fault, RunError):
                 raise
             raise RunError(f"{path}: is no JSON ({fault})") from None
-        if isinstance(settings, dict):
-            settings.pop("scratchgan", None)
         try:
-            return cls(folder, Config.from_dict(settings))
+            subject = _subject_in(settings)
+            return cls(folder, Config.from_dict(settings), subject)
         except RunError as fault:
             raise RunError(f"{path}: {fault}") from None
 
@@ -158,29 +171,59 @@ class Run:
                 file.write(save(arrays))
 
     def load_generator(self) -> nn.Module:
-        """The trained generator.
+        """The trained generator, in the mode for use.
 
         Raises:
             RunError: There is none yet, its file is damaged, or it is not of this run.
         """
+        return self._load("generator")
+
+    def load_discriminator(self) -> nn.Module:
+        """The trained discriminator, in the mode for use.
+
+        Raises:
+            RunError: As :meth:`load_generator`.
+        """
+        return self._load("discriminator")
+
+    def _load(self, name: str) -> nn.Module:
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        path = self.folder / "generator.safetensors"
-        content = _read(path, f"{self.folder}: holds no generator.safetensors; train it first")
+        path = self.folder / f"{name}.safetensors"
+        content = _read(path, f"{self.folder}: holds no {name}.safetensors; train it first")
         try:
             state = load(content)
         except (SafetensorError, KeyError) as fault:  # a KeyError is a type NumPy has not
             raise RunError(f"{path}: is no safetensors file ({fault})") from None
         if not all(np.isfinite(array).all() for array in state.values()):
             raise RunError(f"{path}: some weights are not finite, so the training had diverged")
-        generator = new_players(self.config, (28, 28), 10).generator
+        players = new_players(self.config, self.subject.shape, len(self.subject.names))
+        player: nn.Module = getattr(players, name)
         try:
-            generator.load_state_dict(state)
+            player.load_state_dict(state)
         except RuntimeError as fault:
             faults = "; ".join(line.strip() for line in str(fault).splitlines()[1:])
-            raise RunError(f"{path}: is not the generator of this run: {faults}") from None
-        return generator
+            raise RunError(f"{path}: is not the {name} of this run: {faults}") from None
+        return player.eval()
+
+
+def _subject_in(settings: Any) -> Subject:
+    """What the images of a run are of; taken out of what its config.json holds.
+
+    Raises:
+        RunError: It says something else than a height, a width, and names.
+    """
+    if not isinstance(settings, dict):
+        return _MNIST  # Config says what is wrong
+    settings.pop("scratchgan", None)
+    shape, names = settings.pop("shape", None), settings.pop("classes", None)
+    is_shape = isinstance(shape, list) and len(shape) == 2
+    if not is_shape or not all(type(x) is int and 1 <= x <= _MOST_PIXELS for x in shape):
+        raise RunError(f"shape is {shape!r}; it must be a height and a width to {_MOST_PIXELS}")
+    if not (isinstance(names, list) and names and all(isinstance(x, str) for x in names)):
+        raise RunError(f"classes is {names!r}; it must be a list of names")
+    return Subject((shape[0], shape[1]), tuple(names))
 
 
 def new_folder(name: str) -> Path:

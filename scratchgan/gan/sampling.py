@@ -1,6 +1,7 @@
 """Noise for the generator, and images from it."""
 
 import os
+from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
 
@@ -72,7 +73,23 @@ def draw(generator: nn.Module, noise: Tensor, labels: Tensor | None = None) -> N
     return np.concatenate(parts)
 
 
-def generate(run: Run, n: int, seed: int, digit: int | None = None) -> NDArray[np.uint8]:
+def label_of(run: Run, name: str) -> int:
+    """The number of the class that is named so.
+
+    Raises:
+        RunError: The generator of ``run`` draws what it likes, or has no such class.
+    """
+    names = run.subject.names
+    if not run.config.conditional:
+        raise RunError(
+            f"{run.folder}: its generator draws what it likes; train one with --conditional"
+        )
+    if name not in names:
+        raise RunError(f"there is no class {name!r}; choose one of {', '.join(names)}")
+    return names.index(name)
+
+
+def generate(run: Run, n: int, seed: int, digit: str | None = None) -> NDArray[np.uint8]:
     """Images from the trained generator of a run.
 
     With the same seed, fewer images are the first of more.
@@ -81,7 +98,7 @@ def generate(run: Run, n: int, seed: int, digit: int | None = None) -> NDArray[n
         run: With a generator.
         n: How many, 1 to 1,000,000.
         seed: Of the noise, 0 to 2**64 - 1.
-        digit: Of which class; a conditional generator draws all classes in turn if it is None.
+        digit: The name of a class; a conditional generator draws all in turn if it is None.
 
     Returns:
         uint8 (n, height, width), 0 is background and 255 is full ink.
@@ -94,14 +111,9 @@ def generate(run: Run, n: int, seed: int, digit: int | None = None) -> NDArray[n
         raise RunError(f"n is {n}; it must be an integer from 1 to {MAX_IMAGES}")
     if not 0 <= seed < SEEDS:
         raise RunError(f"seed is {seed}; it must be an integer from 0 to {SEEDS - 1}")
-    classes = 10
-    if digit is not None and not run.config.conditional:
-        raise RunError(
-            f"{run.folder}: its generator draws what it likes; train one with --conditional"
-        )
-    if digit is not None and not 0 <= digit < classes:
-        raise RunError(f"digit is {digit}; it must be an integer from 0 to {classes - 1}")
-    generator = run.load_generator().eval()
+    classes = len(run.subject.names)
+    label = None if digit is None else label_of(run, digit)
+    generator = run.load_generator()
     stream = Generator(seed, Stream.GENERATE)
     parts = []
     for start in range(0, n, _AT_ONCE):
@@ -110,34 +122,51 @@ def generate(run: Run, n: int, seed: int, digit: int | None = None) -> NDArray[n
         labels = None
         if run.config.conditional:
             turns = np.arange(start, start + size) % classes
-            labels = as_tensor(turns if digit is None else np.full(size, digit))
+            labels = as_tensor(turns if label is None else np.full(size, label))
         parts.append(draw(generator, z, labels))
     return np.concatenate(parts)
 
 
-def save(path: str | os.PathLike[str], images: NDArray[np.uint8]) -> None:
-    """Write images (n, 28, 28) as an array or as a picture.
+def save(
+    path: str | os.PathLike[str], images: NDArray[np.uint8], columns: int | None = None
+) -> None:
+    """Write images (n, height, width) as an array, as a picture or as a film.
 
     Args:
-        path: ``*.npz`` for an archive with the array ``images``, ``*.png`` for a grid.
-        images: uint8 (n, 28, 28).
+        path: ``*.npz`` for an archive with the array ``images``, ``*.png`` for a grid, ``*.gif``
+            for a film of 15 images a second.
+        images: uint8 (n, height, width).
+        columns: Of a grid; by default as many as rows.
 
     Raises:
         RunError: The name ends otherwise, the grid would be too large, or the file cannot be
             written.
     """
     path = Path(path)
-    check_name(path, len(images))
+    check_name(path, len(images), kinds=(".npz", ".png", ".gif"))
     with whole(path) as file:
         if path.suffix == ".npz":
             np.savez(file, images=images)
+        elif path.suffix == ".gif":
+            viz.save_film(file, images)
         else:
-            viz.save_grid(file, images)
+            viz.save_grid(file, images, columns)
 
 
-def check_name(path: Path, n: int) -> None:
-    """Raise the RunError that :func:`save` would, before there are any images."""
-    if path.suffix not in (".npz", ".png"):
-        raise RunError(f"{path}: ends neither in .npz (an array) nor in .png (a grid)")
+_KINDS = {".npz": "an array", ".png": "a grid", ".gif": "a film"}
+
+
+def check_name(path: Path, n: int, kinds: Sequence[str] = (".npz", ".png")) -> None:
+    """Raise the RunError that :func:`save` would, before there are any images.
+
+    Args:
+        path: Where they are to go.
+        n: How many there will be.
+        kinds: The endings that are allowed.
+    """
+    if path.suffix not in kinds:
+        allowed = [f"{kind} ({_KINDS[kind]})" for kind in kinds]
+        neither = "neither in " if len(kinds) > 1 else "not in "
+        raise RunError(f"{path}: ends {neither}{' nor in '.join(allowed)}")
     if path.suffix == ".png" and n > viz.MAX_GRID:
         raise RunError(f"{path}: a grid holds at most {viz.MAX_GRID} images, not {n}; use .npz")

@@ -5,14 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scratchgan import data
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import as_tensor, randn
-from scratchgan.data import MNIST
+from scratchgan.data import Images
 from scratchgan.data.batches import index_batches, to_float
 from scratchgan.gan.config import SCHEDULES, Config
 from scratchgan.gan.files import RunError
@@ -31,18 +31,6 @@ _STATISTICS = 4096
 Row = dict[str, float]
 
 
-class Images(NamedTuple):
-    """What a training learns from.
-
-    Attributes:
-        pixels: uint8 (n, height, width).
-        labels: uint8 (n,), the class of each.
-    """
-
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-
-
 def load_images(config: Config) -> Images:
     """The training images that ``config`` names.
 
@@ -50,15 +38,15 @@ def load_images(config: Config) -> Images:
         DataError: They cannot be read.
         RunError: They are fewer than a step takes.
     """
-    data = MNIST(config.data)
+    images = data.load_images(config.data, config.image_size, config.grey)
     needed = config.batch_size * config.discriminator_steps
-    if needed > len(data):
+    if needed > len(images.pixels):
         times = f" × {config.discriminator_steps}" if config.discriminator_steps > 1 else ""
         raise RunError(
-            f"batch_size is {config.batch_size}{times}, but {data.root} holds only {len(data)} "
-            "images"
+            f"batch_size is {config.batch_size}{times}, but {config.data or 'MNIST'} holds only "
+            f"{len(images.pixels)} images"
         )
-    return Images(data.images, data.labels)
+    return images
 
 
 class Callback:
@@ -96,7 +84,7 @@ class Trainer:
         self.config = config
         self.images = images
         manual_seed(config.seed)
-        self.game = Game(config, images.pixels.shape[1:], int(images.labels.max()) + 1)
+        self.game = Game(config, images.pixels.shape[1:], len(images.names))
         per_step = config.batch_size * config.discriminator_steps
         self.steps_per_epoch = len(images.pixels) // per_step
         self.step = self.epoch = 0
@@ -153,7 +141,7 @@ class Trainer:
     @property
     def classes(self) -> int:
         """How many labels there are."""
-        return int(self.images.labels.max()) + 1
+        return len(self.images.names)
 
     def _statistics_noise(self) -> Tensor:
         config = self.config
@@ -163,14 +151,14 @@ class Trainer:
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor | None]]:
         """The bytes of the images for each step of this epoch, and their labels."""
-        config, (pixels, labels) = self.config, self.images
+        config, (pixels, labels, _) = self.config, self.images
         size = config.batch_size * config.discriminator_steps
         on_cpu = config.device == "cpu"
         # A GPU gets all images once; on the CPU, NumPy takes batches faster than a tensor.
-        data = pixels if on_cpu else as_tensor(pixels, device=config.device)
+        held = pixels if on_cpu else as_tensor(pixels, device=config.device)
         for places in index_batches(len(pixels), size, seed=config.seed, epoch=self.epoch):
             chosen = places if on_cpu else as_tensor(places, device=config.device)
-            batch = as_tensor(data[chosen])
+            batch = as_tensor(held[chosen])
             if not config.conditional:
                 yield batch, None
             else:

@@ -58,6 +58,20 @@ def save_grid(file: BinaryIO, images: NDArray[np.uint8], columns: int | None = N
     Image.fromarray(pixels).save(file, format="png")
 
 
+def save_film(file: BinaryIO, images: NDArray[np.uint8]) -> None:
+    """Write images one after another as a GIF that begins again at its end, 15 a second.
+
+    Args:
+        file: Open for writing bytes.
+        images: uint8 (n, height, width); each pixel becomes a square of 64.
+    """
+    from PIL import Image
+
+    frames = [Image.fromarray(image.repeat(8, axis=0).repeat(8, axis=1)) for image in images]
+    rest = frames[1:]
+    frames[0].save(file, "gif", save_all=True, append_images=rest, duration=1000 / 15, loop=0)
+
+
 def save_losses(file: BinaryIO, metrics: Sequence[Mapping[str, float]]) -> None:
     """Write the :func:`losses_figure` of a training as a PNG.
 

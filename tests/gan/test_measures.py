@@ -119,8 +119,13 @@ def test_classes() -> None:
 def test_nearest() -> None:
     among = normal(1500, 3)
     positions, distances = nearest(among[[7, 3, 1499]] + 1e-3, among)
-    assert positions.tolist() == [7, 3, 1499]
+    assert positions.tolist() == [[7], [3], [1499]]
     np.testing.assert_allclose(distances, np.sqrt(3) * 1e-3, rtol=1e-4)
+    images = 1.5 * normal(1100, 3)
+    positions, distances = nearest(images, among, 4)
+    every = np.linalg.norm(images[:, None] - among, axis=2)
+    np.testing.assert_array_equal(positions, every.argsort(1, kind="stable")[:, :4])
+    np.testing.assert_allclose(distances, np.sort(every, 1)[:, :4], rtol=1e-5)
 
 
 @pytest.mark.parametrize("measure", [frechet_distance, kernel_distance, shares, nearest])

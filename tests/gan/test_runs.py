@@ -37,6 +37,12 @@ configs = st.builds(
 )
 
 
+def settings(**changes):
+    """A config.json."""
+    about = {"shape": [28, 28], "classes": ["a", "b"]}
+    return json.dumps({**about, **CONFIG.to_dict(), **changes}).encode()
+
+
 def refusal(call, *arguments):
     """The message of the RunError that a call raises: one sentence."""
     with pytest.raises(RunError) as caught:
@@ -56,7 +62,7 @@ def test_settings_survive_the_file(config):
 @pytest.mark.parametrize(
     ("name", "values", "expected"),
     [
-        ("data", [3, True], "the name of a folder, or none"),
+        ("data", [3, True], "the name of a file or a folder, or none"),
         ("epochs", [0, -1, 1.5, True, "3", None], "an integer from 1 on"),
         ("batch_size", [0, -1, 1.5, True, "3", None], "an integer from 1 on"),
         ("objective", ["wasserstein-gp", None, []], f"one of {', '.join(OBJECTIVES)}"),
@@ -123,7 +129,12 @@ def test_a_run_is_created_and_opened(tmp_path):
     created = Run.create(folder, CONFIG)
     assert Run.open(str(folder)) == created == Run(folder, CONFIG)
     settings = json.loads((folder / "config.json").read_text())
-    assert settings == {"scratchgan": "0.1.0", **json.loads(json.dumps(CONFIG.to_dict()))}
+    assert settings == {
+        "scratchgan": "0.1.0",
+        "shape": [28, 28],
+        "classes": list("0123456789"),
+        **json.loads(json.dumps(CONFIG.to_dict())),
+    }
 
 
 def test_an_empty_folder_will_do(tmp_path):
@@ -202,10 +213,13 @@ def test_new_folder(tmp_path, monkeypatch):
         (b"\xff\xfe", "is no JSON"),
         (b"[" * 100_000, "is no JSON"),
         (b"[]", "it holds a list, not settings by name"),
-        (b"{}", "the setting 'data' is missing"),
-        (json.dumps({**CONFIG.to_dict(), "fun": 1}).encode(), "there is no setting 'fun'"),
-        (json.dumps({**CONFIG.to_dict(), "lr": math.nan}).encode(), "lr is nan; it must be"),
-        (json.dumps({**CONFIG.to_dict(), "latent_dim": 10**15}).encode(), "latent_dim is 1000"),
+        (b"{}", "shape is None; it must be a height and a width"),
+        (b'{"shape": [28, 1e9]}', "shape is [28, 1000000000.0]; it must be"),
+        (b'{"shape": [28, 28], "classes": [3]}', "classes is [3]; it must be a list of names"),
+        (b'{"shape": [28, 28], "classes": ["3"]}', "the setting 'data' is missing"),
+        (settings(fun=1), "there is no setting 'fun'"),
+        (settings(lr=math.nan), "lr is nan; it must be"),
+        (settings(latent_dim=10**15), "latent_dim is 1000"),
     ],
 )
 def test_a_damaged_config(tmp_path, content, fault):

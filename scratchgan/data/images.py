@@ -1,0 +1,208 @@
+"""Labelled images from whatever one has: the embedded MNIST, IDX files, pictures, npz, CSV."""
+
+import hashlib
+import os
+import warnings
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scratchgan.data.idx import DataError, read_idx
+from scratchgan.data.mnist import MNIST
+from scratchgan.data.pictures import ENDINGS, fitted_picture
+
+DIGITS = tuple("0123456789")
+#: The classes of Fashion-MNIST (Xiao et al. 2017, table 2).
+CLOTHES = (
+    *("t-shirt", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle-boot"),
+)
+#: MD5 of its files of training labels, as published and expanded.
+_LABELS_OF_CLOTHES = ("25c81989df183df01b3e8a0aad5dffbe",)
+
+_KINDS = "IDX files, a folder of pictures, or a file *.npz, *.csv or *-idx3-ubyte[.gz]"
+
+
+class Subject(NamedTuple):
+    """What images are of.
+
+    Attributes:
+        shape: Height and width of each.
+        names: Of the classes.
+    """
+
+    shape: tuple[int, int] = (28, 28)
+    names: tuple[str, ...] = DIGITS
+
+
+class Images(NamedTuple):
+    """Grey images and their classes.
+
+    Attributes:
+        pixels: uint8 (n, height, width), 0 is black and 255 is white.
+        labels: uint8 (n,), the class of each.
+        names: Of the classes.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    names: tuple[str, ...]
+
+    @property
+    def subject(self) -> Subject:
+        """What they are of."""
+        _, height, width = self.pixels.shape
+        return Subject((height, width), self.names)
+
+
+def load_images(
+    source: str | os.PathLike[str] | None = None, size: int = 0, grey: bool = False
+) -> Images:
+    """Read training images.
+
+    Args:
+        source: None for the embedded MNIST; a folder of IDX files in MNIST's naming; a folder of
+            pictures, in one subfolder for each class if there are classes; or a file: ``*.npz``
+            with an array ``images`` (n, height, width) of uint8 and perhaps ``labels`` (n,), or
+            ``x_train`` and ``y_train`` as Keras has it; ``*.csv`` with a line for each image, the
+            label first if its heading says ``label``, as Kaggle has it; or one IDX file of images.
+        size: Height and width that pictures are brought to; 0 if they all have one size.
+        grey: Whether pictures with colours are turned to grey.
+
+    Raises:
+        DataError: It cannot be read, holds nothing, or is not like that. The message names the file
+            and the fault.
+    """
+    if source is None:
+        data = MNIST()
+        return Images(data.images, data.labels, DIGITS)
+    path = Path(source)
+    if path.is_dir():
+        if any("idx3-ubyte" in entry.name for entry in path.iterdir()):
+            data = MNIST(path)
+            return Images(data.images, data.labels, _names_of_idx(path))
+        found = _from_folder(path, size, grey)
+    elif not path.exists():
+        raise DataError(f"{path}: no such file or folder; give {_KINDS}")
+    else:
+        found = _reader_of(path)(path)
+    if size and found.pixels.shape[1:] != (size, size):
+        raise DataError(
+            f"{path}: holds images of {found.pixels.shape[2]}x{found.pixels.shape[1]} pixels; only "
+            f"pictures are brought to another size ({size})"
+        )
+    return found
+
+
+def _reader_of(path: Path) -> Callable[[Path], Images]:
+    if path.suffix == ".npz":
+        return _from_npz
+    if path.suffix == ".csv":
+        return _from_csv
+    if "idx3-ubyte" in path.name:
+        return _from_idx
+    raise DataError(f"{path}: is nothing to learn from; give {_KINDS}")
+
+
+def _names_of_idx(folder: Path) -> tuple[str, ...]:
+    """Fashion-MNIST is published under the same names of files as MNIST."""
+    if "fashion" in folder.resolve().name.lower():
+        return CLOTHES
+    for path in folder.glob("train-labels*"):
+        if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() in _LABELS_OF_CLOTHES:
+            return CLOTHES
+    return DIGITS
+
+
+def _from_folder(folder: Path, size: int, grey: bool) -> Images:
+    """The pictures of a folder: of its subfolders, each a class, or its own if it has none."""
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and _pictures_in(path))
+    pixels: list[NDArray[np.uint8]] = []
+    labels: list[int] = []
+    for label, where in enumerate(classes or [folder]):
+        for path in _pictures_in(where):
+            found, _ = fitted_picture(path, (size, size) if size else None, grey)
+            if pixels and found.shape != pixels[0].shape:
+                raise DataError(
+                    f"{path}: has {found.shape[1]}x{found.shape[0]} pixels, and those before it "
+                    f"have {pixels[0].shape[1]}x{pixels[0].shape[0]}; ask for one size (image_size)"
+                )
+            pixels.append(found)
+            labels.append(label)
+    if not pixels:
+        raise DataError(f"{folder}: holds no pictures and no IDX files; give {_KINDS}")
+    names = [path.name for path in classes] or [folder.name]
+    return _checked(folder, np.stack(pixels), np.array(labels), names)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+
+
+def _from_npz(path: Path) -> Images:
+    try:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise DataError(f"{path}: holds one array without a name; save it by np.savez")
+            for names in (("images", "labels"), ("x_train", "y_train")):
+                if names[0] in archive:
+                    pixels = archive[names[0]]
+                    return _checked(path, pixels, archive.get(names[1]))
+            held = ", ".join(archive) or "nothing"
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as fault:
+        if isinstance(fault, DataError):
+            raise
+        raise DataError(f"{path}: cannot be read as npz ({fault})") from None
+    raise DataError(f"{path}: holds {held}, but no array 'images' or 'x_train'")
+
+
+def _from_csv(path: Path) -> Images:
+    try:
+        with path.open(encoding="utf-8") as file, warnings.catch_warnings():
+            headings = file.readline().strip().lower().split(",")
+            if headings[0].isdigit():
+                raise DataError(f"{path}: has no line of headings (label,pixel0,pixel1,...)")
+            warnings.simplefilter("ignore", UserWarning)  # that there are no lines; said below
+            table = np.loadtxt(file, np.int16, delimiter=",", ndmin=2)
+    except (OSError, ValueError) as fault:
+        if isinstance(fault, DataError):
+            raise
+        raise DataError(f"{path}: cannot be read as CSV ({fault})") from None
+    if not table.size:
+        raise DataError(f"{path}: holds no images")
+    has_labels = headings[0] == "label"
+    labels, pixels = (table[:, 0], table[:, 1:]) if has_labels else (None, table)
+    side = round(pixels.shape[1] ** 0.5)
+    if side * side != pixels.shape[1]:
+        raise DataError(f"{path}: has {pixels.shape[1]} pixels in a line; no square has so many")
+    if pixels.min() < 0 or pixels.max() > 255:
+        raise DataError(f"{path}: has pixels outside of 0 to 255")
+    return _checked(path, pixels.astype(np.uint8).reshape(-1, side, side), labels)
+
+
+def _from_idx(path: Path) -> Images:
+    return _checked(path, read_idx(path), None)
+
+
+def _checked(path: Path, pixels: Any, labels: Any, names: Sequence[str] | None = None) -> Images:
+    """The images, if they are some; without labels they are all of class 0."""
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or not pixels.size:
+        shape = "x".join(map(str, pixels.shape))
+        raise DataError(f"{path}: holds {shape} elements of {pixels.dtype}, not images of uint8")
+    if labels is None:
+        return Images(pixels, np.zeros(len(pixels), np.uint8), ("image",))
+    if labels.shape != (len(pixels),) or labels.dtype.kind not in "iu":
+        shape = "x".join(map(str, labels.shape))
+        raise DataError(
+            f"{path}: holds {shape} labels of {labels.dtype} for {len(pixels)} images; it must be "
+            "an integer for each"
+        )
+    if labels.min() < 0 or labels.max() > 255:
+        raise DataError(f"{path}: has labels outside of 0 to 255")
+    names = names or [str(label) for label in range(int(labels.max()) + 1)]
+    return Images(pixels, labels.astype(np.uint8), tuple(names))

@@ -1,0 +1,87 @@
+"""Pictures in files of any kind that Pillow reads, as grey pixels."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scratchgan.data.idx import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: The endings of files that are taken for pictures.
+ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+
+
+def read_picture(
+    path: str | os.PathLike[str], size: tuple[int, int] | None = None, grey: bool = False
+) -> NDArray[np.uint8]:
+    """The pixels of a picture, uint8 (height, width), 0 is black and 255 is white.
+
+    Args:
+        path: The file.
+        size: The height and width that it is brought to: what is not of this shape is padded with
+            black until it is, and then resized. None leaves it as it is.
+        grey: Whether colours may be turned to grey. Transparent places become black.
+
+    Raises:
+        DataError: It cannot be read, or has colours and ``grey`` is False.
+    """
+    pixels, _ = fitted_picture(path, size, grey)
+    return pixels
+
+
+def fitted_picture(
+    path: str | os.PathLike[str], size: tuple[int, int] | None = None, grey: bool = False
+) -> tuple[NDArray[np.uint8], str]:
+    """:func:`read_picture`, and what was done to the picture, in words; empty if nothing was."""
+    from PIL import Image
+
+    path = Path(path)
+    done = []
+    picture = _opened(path)
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        black = Image.new("RGBA", picture.size, "black")
+        picture = Image.alpha_composite(black, picture.convert("RGBA")).convert("RGB")
+        done.append("put on black")
+    if picture.mode not in ("1", "L"):
+        colours = np.asarray(picture.convert("RGB"))
+        if (colours != colours[..., :1]).any():
+            if not grey:
+                raise DataError(f"{path}: has colours; ask for grey ones (grey)")
+            done.append("turned to grey")
+    picture = picture.convert("L")
+    if size is not None and (picture.height, picture.width) != size:
+        done.append(f"brought from {picture.width}x{picture.height} to {size[1]}x{size[0]} pixels")
+        picture = _resized(picture, size)
+    return np.array(picture), ", ".join(done)
+
+
+def _opened(path: Path) -> "Image":
+    from PIL import Image
+
+    if not path.is_file():
+        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = Image.open(file)
+            picture.load()
+            return picture.copy()  # some kinds would read on from the file
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DataError(f"{path}: has too many pixels") from None
+    except OSError as fault:
+        raise DataError(f"{path}: is no picture ({fault})") from None
+    except Exception as fault:  # Pillow's readers raise what they like on damaged files
+        raise DataError(f"{path}: is a damaged picture ({fault})") from None
+
+
+def _resized(picture: "Image", size: tuple[int, int]) -> "Image":
+    from PIL import Image, ImageOps
+
+    height, width = size
+    return ImageOps.pad(picture, (width, height), Image.Resampling.LANCZOS, color=0)
