@@ -162,6 +162,7 @@ SETTINGS = {
     "negative_slope": 0.1,
     "batch_norm": True,
     "dropout": 0.25,
+    "spectral_norm": True,
     "conditional": True,
     "objective": "least-squares",
     "label_smoothing": 0.05,

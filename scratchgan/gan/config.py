@@ -116,6 +116,7 @@ class Config:
     )
     batch_norm: bool = _switch(False, "Normalize the hidden layers of G.")
     dropout: float = _share(0.0, "Share of D's hidden units that are dropped.")
+    spectral_norm: bool = _switch(False, "Divide D's weights by their largest singular values.")
     conditional: bool = _switch(False, "Both players see the label, and digits can be asked for.")
     # What they play for.
     objective: str = _choice("non-saturating", "What the players minimise", OBJECTIVES)

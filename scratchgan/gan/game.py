@@ -155,12 +155,11 @@ class Game:
         """
         seen = () if labels is None else (labels,)
         with frozen(self._discriminator_parameters):
-            fake = self.generator(noise, *seen)
+            logits = [self.discriminator(self.generator(noise, *seen), *seen)]
             if self.objective.is_relative:
-                assert real is not None
-                loss = self.objective.generator(*self._logits(real, fake, labels))
-            else:
-                loss = self.objective.generator(self.discriminator(fake, *seen))
+                with no_grad():
+                    logits = [self.discriminator(real, *seen), *logits]
+            loss = self.objective.generator(*logits)
         self.generator_optimizer.zero_grad()
         loss.backward()
         self.generator_optimizer.step()
@@ -207,6 +206,7 @@ def new_players(config: Config, shape: tuple[int, int], classes: int) -> Players
         negative_slope=config.negative_slope,
         batch_norm=config.batch_norm,
         dropout=config.dropout,
+        spectral_norm=config.spectral_norm,
         classes=classes if config.conditional else 0,
     )
 

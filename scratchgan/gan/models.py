@@ -81,6 +81,7 @@ def mlp(
     negative_slope: float = 0.0,
     batch_norm: bool = False,
     dropout: float = 0.0,
+    spectral_norm: bool = False,
     classes: int = 0,
 ) -> Players:
     """Fully connected players.
@@ -93,12 +94,18 @@ def mlp(
         negative_slope: Of the LeakyReLU after each hidden layer; 0 makes it a ReLU.
         batch_norm: Whether each hidden layer of G is normalized.
         dropout: Share of D's hidden units that are dropped in training.
+        spectral_norm: Whether the weights of D are divided by their largest singular values.
         classes: If not 0, both players see the label, which is less than this.
     """
     height, width = shape
 
     def activation() -> nn.Module:
         return nn.LeakyReLU(negative_slope) if negative_slope else nn.ReLU()
+
+    def linear(inputs: int, outputs: int) -> nn.Module:
+        """A layer of D."""
+        layer = nn.Linear(inputs, outputs)
+        return nn.utils.spectral_norm(layer) if spectral_norm else layer
 
     layers: list[nn.Module] = []
     size = latent_dim + classes
@@ -111,9 +118,9 @@ def mlp(
     layers = [nn.Flatten()]
     size = height * width + classes
     for hidden in discriminator_widths:
-        layers += [nn.Linear(size, hidden), activation(), *[nn.Dropout(dropout)] * bool(dropout)]
+        layers += [linear(size, hidden), activation(), *[nn.Dropout(dropout)] * bool(dropout)]
         size = hidden
-    discriminator = nn.Sequential(*layers, nn.Linear(size, 1))
+    discriminator = nn.Sequential(*layers, linear(size, 1))
     if not classes:
         return Players(generator, discriminator)
     return Players(WithLabel(generator, classes), WithLabel(discriminator, classes))

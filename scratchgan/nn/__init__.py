@@ -4,7 +4,7 @@
 :mod:`scratchgan.nn.init` the distributions that parameters start from.
 """
 
-from scratchgan.nn import functional, init
+from scratchgan.nn import functional, init, utils
 from scratchgan.nn.containers import ModuleList, Sequential
 from scratchgan.nn.layers import (
     BatchNorm1d,
@@ -44,4 +44,5 @@ __all__ = [
     "Tanh",
     "functional",
     "init",
+    "utils",
 ]

@@ -177,6 +177,7 @@ RICH = {
     "negative_slope": 0.2,
     "batch_norm": True,
     "dropout": 0.3,
+    "spectral_norm": True,
     "label_smoothing": 0.1,
     "ema_decay": 0.9,
     "discriminator_steps": 2,
