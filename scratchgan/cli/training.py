@@ -13,7 +13,7 @@ import typer
 from scratchgan import gan
 from scratchgan.cli.app import app
 from scratchgan.gan.config import Config
-from scratchgan.gan.recipes import RECIPES
+from scratchgan.gan.recipes import RECIPES, load
 from scratchgan.progress import compilation_shown, say
 
 
@@ -23,9 +23,10 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     An option that is not given is None: the recipe decides.
     """
     options = []
+    default = Config.from_recipe("default")
     for setting in dataclasses.fields(Config):
         kind = str if setting.type == tuple[int, ...] else setting.type
-        shown = _as_option(setting.default) or False
+        shown = _as_option(getattr(default, setting.name)) or False
         about = typer.Option(help=setting.metadata["help"], show_default=shown)
         annotation = Annotated[kind | None, about]  # type: ignore[valid-type]
         options.append(
@@ -64,12 +65,8 @@ def _from_options(options: dict[str, Any]) -> dict[str, Any]:
 @_with_settings
 def train(
     recipe: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Settings to start from: {', '.join(RECIPES)}, or a file *.toml.",
-            show_default="those shown here",
-        ),
-    ] = None,
+        str, typer.Option(help=f"Settings to start from: {', '.join(RECIPES)}, or a file *.toml.")
+    ] = "default",
     out: Annotated[
         Path | None,
         typer.Option(help="The run folder, new or empty.", show_default="runs/mnist, mnist-2, ..."),
@@ -89,10 +86,8 @@ def train(
     from scratchgan.progress import Rows
 
     settings = _from_options(options)
-    if "backend" in settings:
-        set_backend(settings["backend"])
-    config = Config.from_recipe(recipe, **settings) if recipe else Config(**settings)
-    if recipe and "backend" not in settings:
+    config = Config.from_recipe(recipe, **settings)
+    if "backend" in load(recipe) | settings:
         set_backend(config.backend)
     config = dataclasses.replace(
         config, backend=get_backend(), device=devices.full_name(config.device)

@@ -205,9 +205,10 @@ class Config:
         found = recipes.load(recipe)
         try:
             check_names(found)
-            return cls(**(_without_lists(found) | settings))
+            config = cls(**_without_lists(found))
         except RunError as fault:
             raise RunError(f"recipe {recipe}: {fault}") from None
+        return dataclasses.replace(config, **settings)
 
 
 def check_names(settings: Any) -> None:
