@@ -108,6 +108,29 @@ def step(quick: bool, device: str) -> tuple[Measurement, ...]:
     )
 
 
+def penalty(quick: bool, device: str) -> tuple[Measurement, ...]:
+    """A step with second derivatives, of the Wasserstein GAN with gradient penalty."""
+    settings = {"seconds": QUICK_TURN if quick else TURN}
+    return (
+        Measurement(
+            "penalty",
+            "One training step with a gradient penalty",
+            {"seconds": "s"},
+            (
+                Contender(JIT, "penalty_scratchgan", {"jit": True}),
+                Contender(EAGER, "penalty_scratchgan", {"jit": False}),
+                Contender("PyTorch", "penalty_torch"),
+            ),
+            tuple(Case(f"batch {n}", {"batch": n, **settings}) for n in (64, 512)),
+            (
+                Comparison("PyTorch over scratchgan jit", ("PyTorch",), (JIT,)),
+                Comparison("PyTorch over scratchgan eager", ("PyTorch",), (EAGER,)),
+            ),
+            floor=JIT,
+        ),
+    )
+
+
 # --- The rest -------------------------------------------------------------------------------
 
 
@@ -303,6 +326,7 @@ def replay(quick: bool, device: str) -> tuple[Measurement, ...]:
 #: By the names that the command takes, in the order in which they run.
 MEASUREMENTS: dict[str, Callable[[bool, str], tuple[Measurement, ...]]] = {
     "step": step,
+    "penalty": penalty,
     "small": small,
     "growth": growth,
     "memory": memory,

@@ -65,6 +65,11 @@ def batches(batch: int) -> list[tuple[Array, Array, Array]]:
     ]
 
 
+def shares(batch: int) -> Array:
+    """Where between a real image and a fake the gradient penalty looks, (batch, 1)."""
+    return np.random.default_rng(1).uniform(size=(batch, 1)).astype(np.float32)
+
+
 def running(step: Step, pool: Sequence[tuple[Any, ...]]) -> tuple[Callable[[], Any], list[float]]:
     """``step`` as a function without arguments, and what it gave after the checked steps."""
     turns: Iterator[tuple[Any, ...]] = itertools.cycle(pool)

@@ -7,22 +7,28 @@ from benchmarks import problem
 from benchmarks.worker import Ready, serve, timed, versions
 
 
+def network(sizes: tuple[int, ...], seed: int, last: Any) -> Any:
+    """A network of PyTorch's with the weights of the problem."""
+    import torch
+    from torch import nn
+
+    layers: list[nn.Module] = []
+    for weight, bias in problem.weights(sizes, seed):
+        linear = nn.Linear(*reversed(weight.shape))
+        state = {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
+        linear.load_state_dict(state)
+        layers += [linear, nn.ReLU()]
+    return nn.Sequential(*layers[:-1], last)
+
+
 def gan_step(batch: int, device: str, fused: bool) -> problem.Step:
     import torch
     from torch import nn
     from torch.nn.functional import binary_cross_entropy
 
-    def network(sizes: tuple[int, ...], seed: int, last: nn.Module) -> nn.Sequential:
-        layers: list[nn.Module] = []
-        for weight, bias in problem.weights(sizes, seed):
-            linear = nn.Linear(*reversed(weight.shape))
-            state = {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
-            linear.load_state_dict(state)
-            layers += [linear, nn.ReLU()]
-        return nn.Sequential(*layers[:-1], last).to(device)
-
     g_sizes, d_sizes = problem.sizes()
-    generator, discriminator = network(g_sizes, 0, nn.Tanh()), network(d_sizes, 1, nn.Sigmoid())
+    generator = network(g_sizes, 0, nn.Tanh()).to(device)
+    discriminator = network(d_sizes, 1, nn.Sigmoid()).to(device)
     g_adam, d_adam = (
         torch.optim.Adam(
             network.parameters(), problem.LEARNING_RATE, problem.BETAS, fused=fused or None
