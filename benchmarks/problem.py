@@ -1,6 +1,6 @@
 """The step that all contenders compute: the same networks, weights, images and noise.
 
-The networks are those of `scratchgan train`: G 100-128-256-784 with ReLU, ReLU, tanh and D
+The networks are those of the recipe `seed`: G 100-128-256-784 with ReLU, ReLU, tanh and D
 784-256-128-1 with ReLU, ReLU, sigmoid. A step is D's move (D on real images and on G's fakes in one
 pass, binary cross-entropy, Adam on D) and G's move (new fakes through D, Adam on G). It gives the
 loss of D, the loss of G, and the means of D(x) and D(G(z)).

@@ -1,4 +1,4 @@
-"""A GAN on MNIST in plain code: what `scratchgan train` does, written with the public API.
+"""A GAN on MNIST in plain code: what `scratchgan train --recipe seed` does, by the public API.
 
 Run it with `python examples/mnist_gan.py`; the digits of each epoch appear in samples.png.
 """

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from scratchgan import gan
-from scratchgan.cli import images, machine, training  # noqa: F401, these add their commands
+from scratchgan.cli import images, machine, sweep, training  # noqa: F401, these add their commands
 from scratchgan.cli.app import app
 from scratchgan.progress import discard_output
 

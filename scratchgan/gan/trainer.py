@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scratchgan import data
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import as_tensor, randn
-from scratchgan.data import Images
+from scratchgan.data import Images, Subject
 from scratchgan.data.batches import index_batches, to_float
 from scratchgan.gan.config import SCHEDULES, Config
 from scratchgan.gan.files import RunError
@@ -45,6 +45,11 @@ def load_images(config: Config) -> Images:
         raise RunError(
             f"batch_size is {config.batch_size}{times}, but {config.data or 'MNIST'} holds only "
             f"{len(images.pixels)} images"
+        )
+    if config.evaluate_every and images.subject != Subject():
+        raise RunError(
+            f"evaluate_every is {config.evaluate_every}, but {config.data} holds no digits of "
+            "28x28 pixels, and those alone can be judged; set it to 0"
         )
     return images
 

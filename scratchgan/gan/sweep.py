@@ -1,0 +1,288 @@
+"""Sweeps: many trainings with different settings, each in a process of its own.
+
+A sweep is a TOML file::
+
+    recipe = "default"       # what all begin from
+    search = "grid"          # every combination; or "random"
+    trials = 20              # how many, of a random search
+    seed = 0                 # of a random search
+
+    [settings]               # the same for all
+    epochs = 10
+
+    [vary]                   # a list of values each; or a range, of a random search
+    objective = ["hinge", "relativistic"]
+    lr = { low = 1e-4, high = 1e-2, log = true }
+
+A trial that fails is told and stops nothing. What was done is not done again: a sweep that was
+interrupted goes on when it is run again into the same folder.
+"""
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchgan.gan.callbacks import writing_to
+from scratchgan.gan.config import Config
+from scratchgan.gan.evaluation import evaluate
+from scratchgan.gan.files import RunError, whole
+from scratchgan.gan.runs import Run
+from scratchgan.gan.sampling import generate
+from scratchgan.gan.trainer import Trainer, load_images
+
+#: Most trials of a grid; more are a mistake.
+_MOST = 10_000
+_CHILD = "from scratchgan.gan.sweep import _main; _main()"
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a sweep.
+
+    Attributes:
+        name: Of its folder: its number, and what is varied.
+        varied: The settings that are varied, by name.
+        config: All settings.
+    """
+
+    name: str
+    varied: Values
+    config: Config
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a trial ended.
+
+    Attributes:
+        trial: Which.
+        measures: Of its digits, by name; None if it failed.
+        fault: Why it failed.
+    """
+
+    trial: Trial
+    measures: Values | None
+    fault: str | None = None
+
+
+def read_sweep(path: str | os.PathLike[str]) -> list[Trial]:
+    """The trials of a sweep file.
+
+    Raises:
+        RunError: It cannot be read, or something in it is not as it must be.
+    """
+    path = Path(path)
+    try:
+        plan = tomllib.loads(path.read_text("utf-8"))
+    except OSError as fault:
+        raise RunError(f"{path}: cannot be read ({fault.strerror})") from None
+    except ValueError as fault:
+        raise RunError(f"{path}: is no TOML ({fault})") from None
+    try:
+        return _planned(**plan)
+    except TypeError as fault:
+        name = str(fault).rpartition("argument ")[2]
+        raise RunError(f"{path}: there is no {name} in a sweep") from None
+    except RunError as fault:
+        raise RunError(f"{path}: {fault}") from None
+
+
+def _planned(
+    recipe: str = "default",
+    search: str = "grid",
+    trials: int = 20,
+    seed: int = 0,
+    settings: Values | None = None,
+    vary: Values | None = None,
+) -> list[Trial]:
+    if not isinstance(vary, dict) or not vary:
+        raise RunError("nothing is varied; give a table [vary]")
+    if search == "grid":
+        chosen = _grid(vary)
+    elif search == "random":
+        if type(trials) is not int or not 1 <= trials <= _MOST:
+            raise RunError(f"trials is {trials!r}; it must be an integer from 1 to {_MOST}")
+        chosen = list(_random(vary, trials, seed))
+    else:
+        raise RunError(f"search is {search!r}; it must be grid or random")
+    found = []
+    for number, varied in enumerate(chosen, start=1):
+        config = Config.from_recipe(recipe, **_tuples({**(settings or {}), **varied}))
+        what = "-".join(f"{name}={_short(value)}" for name, value in varied.items())
+        found.append(Trial(f"{number:03d}-{what}"[:100], varied, config))
+    return found
+
+
+def _grid(vary: Values) -> list[Values]:
+    for name, values in vary.items():
+        if not isinstance(values, list) or not values:
+            raise RunError(f"vary.{name} is {values!r}; a grid takes a list of values")
+    count = math.prod(map(len, vary.values()))
+    if count > _MOST:
+        raise RunError(f"the grid has {count:,} trials; it may have {_MOST:,}")
+    return [dict(zip(vary, values, strict=True)) for values in product(*vary.values())]
+
+
+def _random(vary: Values, trials: int, seed: int) -> Iterator[Values]:
+    if type(seed) is not int or seed < 0:
+        raise RunError(f"seed is {seed!r}; it must be an integer from 0 on")
+    rng = np.random.Generator(np.random.Philox(seed))
+    for _ in range(trials):
+        yield {name: _drawn(name, of, rng) for name, of in vary.items()}
+
+
+def _drawn(name: str, of: Any, rng: np.random.Generator) -> Any:
+    """One of a list, or a number of a range."""
+    if isinstance(of, list) and of:
+        return of[int(rng.integers(len(of)))]
+    numbers = (int, float)
+    if not isinstance(of, dict) or not {"low", "high"} <= set(of) <= {"low", "high", "log"}:
+        raise RunError(f"vary.{name} is {of!r}; give a list, or low and high and perhaps log")
+    low, high, log = of["low"], of["high"], of.get("log", False)
+    if type(low) not in numbers or type(high) not in numbers or not low < high:
+        raise RunError(f"vary.{name} goes from {low!r} to {high!r}; it must be a range of numbers")
+    if log and low <= 0:
+        raise RunError(f"vary.{name} begins at {low!r}; on a log scale it must be above 0")
+    if type(low) is int and type(high) is int and not log:
+        return int(rng.integers(low, high + 1))
+    ends = (math.log(low), math.log(high)) if log else (low, high)
+    x = rng.uniform(*ends)
+    drawn = math.exp(x) if log else x
+    return round(drawn) if type(low) is int and type(high) is int else float(f"{drawn:.4g}")
+
+
+def _tuples(settings: Values) -> Values:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+
+
+def _short(value: Any) -> str:
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text.replace(os.sep, "_")
+
+
+# --- Running ----------------------------------------------------------------------------
+
+
+def run_sweep(
+    trials: list[Trial], folder: Path, workers: int = 0, scheduler: str | None = None
+) -> Iterator[Result]:
+    """Run the trials, each in a process of its own; yields how each ended, as it ends.
+
+    Args:
+        trials: Which.
+        folder: Where each has its run folder.
+        workers: How many run at once on this machine; 0 for one on each pair of cores.
+        scheduler: Address of a Dask scheduler, whose workers see the same folder; then they run
+            there.
+
+    Raises:
+        RunError: The folder cannot be made, or there is no such scheduler.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise RunError(f"{folder}: cannot be made ({fault.strerror})") from None
+    if scheduler is not None:
+        yield from _on_dask(trials, folder, scheduler)
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = cores or 1
+    workers = workers or max(1, cores // 2)
+    threads = max(1, cores // workers)
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: list[Future[Result]] = []
+        try:
+            waiting = [pool.submit(run_trial, trial, folder, threads) for trial in trials]
+            for done in as_completed(waiting):
+                yield done.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _on_dask(trials: list[Trial], folder: Path, scheduler: str) -> Iterator[Result]:
+    try:
+        from distributed import Client, as_completed
+    except ImportError as fault:
+        why = f"Dask cannot be imported ({fault}); pip install 'scratchgan[dask]'"
+        raise RunError(why) from None
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError) as fault:
+        raise RunError(f"{scheduler}: no Dask scheduler answers there ({fault})") from None
+    with client:
+        where = folder.resolve()
+        waiting = [client.submit(run_trial, trial, where, pure=False) for trial in trials]
+        for done in as_completed(waiting):
+            yield done.result()
+
+
+def run_trial(trial: Trial, folder: Path, threads: int | None = None) -> Result:
+    """Run one trial in a process of its own, unless that was done before.
+
+    Args:
+        trial: Which.
+        folder: Where its run folder lies, or will.
+        threads: How many it may use; by default as many as it likes.
+    """
+    where = folder / trial.name
+    if (known := _measures_in(where, trial.config)) is not None:
+        return Result(trial, known)
+    shutil.rmtree(where, ignore_errors=True)  # of a trial that was cut short
+    environment = {**os.environ}
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, json.dumps(trial.config.to_dict()), str(where)],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    known = _measures_in(where, trial.config) if done.returncode == 0 else None
+    if known is not None:
+        return Result(trial, known)
+    said = done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"]
+    return Result(trial, None, said[-1].removeprefix("scratchgan.gan.files.RunError: "))
+
+
+def _measures_in(where: Path, config: Config) -> Values | None:
+    """What an earlier run of the same trial came to, if it came to its end."""
+    try:
+        if Run.open(where).config != config:
+            return None
+        found: Values = json.loads((where / "evaluation.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def _main() -> None:
+    """A trial, in its own process; its settings and its folder are the arguments."""
+    settings, folder = sys.argv[1:]
+    config = Config.from_dict(json.loads(settings))
+    images = load_images(config)
+    run = Run.create(folder, config, images.subject)
+    Trainer(config, images).run(writing_to(run))
+    found = asdict(evaluate(generate(run, 10_000, 0)))
+    with whole(run.folder / "evaluation.json") as file:
+        file.write(json.dumps(found, indent=2).encode() + b"\n")
+
+
+def best(results: Iterable[Result], key: Callable[[Values], float]) -> Result | None:
+    """The result with the least ``key`` of its measures, if any trial came to its end."""
+    done = [result for result in results if result.measures is not None]
+    return min(done, key=lambda result: key(result.measures or {}), default=None)

@@ -1,0 +1,158 @@
+"""Sweeps: which trials there are, that one which fails stops nothing, and that one goes on."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from scratchgan.gan import Config, Run, RunError
+from scratchgan.gan.sweep import Result, best, read_sweep, run_sweep, run_trial
+
+
+def plan(tmp_path, text):
+    path = tmp_path / "sweep.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_grid_is_every_combination(tmp_path):
+    text = """
+        recipe = "seed"
+        [settings]
+        epochs = 2
+        [vary]
+        lr = [1e-3, 1e-4]
+        generator_widths = [[3], [4, 5]]
+        objective = ["hinge", "minimax"]
+    """
+    trials = read_sweep(plan(tmp_path, text))
+    assert len(trials) == len({trial.name for trial in trials}) == 8
+    for trial in trials:
+        rest = {"lr": 2e-4, "generator_widths": (128, 256), "objective": "non-saturating"}
+        assert replace(trial.config, **rest) == Config.from_recipe("seed", epochs=2)
+    assert {t.config.generator_widths for t in trials} == {(3,), (4, 5)}
+    assert trials[0].name == "001-lr=0.001-generator_widths=3-objective=hinge"
+
+
+def test_a_random_search_is_decided_by_its_seed(tmp_path):
+    text = """
+        recipe = "seed"
+        search = "random"
+        trials = 200
+        seed = {}
+        [vary]
+        lr = {{ low = 1e-4, high = 1e-2, log = true }}
+        dropout = {{ low = 0.1, high = 0.3 }}
+        batch_size = {{ low = 3, high = 5 }}
+        latent_dim = {{ low = 1, high = 100, log = true }}
+        objective = ["hinge", "minimax"]
+    """
+    first, again, other = (read_sweep(plan(tmp_path, text.format(seed))) for seed in (0, 0, 1))
+    assert first == again != other
+    rates = sorted(trial.config.lr for trial in first)
+    assert 1e-4 <= rates[0] < 1.2e-4
+    assert 0.8e-2 < rates[-1] <= 1e-2
+    assert 0.6e-3 < rates[100] < 1.6e-3  # half of them below the middle of the log scale
+    assert all(0.1 <= trial.config.dropout <= 0.3 for trial in first)
+    sizes = Counter(trial.config.batch_size for trial in first)
+    assert set(sizes) == {3, 4, 5}
+    assert min(sizes.values()) > 40
+    assert all(type(trial.config.latent_dim) is int for trial in first)
+    assert {trial.config.objective for trial in first} == {"hinge", "minimax"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("lr = ", "is no TOML"),
+        ("turbo = 1", "there is no 'turbo' in a sweep"),
+        ("", "nothing is varied; give a table [vary]"),
+        ("[vary]\nlr = 3", "vary.lr is 3; a grid takes a list of values"),
+        ("[vary]\nlr = []", "vary.lr is []; a grid takes a list of values"),
+        ("[vary]\nturbo = [3]", "turbo"),
+        ("[vary]\nlr = [-3]", "lr is -3; it must be a number above 0"),
+        ("recipe = 'cake'\n[vary]\nlr = [3]", "there is no recipe 'cake'"),
+        ("search = 'luck'\n[vary]\nlr = [3]", "search is 'luck'; it must be grid or random"),
+        ("search = 'random'\ntrials = 0\n[vary]\nlr = [3]", "trials is 0; it must be"),
+        ("search = 'random'\nseed = -1\n[vary]\nlr = [3]", "seed is -1; it must be"),
+        ("search = 'random'\n[vary]\nlr = 3", "vary.lr is 3; give a list, or low and high"),
+        ("search = 'random'\n[vary]\nlr = {low = 3, high = 2}", "vary.lr goes from 3 to 2"),
+        ("search = 'random'\n[vary]\nlr = {low = 0, high = 2, log = true}", "must be above 0"),
+        (f"[vary]\nseed = {list(range(200))}\nlr = {[1.0] * 200}", "the grid has 40,000 trials"),
+    ],
+)
+def test_a_sweep_that_is_none(tmp_path, text, fault):
+    path = plan(tmp_path, text)
+    with pytest.raises(RunError) as caught:
+        read_sweep(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert fault in str(caught.value)
+
+
+def test_a_sweep_that_is_nowhere(tmp_path):
+    with pytest.raises(RunError, match="cannot be read"):
+        read_sweep(tmp_path / "nowhere.toml")
+
+
+@pytest.fixture
+def trials(tmp_path, tiny_mnist):
+    """Two, of which the second asks for more images than there are."""
+    text = f"""
+        recipe = "seed"
+        [settings]
+        data = "{tiny_mnist}"
+        epochs = 1
+        latent_dim = 3
+        [vary]
+        batch_size = [64, 300]
+    """
+    return read_sweep(plan(tmp_path, text))
+
+
+def test_a_trial_that_fails_stops_nothing_and_what_was_done_is_kept(trials, tmp_path):
+    folder = tmp_path / "out"
+    results = {r.trial.config.batch_size: r for r in run_sweep(trials, folder, workers=2)}
+    assert results[64].measures["n"] == 10_000
+    assert results[64].measures["frechet_distance"] > 1
+    assert results[300].measures is None
+    assert results[300].fault.startswith("batch_size is 300, but ")
+    assert best(results.values(), lambda m: m["frechet_distance"]) is results[64]
+    run = Run.open(folder / trials[0].name)
+    assert run.config == trials[0].config
+
+    weights = (run.folder / "generator.safetensors").stat().st_mtime_ns
+    again = run_trial(trials[0], folder)
+    assert again.measures == results[64].measures
+    assert (run.folder / "generator.safetensors").stat().st_mtime_ns == weights
+
+
+def test_what_was_cut_short_or_is_another_trial_is_done_anew(trials, tmp_path):
+    trial = trials[1]  # which fails at once, so that one sees that it was tried
+    run = Run.create(tmp_path / trial.name, trial.config)
+    assert run_trial(trial, tmp_path).measures is None
+    run = Run.create(tmp_path / trial.name, replace(trial.config, seed=9))
+    (run.folder / "evaluation.json").write_text(json.dumps({"frechet_distance": 0}))
+    assert run_trial(trial, tmp_path).measures is None
+    run = Run.create(tmp_path / trial.name, trial.config)
+    (run.folder / "evaluation.json").write_text(json.dumps({"frechet_distance": 0}))
+    assert run_trial(trial, tmp_path).measures == {"frechet_distance": 0}
+
+
+def test_where_all_failed_there_is_no_best(trials):
+    assert best([Result(trials[0], None, "bad luck")], lambda m: m["recall"]) is None
+
+
+def test_a_folder_that_cannot_be_made(trials, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="cannot be made"):
+        list(run_sweep(trials, tmp_path / "file" / "sweep"))
+
+
+def test_a_cluster(trials, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        results = list(run_sweep(trials, tmp_path / "out", scheduler=cluster.scheduler_address))
+    assert sorted(result.measures is None for result in results) == [False, True]
