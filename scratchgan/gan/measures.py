@@ -56,7 +56,8 @@ def kernel_distance(real: Features, fake: Features) -> float:
         kernel = 0.0
         for start in range(0, len(x), _AT_ONCE):
             rows = x[start : start + _AT_ONCE].astype(np.float64)
-            kernel += float(((rows @ y.T / x.shape[1] + 1) ** 3).sum())
+            one = rows @ y.T / x.shape[1] + 1
+            kernel += float((one * one * one).sum())  # a power takes ten times as long
         return kernel
 
     def among(x: Features) -> float:
