@@ -205,14 +205,15 @@ def test_a_replayed_step_is_the_eager_one(objective, penalty, float64):
             np.testing.assert_allclose(value, eager[key], rtol=1e-6, atol=1e-8, err_msg=key)
 
 
-def test_d_moves_as_often_as_it_is_told(float64):
-    """Each time on other images, and G once."""
+@pytest.mark.parametrize("objective", ["non-saturating", "relativistic"])
+def test_d_moves_as_often_as_it_is_told(objective, float64):
+    """Each time on other images, and G once, against those of D's last move."""
     real, d_noise, g_noise = real_images(8), noise(8), noise(4, seed=3)
-    one, two = make(discriminator_steps=2), make()
+    one, two = make(objective, discriminator_steps=2), make(objective)
     one.step(real, d_noise, g_noise)
     two.discriminator_step(real[:4], d_noise[:4])
     two.discriminator_step(real[4:], d_noise[4:])
-    two.generator_step(g_noise)
+    two.generator_step(g_noise, real[4:])
     for name in ("generator", "discriminator"):
         assert_same(getattr(one, name), weights(getattr(two, name)))
 

@@ -135,6 +135,28 @@ def test_what_is_hidden_is_drawn_anew_and_the_rest_stays(kind, request):
     np.testing.assert_array_equal(inpaint(run, other, known)[0], repaired)
 
 
+def test_what_is_known_stays_where_the_generator_cannot_draw_it(run):
+    image = np.random.default_rng(0).integers(0, 256, SHAPE, np.uint8)
+    known = np.arange(image.size).reshape(SHAPE) % 3 > 0
+    repaired, found = inpaint(run, image, known, steps=20)
+    np.testing.assert_array_equal(repaired[known], image[known])
+    assert (found.image[known] != image[known]).any()
+
+
+def test_a_repair_is_one_that_d_takes_for_real(run, monkeypatch):
+    """The more D's opinion counts, the more real what is found."""
+    image = generate(run, 1, seed=77)[0]
+    known = np.zeros(SHAPE, bool)
+    known[0] = True
+    opinions = []
+    for weight in (0.0, 10.0):
+        monkeypatch.setattr("scratchgan.gan.latent._PRIOR", weight)
+        _, found = inpaint(run, image, known, steps=100)
+        drawn = sg.tensor(found.image[None, None] / np.float32(127.5) - 1)
+        opinions.append(run.load_discriminator()(drawn).item())
+    assert opinions[1] > opinions[0]
+
+
 @pytest.mark.parametrize(
     ("image", "known", "fault"),
     [
