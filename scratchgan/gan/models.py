@@ -45,7 +45,7 @@ class AsImages(nn.Module):
 
 
 class WithLabel(nn.Module):
-    """A network that sees, beside its input, which class it is of.
+    """A generator that sees, beside its noise, which class it is to draw.
 
     The class comes as a row of zeros with a one in it, after the numbers of the input (Mirza &
     Osindero 2014, "Conditional generative adversarial nets", section 3.2).
@@ -70,6 +70,31 @@ class WithLabel(nn.Module):
         """
         seen = embedding(labels, self.one_hot) if labels.ndim == 1 else labels
         return self.body(concatenate([flatten(x, 1), seen], 1))  # type: ignore[no-any-return]
+
+
+class Projection(nn.Module):
+    """A discriminator that asks how well an image goes with its class.
+
+    The logit is w·h + b + v·h, with h what ``body`` makes of the image and v a learned vector of
+    its class (Miyato & Koyama 2018, "cGANs with projection discriminator", eq. 5).
+
+    Args:
+        body: Images (N, ...) to features (N, features).
+        score: Features to logits (N, 1).
+        classes: How many there are.
+        features: Length of a row of features.
+    """
+
+    def __init__(self, body: nn.Module, score: nn.Module, classes: int, features: int) -> None:
+        self.body = body
+        self.score = score
+        self.of_class = nn.Embedding(classes, features)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Images (N, ...) and their classes, integers (N,), to logits (N, 1)."""
+        features = self.body(images)
+        fit: Tensor = (self.of_class(labels) * features).sum(1, keepdims=True)
+        return fit + self.score(features)  # type: ignore[no-any-return]
 
 
 def mlp(
@@ -116,14 +141,15 @@ def mlp(
     generator = nn.Sequential(*layers)
 
     layers = [nn.Flatten()]
-    size = height * width + classes
+    size = height * width
     for hidden in discriminator_widths:
         layers += [linear(size, hidden), activation(), *[nn.Dropout(dropout)] * bool(dropout)]
         size = hidden
-    discriminator = nn.Sequential(*layers, linear(size, 1))
+    score = linear(size, 1)
     if not classes:
-        return Players(generator, discriminator)
-    return Players(WithLabel(generator, classes), WithLabel(discriminator, classes))
+        return Players(generator, nn.Sequential(*layers, score))
+    discriminator = Projection(nn.Sequential(*layers), score, classes, size)
+    return Players(WithLabel(generator, classes), discriminator)
 
 
 #: The players, by the names that the command line takes.

@@ -69,10 +69,10 @@ def test_remedies_have_their_places():
     hidden = ["Linear", "BatchNorm1d", "LeakyReLU"]
     assert kinds == [*hidden, *hidden, "Linear", "Tanh", "AsImages"]
     assert [type(layer).__name__ for layer in d.body] == [
-        *("Flatten", "Linear", "LeakyReLU", "Dropout", "Linear")
+        *("Flatten", "Linear", "LeakyReLU", "Dropout")
     ]
     assert g.body[0].in_features == 5 + 10
-    assert d.body[1].in_features == 8 * 6 + 10
+    assert d.of_class.weight.shape == (10, 7)
     labels = sg.tensor([0, 9, 3])
     images = g(sg.randn(3, 5), labels)
     assert images.shape == (3, 1, 8, 6)
