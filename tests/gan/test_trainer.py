@@ -338,7 +338,7 @@ def test_a_conditional_training_sees_the_labels_of_its_images(config, images, mo
     monkeypatch.setattr(Game, "step", watched)
     config = replace(config, epochs=1, jit=False, conditional=True, batch_size=64)
     Trainer(config, images).run()
-    known = {pixels.tobytes(): label for pixels, label in zip(*images, strict=True)}
+    known = {pixels.tobytes(): label for pixels, label in zip(*images[:2], strict=True)}
     for image, label in seen:
         pixels = np.rint((image[0] + 1) * 127.5).astype(np.uint8)
         assert known[pixels.tobytes()] == label
