@@ -795,6 +795,11 @@ def test_neighbours_are_shown(scratchgan, trained, tmp_path):
             "inpaint {run} --image {pic} --mask {pic} --out {tmp}/a.png",
             "the mask hides every pixel",
         ),
+        ("interpolate {run} --seeds 1,-1 --out {tmp}/a.png", "seed is -1; it must be an integer"),
+        ("project {run} --seed -1 --image {pic} --out {tmp}/a.png", "seed is -1; it must be"),
+        ("inpaint {run} --image {pic} --mask {wide} --out {tmp}/a.png", "{wide} has 84x28 pixels"),
+        ("train --data= --out {tmp}/a.run", "data is ''; it must be the name"),
+        ("train --batch-size 1 --out {tmp}/a.run", "batch_size is 1; batch_norm needs 2"),
         ("neighbours {run} --n 0 --out {tmp}/a.png", "n is 0; it must be"),
         ("neighbours {run} --n 2000 --k 9 --out {tmp}/a.png", "{tmp}/a.png: a grid holds at most"),
         ("neighbours {tmp} --out {tmp}/a.png", "{tmp}: holds no run"),
@@ -802,7 +807,9 @@ def test_neighbours_are_shown(scratchgan, trained, tmp_path):
 )
 def test_uses_that_are_refused(scratchgan, trained, tmp_path, arguments, sentence):
     Image.fromarray(np.full((28, 28), 200, np.uint8)).save(tmp_path / "pic.png")
+    Image.fromarray(np.full((28, 84), 200, np.uint8)).save(tmp_path / "wide.png")
     names = {"run": trained[0], "tmp": tmp_path, "pic": tmp_path / "pic.png"}
+    names["wide"] = tmp_path / "wide.png"
     if arguments.startswith("project") and "no/a.png" in arguments:
         arguments += " --steps 1"
     code, _, err = scratchgan(*arguments.format(**names).split())

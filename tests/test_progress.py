@@ -50,6 +50,7 @@ HEADINGS = ("epoch", "loss D", "loss G", "D(x)", "D(G(z))", "images/s", "time le
 @pytest.mark.parametrize("width", [10, 20, 26, 34, 47, 57, 61, 62, 63, 80, 200])
 def test_rows_fit_any_width(width: int, tiny_mnist: Path, tmp_path: Path) -> None:
     options = ("--data", tiny_mnist, "--epochs", 3, "--batch-size", 1, "--out", tmp_path / "run")
+    options += ("--recipe", "seed")
     lines, sent = screen_after(width, "train", *options)
     assert "…" not in "".join(lines)
     start = next(i for i, line in enumerate(lines) if line.split()[:1] == ["epoch"])
@@ -90,6 +91,7 @@ def test_a_width_that_nobody_set_is_that_of_a_common_terminal(
     tiny_mnist: Path, tmp_path: Path
 ) -> None:
     options = ("--data", tiny_mnist, "--epochs", 1, "--batch-size", 1, "--out", tmp_path / "run")
+    options += ("--recipe", "seed")
     lines, _ = screen_after(0, "train", *options)
     (headings,) = (line for line in lines if line.split()[0] == "epoch")
     assert headings.endswith("time left")
@@ -108,6 +110,7 @@ def test_a_terminal_that_knows_no_escape_codes_gets_none(tmp_path: Path) -> None
 def test_a_training_outlives_its_terminal(stderr: str, tiny_mnist: Path, tmp_path: Path) -> None:
     """As under nohup: what is written then fails, and the run is whole all the same."""
     options = ("--data", tiny_mnist, "--epochs", 3, "--batch-size", 1, "--out", tmp_path / "run")
+    options += ("--recipe", "seed")
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", "from scratchgan.cli import main; main()"]

@@ -52,8 +52,10 @@ def evaluate(
 
     from scratchgan.gan import evaluation
 
+    opened = gan.Run.open(run)
+    evaluation.require_digits(opened.subject, f"{run} is to be judged")
     with compilation_shown():
-        found = evaluation.evaluate(gan.generate(gan.Run.open(run), n, seed))
+        found = evaluation.evaluate(gan.generate(opened, n, seed))
         real = evaluation.of_real_digits(n)
     table = Table("measure", title=f"{n:,} digits of {run}")
     table.add_column("samples", justify="right")
@@ -88,7 +90,7 @@ def interpolate(
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
         raise typer.BadParameter(f"seeds is {seeds!r}; it must be integers, as in 1,2,3") from None
-    names = digits.split(",") if digits else None
+    names = [name.strip() for name in digits.split(",")] if digits else None
     with compilation_shown():
         images = latent.interpolate(gan.Run.open(run), numbers, steps, names)
     sampling.save(out, images, columns=steps)
@@ -127,10 +129,18 @@ def inpaint(
     seed: Annotated[int, typer.Option(help="Of the noise that it begins with.")] = 0,
 ) -> None:
     """Repair a picture: the generator draws what the mask hides, and the rest stays."""
+    from scratchgan.data import read_picture
     from scratchgan.gan import latent, sampling
 
     sampling.check_name(out, 1, kinds=(".png",))
     opened = gan.Run.open(run)
+    sizes = [read_picture(path, grey=True).shape for path in (image, mask)]
+    if sizes[0] != sizes[1]:
+        (height, width), (mask_height, mask_width) = sizes
+        raise typer.BadParameter(
+            f"{mask} has {mask_width}x{mask_height} pixels, but {image} has {width}x{height}; a "
+            "mask has the size of its picture"
+        )
     pixels, hidden = _picture(image, opened), _picture(mask, opened) > 127
     with compilation_shown():
         repaired, found = latent.inpaint(opened, pixels, ~hidden, steps, seed)

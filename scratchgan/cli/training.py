@@ -52,12 +52,9 @@ def _from_options(options: dict[str, Any]) -> dict[str, Any]:
     """The settings that were given, from what was written on the command line."""
     settings = {name: value for name, value in options.items() if value is not None}
     for name in ("generator_widths", "discriminator_widths"):
-        if text := settings.get(name):
+        if (text := settings.get(name)) is not None:
             with suppress(ValueError):  # Config says what is wrong with it
-                settings[name] = tuple(int(width) for width in text.split(","))
-    if "data" in settings:
-        with suppress(OSError):  # the current folder is gone; what is read will say so
-            settings["data"] = os.path.realpath(settings["data"])
+                settings[name] = tuple(int(width) for width in text.split(",")) if text else ()
     return settings
 
 
@@ -92,6 +89,9 @@ def train(
     config = dataclasses.replace(
         config, backend=get_backend(), device=devices.full_name(config.device)
     )
+    if config.data is not None:
+        with suppress(OSError):  # the current folder is gone; what is read will say so
+            config = dataclasses.replace(config, data=os.path.realpath(config.data))
     images = gan.load_images(config)
     name = "mnist" if config.data is None else Path(config.data).stem
     run = (

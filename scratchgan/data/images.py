@@ -3,7 +3,6 @@
 import hashlib
 import os
 import warnings
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +22,9 @@ CLOTHES = (
 )
 #: MD5 of its files of training labels, as published and expanded.
 _LABELS_OF_CLOTHES = ("25c81989df183df01b3e8a0aad5dffbe",)
+
+#: Most of an image's height, or width.
+MOST_PIXELS = 1024
 
 _KINDS = "IDX files, a folder of pictures, or a file *.npz, *.csv or *-idx3-ubyte[.gz]"
 
@@ -99,9 +101,9 @@ def load_images(
 
 
 def _reader_of(path: Path) -> Callable[[Path], Images]:
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return _from_npz
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         return _from_csv
     if "idx3-ubyte" in path.name:
         return _from_idx
@@ -120,7 +122,12 @@ def _names_of_idx(folder: Path) -> tuple[str, ...]:
 
 def _from_folder(folder: Path, size: int, grey: bool) -> Images:
     """The pictures of a folder: of its subfolders, each a class, or its own if it has none."""
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and _pictures_in(path))
+    classes = sorted(path for path in _seen_in(folder) if path.is_dir() and _pictures_in(path))
+    if classes and (loose := _pictures_in(folder)):
+        raise DataError(
+            f"{folder}: holds pictures ({loose[0].name}) beside folders of pictures "
+            f"({classes[0].name}); put each into the folder of its class"
+        )
     pixels: list[NDArray[np.uint8]] = []
     labels: list[int] = []
     for label, where in enumerate(classes or [folder]):
@@ -140,7 +147,12 @@ def _from_folder(folder: Path, size: int, grey: bool) -> Images:
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
+    return sorted(path for path in _seen_in(folder) if path.suffix.lower() in ENDINGS)
+
+
+def _seen_in(folder: Path) -> list[Path]:
+    """What is in a folder and not hidden."""
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
 
 
 def _from_npz(path: Path) -> Images:
@@ -152,23 +164,26 @@ def _from_npz(path: Path) -> Images:
             for names in (("images", "labels"), ("x_train", "y_train")):
                 if names[0] in archive:
                     pixels = archive[names[0]]
-                    return _checked(path, pixels, archive.get(names[1]))
+                    labels = archive.get(names[1])
+                    if all(isinstance(x, np.ndarray | None) for x in (pixels, labels)):
+                        return _checked(path, pixels, labels)
+                    raise DataError(f"{path}: holds something else than arrays")
             held = ", ".join(archive) or "nothing"
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as fault:
-        if isinstance(fault, DataError):
-            raise
+    except DataError:
+        raise
+    except (Exception, MemoryError) as fault:  # of many kinds where a file is damaged
         raise DataError(f"{path}: cannot be read as npz ({fault})") from None
     raise DataError(f"{path}: holds {held}, but no array 'images' or 'x_train'")
 
 
 def _from_csv(path: Path) -> Images:
     try:
-        with path.open(encoding="utf-8") as file, warnings.catch_warnings():
-            headings = file.readline().strip().lower().split(",")
+        with path.open(encoding="utf-8-sig") as file, warnings.catch_warnings():
+            headings = file.readline().strip().lower().replace('"', "").split(",")
             if headings[0].isdigit():
                 raise DataError(f"{path}: has no line of headings (label,pixel0,pixel1,...)")
             warnings.simplefilter("ignore", UserWarning)  # that there are no lines; said below
-            table = np.loadtxt(file, np.int16, delimiter=",", ndmin=2)
+            table = np.loadtxt(file, np.int32, delimiter=",", ndmin=2)
     except (OSError, ValueError) as fault:
         if isinstance(fault, DataError):
             raise
@@ -177,6 +192,8 @@ def _from_csv(path: Path) -> Images:
         raise DataError(f"{path}: holds no images")
     has_labels = headings[0] == "label"
     labels, pixels = (table[:, 0], table[:, 1:]) if has_labels else (None, table)
+    if not pixels.size:
+        raise DataError(f"{path}: holds no pixels beside the labels")
     side = round(pixels.shape[1] ** 0.5)
     if side * side != pixels.shape[1]:
         raise DataError(f"{path}: has {pixels.shape[1]} pixels in a line; no square has so many")
@@ -192,8 +209,17 @@ def _from_idx(path: Path) -> Images:
 def _checked(path: Path, pixels: Any, labels: Any, names: Sequence[str] | None = None) -> Images:
     """The images, if they are some; without labels they are all of class 0."""
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or not pixels.size:
-        shape = "x".join(map(str, pixels.shape))
+        shape = "x".join(map(str, pixels.shape)) or "no array but one of the"
         raise DataError(f"{path}: holds {shape} elements of {pixels.dtype}, not images of uint8")
+    if max(pixels.shape[1:]) > MOST_PIXELS:
+        raise DataError(
+            f"{path}: holds images of {pixels.shape[2]}x{pixels.shape[1]} pixels; at most "
+            f"{MOST_PIXELS}x{MOST_PIXELS} can be learned"
+        )
+    if pixels.min() == pixels.max():
+        raise DataError(
+            f"{path}: every pixel of every image is {pixels.min()}; there is nothing to learn"
+        )
     if labels is None:
         return Images(pixels, np.zeros(len(pixels), np.uint8), ("image",))
     if labels.shape != (len(pixels),) or labels.dtype.kind not in "iu":

@@ -48,6 +48,12 @@ def fitted_picture(
         black = Image.new("RGBA", picture.size, "black")
         picture = Image.alpha_composite(black, picture.convert("RGBA")).convert("RGB")
         done.append("put on black")
+    if picture.mode.startswith("I"):  # greys of 16 bits
+        pixels = np.asarray(picture).astype(np.float64) / 257
+        picture = Image.fromarray(np.rint(pixels.clip(0, 255)).astype(np.uint8))
+        done.append("brought from 16 bits to 8")
+    if picture.mode == "F":
+        raise DataError(f"{path}: has numbers with fractions as pixels; save it with 8 bits")
     if picture.mode not in ("1", "L"):
         colours = np.asarray(picture.convert("RGB"))
         if (colours != colours[..., :1]).any():
@@ -74,8 +80,8 @@ def _opened(path: Path) -> "Image":
             return picture.copy()  # some kinds would read on from the file
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"{path}: has too many pixels") from None
-    except OSError as fault:
-        raise DataError(f"{path}: is no picture ({fault})") from None
+    except OSError:
+        raise DataError(f"{path}: is no picture, or a damaged one") from None
     except Exception as fault:  # Pillow's readers raise what they like on damaged files
         raise DataError(f"{path}: is a damaged picture ({fault})") from None
 

@@ -9,7 +9,7 @@ from scratchgan.gan.evaluation import evaluate
 from scratchgan.gan.files import RunError, whole
 from scratchgan.gan.runs import Run
 from scratchgan.gan.sampling import GRID_ROWS, Stream, class_labels, noise
-from scratchgan.gan.trainer import Callback, Row, Trainer
+from scratchgan.gan.trainer import Callback, Trainer
 
 
 class MetricsTable(Callback):
@@ -123,10 +123,9 @@ class Evaluation(Callback):
         )
         z = noise(self.n, config.latent_dim, config.seed, Stream.GENERATE, device=config.device)
         found = evaluate(trainer.samples(z, labels)).numbers()
-        row: Row = {"step": trainer.step, "epoch": trainer.epoch}
         if trainer.rows and trainer.rows[-1]["step"] == trainer.step:
-            row = trainer.rows.pop()
-        trainer.rows.append({**row, **found})
+            trainer.rows.pop()
+        trainer.rows.append({**trainer.row, **found})
 
 
 #: The columns of metrics.csv where there is no row yet.

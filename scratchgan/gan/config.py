@@ -75,6 +75,9 @@ def _widths(default: tuple[int, ...], help: str) -> Any:
     return _setting(default, help, expected, is_fine)
 
 
+#: The objectives whose D looks at a label of real images.
+_LABELLED = ", ".join(name for name, objective in OBJECTIVES.items() if objective.has_labels)
+
 #: How the learning rate falls from its first value: a function of the share of steps done.
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
@@ -96,7 +99,7 @@ class Config:
         None,
         "IDX files, a folder of pictures, *.npz or *.csv; the embedded MNIST if not given.",
         "the name of a file or a folder, or none",
-        lambda x: x is None or isinstance(x, str),
+        lambda x: x is None or (isinstance(x, str) and x != ""),
     )
     image_size: int = _integer(
         0, "Height and width that pictures are brought to; 0 if they have one.", 0, 256
@@ -121,7 +124,7 @@ class Config:
     # What they play for.
     objective: str = _choice("non-saturating", "What the players minimise", OBJECTIVES)
     label_smoothing: float = _share(
-        0.0, "How far the label of real images is below 1, for objectives that have one."
+        0.0, f"How far the label of real images is below 1, for {_LABELLED}."
     )
     penalty: str = _choice("none", "What keeps D from being steep", PENALTIES)
     penalty_weight: float | None = _number(
@@ -173,6 +176,11 @@ class Config:
             value = getattr(self, each.name)
             if not each.metadata["is_fine"](value):
                 raise RunError(f"{each.name} is {value!r}; it must be {each.metadata['expected']}")
+        if self.batch_norm and self.batch_size < 2:
+            raise RunError(
+                f"batch_size is {self.batch_size}; batch_norm needs 2 images or more, so set it to "
+                "false or take more"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The settings by name."""
@@ -208,6 +216,7 @@ class Config:
             config = cls(**_without_lists(found))
         except RunError as fault:
             raise RunError(f"recipe {recipe}: {fault}") from None
+        check_names(settings)
         return dataclasses.replace(config, **settings)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scratchgan.data import MNIST
+from scratchgan.data import MNIST, Subject
 from scratchgan.gan.classifier import digit_classifier
 from scratchgan.gan.files import RunError
 from scratchgan.gan.measures import (
@@ -62,6 +62,16 @@ class Evaluation:
         return values | {f"share_of_{digit}": part for digit, part in enumerate(self.classes)}
 
 
+def require_digits(subject: Subject, what: str) -> None:
+    """Raise a RunError unless images are of what the classifier knows; ``what`` asks for it."""
+    if subject != Subject():
+        height, width = subject.shape
+        raise RunError(
+            f"{what}, but only MNIST's ten digits of 28x28 pixels can be judged, and these are "
+            f"images of {width}x{height} pixels in the classes {', '.join(subject.names[:20])}"
+        )
+
+
 def evaluate(images: NDArray[np.uint8]) -> Evaluation:
     """Compare images of digits with training images that the classifier has not seen.
 
@@ -74,6 +84,8 @@ def evaluate(images: NDArray[np.uint8]) -> Evaluation:
     Raises:
         RunError: They are too few.
     """
+    if images.shape[1:] != Subject().shape:
+        raise RunError(f"images of shape {images.shape[1:]} cannot be judged; digits have (28, 28)")
     if len(images) < LEAST:
         raise RunError(f"{len(images)} images are too few to be judged; take {LEAST} or more")
     training = MNIST().images

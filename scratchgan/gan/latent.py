@@ -19,7 +19,7 @@ from scratchgan.gan.files import RunError
 from scratchgan.gan.game import frozen
 from scratchgan.gan.measures import nearest
 from scratchgan.gan.runs import Run
-from scratchgan.gan.sampling import MAX_IMAGES, Stream, draw, generate, label_of
+from scratchgan.gan.sampling import MAX_IMAGES, Stream, check_seed, draw, generate, label_of
 from scratchgan.gan.trainer import load_images
 from scratchgan.jit import jit
 from scratchgan.random import Generator
@@ -172,11 +172,14 @@ def inpaint(
         )
     if not known.any():
         raise RunError("the mask hides every pixel; leave some")
+    if known.all():
+        raise RunError("the mask hides nothing; make white what is to be drawn anew")
     found = _search(run, image, known, steps, seed, run.load_discriminator())
     return np.where(known, image, found.image), found
 
 
 def _noise(run: Run, seed: int, n: int) -> Tensor:
+    check_seed(seed)
     return randn(n, run.config.latent_dim, generator=Generator(seed, Stream.GENERATE))
 
 

@@ -24,15 +24,13 @@ import numpy as np
 
 from scratchgan import nn
 from scratchgan.data import Subject
+from scratchgan.data.images import MOST_PIXELS
 from scratchgan.gan.config import Config
 from scratchgan.gan.files import RunError, whole
 from scratchgan.gan.game import Game, new_players
 
 #: More than the weights of the largest generator, and than any settings.
 _MOST_BYTES, _MOST_SETTINGS = 1 << 30, 1 << 20
-#: Most of an image's height, or width.
-_MOST_PIXELS = 1024
-
 _MNIST = Subject()
 
 
@@ -219,8 +217,8 @@ def _subject_in(settings: Any) -> Subject:
     settings.pop("scratchgan", None)
     shape, names = settings.pop("shape", None), settings.pop("classes", None)
     is_shape = isinstance(shape, list) and len(shape) == 2
-    if not is_shape or not all(type(x) is int and 1 <= x <= _MOST_PIXELS for x in shape):
-        raise RunError(f"shape is {shape!r}; it must be a height and a width to {_MOST_PIXELS}")
+    if not is_shape or not all(type(x) is int and 1 <= x <= MOST_PIXELS for x in shape):
+        raise RunError(f"shape is {shape!r}; it must be a height and a width to {MOST_PIXELS}")
     if not (isinstance(names, list) and names and all(isinstance(x, str) for x in names)):
         raise RunError(f"classes is {names!r}; it must be a list of names")
     return Subject((shape[0], shape[1]), tuple(names))

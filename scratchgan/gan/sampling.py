@@ -73,6 +73,12 @@ def draw(generator: nn.Module, noise: Tensor, labels: Tensor | None = None) -> N
     return np.concatenate(parts)
 
 
+def check_seed(seed: int) -> None:
+    """Raise a RunError unless ``seed`` is from 0 to 2**64 - 1."""
+    if not 0 <= seed < SEEDS:
+        raise RunError(f"seed is {seed}; it must be an integer from 0 to {SEEDS - 1}")
+
+
 def label_of(run: Run, name: str) -> int:
     """The number of the class that is named so.
 
@@ -109,8 +115,7 @@ def generate(run: Run, n: int, seed: int, digit: str | None = None) -> NDArray[n
     """
     if not 1 <= n <= MAX_IMAGES:
         raise RunError(f"n is {n}; it must be an integer from 1 to {MAX_IMAGES}")
-    if not 0 <= seed < SEEDS:
-        raise RunError(f"seed is {seed}; it must be an integer from 0 to {SEEDS - 1}")
+    check_seed(seed)
     classes = len(run.subject.names)
     label = None if digit is None else label_of(run, digit)
     generator = run.load_generator()
@@ -145,9 +150,9 @@ def save(
     path = Path(path)
     check_name(path, len(images), kinds=(".npz", ".png", ".gif"))
     with whole(path) as file:
-        if path.suffix == ".npz":
+        if path.suffix.lower() == ".npz":
             np.savez(file, images=images)
-        elif path.suffix == ".gif":
+        elif path.suffix.lower() == ".gif":
             viz.save_film(file, images)
         else:
             viz.save_grid(file, images, columns)
@@ -164,9 +169,10 @@ def check_name(path: Path, n: int, kinds: Sequence[str] = (".npz", ".png")) -> N
         n: How many there will be.
         kinds: The endings that are allowed.
     """
-    if path.suffix not in kinds:
+    if path.suffix.lower() not in kinds:
         allowed = [f"{kind} ({_KINDS[kind]})" for kind in kinds]
         neither = "neither in " if len(kinds) > 1 else "not in "
         raise RunError(f"{path}: ends {neither}{' nor in '.join(allowed)}")
-    if path.suffix == ".png" and n > viz.MAX_GRID:
-        raise RunError(f"{path}: a grid holds at most {viz.MAX_GRID} images, not {n}; use .npz")
+    if path.suffix.lower() == ".png" and n > viz.MAX_GRID:
+        other = "; use .npz" if ".npz" in kinds else ""
+        raise RunError(f"{path}: a grid holds at most {viz.MAX_GRID} images, not {n}{other}")

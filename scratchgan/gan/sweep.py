@@ -24,7 +24,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -36,14 +35,21 @@ import numpy as np
 
 from scratchgan.gan.callbacks import writing_to
 from scratchgan.gan.config import Config
-from scratchgan.gan.evaluation import evaluate
+from scratchgan.gan.evaluation import evaluate, require_digits
 from scratchgan.gan.files import RunError, whole
+from scratchgan.gan.recipes import read_toml
 from scratchgan.gan.runs import Run
 from scratchgan.gan.sampling import generate
 from scratchgan.gan.trainer import Trainer, load_images
 
 #: Most trials of a grid; more are a mistake.
 _MOST = 10_000
+#: What a sweep file may hold, and of which kind.
+_PARTS: dict[str, type] = {
+    **{"recipe": str, "search": str, "trials": int, "seed": int},
+    **{"settings": dict, "vary": dict},
+}
+_KINDS = {str: "a text", int: "an integer", dict: "a table"}
 _CHILD = "from scratchgan.gan.sweep import _main; _main()"
 
 Values = dict[str, Any]
@@ -86,17 +92,15 @@ def read_sweep(path: str | os.PathLike[str]) -> list[Trial]:
         RunError: It cannot be read, or something in it is not as it must be.
     """
     path = Path(path)
+    plan = read_toml(path)
     try:
-        plan = tomllib.loads(path.read_text("utf-8"))
-    except OSError as fault:
-        raise RunError(f"{path}: cannot be read ({fault.strerror})") from None
-    except ValueError as fault:
-        raise RunError(f"{path}: is no TOML ({fault})") from None
-    try:
+        for name, kind in _PARTS.items():
+            if not isinstance(plan.get(name, kind()), kind) or isinstance(plan.get(name), bool):
+                raise RunError(f"{name} is {plan[name]!r}; it must be {_KINDS[kind]}")
+        for name in plan:
+            if name not in _PARTS:
+                raise RunError(f"there is no {name!r} in a sweep; it has {', '.join(_PARTS)}")
         return _planned(**plan)
-    except TypeError as fault:
-        name = str(fault).rpartition("argument ")[2]
-        raise RunError(f"{path}: there is no {name} in a sweep") from None
     except RunError as fault:
         raise RunError(f"{path}: {fault}") from None
 
@@ -153,7 +157,8 @@ def _drawn(name: str, of: Any, rng: np.random.Generator) -> Any:
     if not isinstance(of, dict) or not {"low", "high"} <= set(of) <= {"low", "high", "log"}:
         raise RunError(f"vary.{name} is {of!r}; give a list, or low and high and perhaps log")
     low, high, log = of["low"], of["high"], of.get("log", False)
-    if type(low) not in numbers or type(high) not in numbers or not low < high:
+    is_range = type(low) in numbers and type(high) in numbers and low < high
+    if not is_range or max(abs(low), abs(high)) >= 1 << 63:
         raise RunError(f"vary.{name} goes from {low!r} to {high!r}; it must be a range of numbers")
     if log and low <= 0:
         raise RunError(f"vary.{name} begins at {low!r}; on a log scale it must be above 0")
@@ -203,15 +208,19 @@ def run_sweep(
     cores = cores or 1
     workers = workers or max(1, cores // 2)
     threads = max(1, cores // workers)
+    started: list[subprocess.Popen[str]] = []
     with ThreadPoolExecutor(workers) as pool:
         waiting: list[Future[Result]] = []
         try:
-            waiting = [pool.submit(run_trial, trial, folder, threads) for trial in trials]
+            for trial in trials:
+                waiting.append(pool.submit(run_trial, trial, folder, threads, started))
             for done in as_completed(waiting):
                 yield done.result()
-        finally:
+        finally:  # also of one that is interrupted
             for future in waiting:
                 future.cancel()
+            for process in started:
+                process.kill()
 
 
 def _on_dask(trials: list[Trial], folder: Path, scheduler: str) -> Iterator[Result]:
@@ -231,32 +240,53 @@ def _on_dask(trials: list[Trial], folder: Path, scheduler: str) -> Iterator[Resu
             yield done.result()
 
 
-def run_trial(trial: Trial, folder: Path, threads: int | None = None) -> Result:
+def run_trial(
+    trial: Trial,
+    folder: Path,
+    threads: int | None = None,
+    started: list[subprocess.Popen[str]] | None = None,
+) -> Result:
     """Run one trial in a process of its own, unless that was done before.
 
     Args:
         trial: Which.
         folder: Where its run folder lies, or will.
         threads: How many it may use; by default as many as it likes.
+        started: Gets the process, so that it can be ended from elsewhere.
     """
     where = folder / trial.name
     if (known := _measures_in(where, trial.config)) is not None:
         return Result(trial, known)
-    shutil.rmtree(where, ignore_errors=True)  # of a trial that was cut short
+    if where.exists():
+        if not _is_cut_short(where):
+            why = f"{where} holds something else than this trial; choose another folder"
+            return Result(trial, None, why)
+        shutil.rmtree(where)
     environment = {**os.environ}
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-c", _CHILD, json.dumps(trial.config.to_dict()), str(where)],
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         env=environment,
     )
-    known = _measures_in(where, trial.config) if done.returncode == 0 else None
+    if started is not None:
+        started.append(process)
+    _, errors = process.communicate()
+    known = _measures_in(where, trial.config) if process.returncode == 0 else None
     if known is not None:
         return Result(trial, known)
-    said = done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"]
+    said = errors.strip().splitlines() or [f"it ended with code {process.returncode}"]
     return Result(trial, None, said[-1].removeprefix("scratchgan.gan.files.RunError: "))
+
+
+def _is_cut_short(where: Path) -> bool:
+    """Whether a folder holds a run that did not come to its end, or nothing."""
+    if (where / "evaluation.json").exists():
+        return False
+    return (where / "config.json").exists() or not any(where.iterdir())
 
 
 def _measures_in(where: Path, config: Config) -> Values | None:
@@ -275,6 +305,7 @@ def _main() -> None:
     settings, folder = sys.argv[1:]
     config = Config.from_dict(json.loads(settings))
     images = load_images(config)
+    require_digits(images.subject, "a sweep judges what its trainings draw")
     run = Run.create(folder, config, images.subject)
     Trainer(config, images).run(writing_to(run))
     found = asdict(evaluate(generate(run, 10_000, 0)))

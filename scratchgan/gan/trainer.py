@@ -1,5 +1,6 @@
 """The training loop. It prints nothing and writes nothing: that is for callbacks."""
 
+import math
 import signal
 import threading
 import time
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from scratchgan import data
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import as_tensor, randn
-from scratchgan.data import Images, Subject
+from scratchgan.data import Images
 from scratchgan.data.batches import index_batches, to_float
 from scratchgan.gan.config import SCHEDULES, Config
+from scratchgan.gan.evaluation import require_digits
 from scratchgan.gan.files import RunError
 from scratchgan.gan.game import Game, Moves, retake_statistics
 from scratchgan.gan.sampling import Stream, class_labels, draw, noise
@@ -46,11 +48,8 @@ def load_images(config: Config) -> Images:
             f"batch_size is {config.batch_size}{times}, but {config.data or 'MNIST'} holds only "
             f"{len(images.pixels)} images"
         )
-    if config.evaluate_every and images.subject != Subject():
-        raise RunError(
-            f"evaluate_every is {config.evaluate_every}, but {config.data} holds no digits of "
-            "28x28 pixels, and those alone can be judged; set it to 0"
-        )
+    if config.evaluate_every:
+        require_digits(images.subject, f"evaluate_every is {config.evaluate_every}")
     return images
 
 
@@ -83,6 +82,7 @@ class Trainer:
         step: Steps done.
         epoch: The epoch that is going on, from 1 on; 0 before the first.
         rows: The metrics every :data:`LOG_EVERY` steps.
+        row: The metrics that were read last, there or at the end of an epoch.
     """
 
     def __init__(self, config: Config, images: Images) -> None:
@@ -94,6 +94,7 @@ class Trainer:
         self.steps_per_epoch = len(images.pixels) // per_step
         self.step = self.epoch = 0
         self.rows: list[Row] = []
+        self.row: Row = {}
 
     def run(self, callbacks: Sequence[Callback] = ()) -> None:
         """Train to the end.
@@ -102,10 +103,14 @@ class Trainer:
             callbacks: Who is told about it, in this order.
 
         Raises:
+            RuntimeError: This training has been run.
+            RunError: It diverged: a loss is not finite.
             KeyboardInterrupt: Ctrl-C was pressed, and the callbacks have been told that the epoch
                 and the training have ended: at the end of a step, or in the middle of it if it was
                 pressed twice.
         """
+        if self.step:
+            raise RuntimeError(f"this training is at step {self.step}; make a new Trainer")
         start = time.perf_counter()
         play = jit(self._play) if self.config.jit else self._play
         with interrupts_between_steps() as stop_if_interrupted:
@@ -192,7 +197,14 @@ class Trainer:
         if self.step % LOG_EVERY and not ends_epoch:
             return None
         values = dict(zip(moves._fields, moves.read(), strict=True))
+        if not all(map(math.isfinite, values.values())):
+            raise RunError(
+                f"the training diverged: at step {self.step} the loss of D is "
+                f"{values['discriminator_loss']} and that of G {values['generator_loss']}; a lower "
+                "lr may help"
+            )
         row: Row = {"step": self.step, "epoch": self.epoch, **values, "seconds": seconds}
+        self.row = row
         if self.step % LOG_EVERY == 0:
             self.rows.append(row)
         return row

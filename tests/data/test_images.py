@@ -1,5 +1,7 @@
 """Images of one's own, and what is refused."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +11,13 @@ from scratchgan.data.images import CLOTHES, DIGITS
 from scratchgan.data.pictures import fitted_picture
 
 rng = np.random.default_rng(0)
+
+
+def raw_archive(path, **members):
+    """An archive whose members are no arrays."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
 
 
 def pixels(n=3, height=5, width=4):
@@ -53,6 +62,14 @@ def test_what_is_done_to_a_picture_is_said(tmp_path):
     assert found[14, 5] == 76  # the luminance of red
     assert not found[14, 20:].any()
     assert not found[:6].any()  # padded, not stretched
+
+
+def test_a_picture_of_16_bits_is_scaled(tmp_path):
+    (expected,) = pixels(1)
+    Image.fromarray(expected.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    found, done = fitted_picture(tmp_path / "deep.png")
+    np.testing.assert_array_equal(found, expected)
+    assert done == "brought from 16 bits to 8"
 
 
 def test_files_that_are_no_pictures(tmp_path):
@@ -117,6 +134,18 @@ def test_pictures_of_many_sizes_are_brought_to_one(tmp_path):
     assert load_images(tmp_path, size=12).pixels.shape == (2, 12, 12)
 
 
+def test_pictures_beside_folders_of_pictures(tmp_path):
+    save_pictures(tmp_path / "cat", pixels(2))
+    (tmp_path / ".thumbs").mkdir()
+    save_pictures(tmp_path / ".thumbs", pixels(1))
+    (tmp_path / "cat" / "._0.png").write_bytes(b"of another system")
+    assert load_images(tmp_path).names == ("cat",)
+    save_pictures(tmp_path, pixels(1))
+    assert "holds pictures (0.png) beside folders of pictures (cat)" in refusal(
+        load_images, tmp_path
+    )
+
+
 def test_a_folder_with_nothing_to_see(tmp_path):
     assert refusal(load_images, tmp_path).startswith(f"{tmp_path}: holds no pictures and no IDX")
     message = refusal(load_images, tmp_path / "nowhere")
@@ -172,6 +201,25 @@ def test_a_damaged_npz(tmp_path, content):
     assert refusal(load_images, path).startswith(f"{path}: cannot be read as npz (")
 
 
+def test_an_archive_of_something_else(tmp_path):
+    path = tmp_path / "data.npz"
+    raw_archive(path, images=b"hello")
+    assert refusal(load_images, path).endswith("holds something else than arrays")
+    np.savez_compressed(path, images=pixels(50, 28, 28))
+    content = bytearray(path.read_bytes())
+    content[200:2000] = bytes(1800)
+    path.write_bytes(content)
+    assert refusal(load_images, path).startswith(f"{path}: cannot be read as npz (")
+
+
+def test_a_header_that_asks_for_all_memory(tmp_path):
+    path = tmp_path / "data.npz"
+    header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1000, 1000)}".ljust(117)
+    magic = b"\x93NUMPY\x01\x00" + len(header + "\n").to_bytes(2, "little")
+    raw_archive(path, **{"images.npy": magic + header.encode() + b"\n"})
+    assert refusal(load_images, path).startswith(f"{path}: cannot be read as npz (")
+
+
 def test_an_array_alone(tmp_path):
     path = tmp_path / "data.npz"
     with path.open("wb") as file:
@@ -210,13 +258,33 @@ def test_csv(tmp_path):
         ("label,a,b,c,d\n1,2,3,4,256\n", "has pixels outside of 0 to 255"),
         ("label,a,b,c,d\n1,2,3,4,x\n", "cannot be read as CSV"),
         ("label,a,b,c,d\n1,2,3,4\n1,2,3,4,5\n", "cannot be read as CSV"),
-        ("label,a\n-1,3\n", "has labels outside of 0 to 255"),
+        ("label,a\n-1,3\n2,4\n", "has labels outside of 0 to 255"),
+        ("label,a\n99999,3\n2,4\n", "has labels outside of 0 to 255"),
+        ("label\n3\n", "holds no pixels beside the labels"),
     ],
 )
 def test_a_csv_that_is_none(tmp_path, content, fault):
     path = tmp_path / "train.csv"
     path.write_text(content)
     assert fault in refusal(load_images, path)
+
+
+def test_csv_as_other_programs_write_it(tmp_path):
+    images, path = pixels(3, 4, 4), tmp_path / "TRAIN.CSV"
+    text = csv_of(images, [7, 0, 7])
+    for written in (text.encode("utf-8-sig"), text.replace("label", '"label"').encode()):
+        path.write_bytes(written)
+        assert load_images(path).labels.tolist() == [7, 0, 7]
+
+
+def test_images_that_say_nothing(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, images=np.full((3, 4, 4), 7, np.uint8))
+    assert refusal(load_images, path) == (
+        f"{path}: every pixel of every image is 7; there is nothing to learn"
+    )
+    np.savez(path, images=pixels(2, 1025, 1))
+    assert refusal(load_images, path).endswith("at most 1024x1024 can be learned")
 
 
 def test_one_idx_file(tiny_mnist):

@@ -60,6 +60,7 @@ def test_digits_are_judged_as_often_as_asked(tiny_mnist, tmp_path, monkeypatch):
         rows = [row for row in csv.DictReader(file) if row["frechet_distance"]]
     assert [(row["step"], row["epoch"]) for row in rows] == [("8", "2"), ("16", "4")]
     assert {row["share_of_9"] for row in rows} == {"0.1"}
+    assert all(row["discriminator_loss"] for row in rows)
     height, width, _ = imread(run.folder / "losses.png").shape
     assert height >= width  # with a third part, where there are two without
 
@@ -68,6 +69,7 @@ def test_an_evaluation_joins_the_row_of_its_step(monkeypatch):
     found = SimpleNamespace(numbers=lambda: {"recall": 0.5})
     monkeypatch.setattr("scratchgan.gan.callbacks.evaluate", lambda images: found)
     trainer = at(100, 1, {"step": 100, "epoch": 1, "d_real": 0.75})
+    trainer.row = trainer.rows[0]
     trainer.config = Config.from_recipe("seed")
     trainer.samples = lambda z, labels: np.zeros((10, 28, 28), np.uint8)
     Evaluation(1, n=10).on_epoch_end(trainer)

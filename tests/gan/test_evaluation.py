@@ -48,6 +48,11 @@ def test_what_is_no_digit() -> None:
     assert noise.nearest > 2 * real.nearest
 
 
+def test_images_of_another_size_are_refused() -> None:
+    with pytest.raises(RunError, match="cannot be judged; digits have"):
+        evaluate(np.zeros((N, 20, 28), np.uint8))
+
+
 def test_one_digit_again_and_again(digits: MNIST) -> None:
     found = evaluate(np.repeat(digits.images[:1], N, 0))
     assert found.recall < 0.01

@@ -77,6 +77,7 @@ def test_a_way_from_one_class_to_another(conditional):
     ("arguments", "fault"),
     [
         (([1], 4), "there are 1 seeds; a way needs two or more"),
+        (([1, -2], 4, ["zero", "one"]), "seed is -2; it must be an integer from 0 to"),
         (([1, 2], 0), "steps is 0; it must be an integer from 1 on"),
         (([1, 2], 4), "is conditional; say which digits the way leads through"),
         (([1, 2], 4, ["zero"]), "there are 1 digits for 2 seeds; give as many"),
@@ -160,13 +161,18 @@ def test_a_repair_is_one_that_d_takes_for_real(run, monkeypatch):
 @pytest.mark.parametrize(
     ("image", "known", "fault"),
     [
-        ((6, 8), (6, 8), "the image has 8x6 pixels; this generator draws 6x8"),
+        ((6, 8), "half", "the image has 8x6 pixels; this generator draws 6x8"),
         ((8, 6), (6, 8), "the mask has 8x6 pixels, but the image has 6x8"),
         ((8, 6), None, "the mask hides every pixel; leave some"),
+        ((8, 6), (8, 6), "the mask hides nothing; make white what is to be drawn anew"),
     ],
 )
 def test_what_cannot_be_repaired(run, image, known, fault):
-    mask = np.zeros(image, bool) if known is None else np.ones(known, bool)
+    mask = np.zeros(image, bool) if known is None else np.ones(image, bool)
+    if known == "half":
+        mask[::2] = False
+    elif known is not None:
+        mask = np.ones(known, bool)
     with pytest.raises(RunError, match=fault):
         inpaint(run, np.zeros(image, np.uint8), mask)
 

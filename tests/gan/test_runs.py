@@ -21,7 +21,7 @@ CONFIG = Config.from_recipe("seed", latent_dim=7)
 
 configs = st.builds(
     Config,
-    data=st.none() | st.text(),
+    data=st.none() | st.text(min_size=1),
     epochs=st.integers(1),
     batch_size=st.integers(1),
     objective=st.sampled_from(list(OBJECTIVES)),
@@ -76,6 +76,7 @@ def test_settings_survive_the_file(config):
         ("dropout", [1, -0.1, math.nan, None], "a number from 0 to less than 1"),
         ("beta1", [1, -0.1], "a number from 0 to less than 1"),
         ("batch_norm", [1, None, "yes"], "true or false"),
+        ("data", [""], "the name of a file or a folder, or none"),
         ("latent_dim", [0, 65537, 1.5, True], "an integer from 1 to 65536"),
         ("lr", [0, -1e-4, math.nan, math.inf, "1", True], "a number above 0"),
         ("seed", [-1, 2**64, 0.5, True], "an integer from 0 to 18446744073709551615"),
@@ -86,6 +87,15 @@ def test_settings_out_of_range(name, values, expected):
     for value in values:
         message = refusal(lambda value=value: Config(**{name: value}))
         assert message == f"{name} is {value!r}; it must be {expected}"
+
+
+def test_settings_that_do_not_go_together():
+    message = refusal(lambda: Config(batch_norm=True, batch_size=1))
+    assert message.startswith("batch_size is 1; batch_norm needs 2 images or more")
+
+
+def test_a_setting_that_there_is_not():
+    assert refusal(lambda: Config.from_recipe("seed", turbo=1)) == "there is no setting 'turbo'"
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -99,6 +109,8 @@ def test_every_recipe_is_one(recipe):
     [
         (b"lr = ", "is no TOML ("),
         (b"\xff", "is no TOML ("),
+        (b"a = " + b"[" * 5000, "is no TOML ("),
+        (b"\xef\xbb\xbfturbo = 1", "there is no setting 'turbo'"),
         (b"turbo = 1", "there is no setting 'turbo'"),
         (b"lr = -1", "lr is -1; it must be a number above 0"),
         (b"generator_widths = 3", "generator_widths is 3; it must be up to 32 integers"),

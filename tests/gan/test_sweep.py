@@ -1,9 +1,11 @@
 """Sweeps: which trials there are, that one which fails stops nothing, and that one goes on."""
 
 import json
+import time
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from scratchgan.gan import Config, Run, RunError
@@ -67,6 +69,14 @@ def test_a_random_search_is_decided_by_its_seed(tmp_path):
     [
         ("lr = ", "is no TOML"),
         ("turbo = 1", "there is no 'turbo' in a sweep"),
+        ("\ufeffturbo = 1", "there is no 'turbo' in a sweep"),
+        ("a = " + "[" * 5000, "is no TOML"),
+        ("settings = 3", "settings is 3; it must be a table"),
+        ("recipe = 3", "recipe is 3; it must be a text"),
+        ("seed = true", "seed is True; it must be an integer"),
+        ("[settings]\nturbo = 1\n[vary]\nlr = [3]", "there is no setting 'turbo'"),
+        ("search = 'random'\n[vary]\nlr = {low = 0.1, high = inf}", "goes from 0.1 to inf"),
+        ("search = 'random'\n[vary]\nseed = {low = 0, high = 18446744073709551615}", "goes from 0"),
         ("", "nothing is varied; give a table [vary]"),
         ("[vary]\nlr = 3", "vary.lr is 3; a grid takes a list of values"),
         ("[vary]\nlr = []", "vary.lr is []; a grid takes a list of values"),
@@ -131,12 +141,47 @@ def test_what_was_cut_short_or_is_another_trial_is_done_anew(trials, tmp_path):
     trial = trials[1]  # which fails at once, so that one sees that it was tried
     run = Run.create(tmp_path / trial.name, trial.config)
     assert run_trial(trial, tmp_path).measures is None
+    assert "batch_size is 300" in run_trial(trial, tmp_path).fault
     run = Run.create(tmp_path / trial.name, replace(trial.config, seed=9))
-    (run.folder / "evaluation.json").write_text(json.dumps({"frechet_distance": 0}))
-    assert run_trial(trial, tmp_path).measures is None
+    assert "batch_size is 300" in run_trial(trial, tmp_path).fault
     run = Run.create(tmp_path / trial.name, trial.config)
     (run.folder / "evaluation.json").write_text(json.dumps({"frechet_distance": 0}))
     assert run_trial(trial, tmp_path).measures == {"frechet_distance": 0}
+
+
+def test_what_another_trial_has_done_is_not_removed(trials, tmp_path):
+    trial = trials[1]
+    run = Run.create(tmp_path / trial.name, replace(trial.config, seed=9))
+    (run.folder / "evaluation.json").write_text(json.dumps({"frechet_distance": 0}))
+    assert "holds something else than this trial" in run_trial(trial, tmp_path).fault
+    (run.folder / "config.json").unlink()
+    (run.folder / "evaluation.json").rename(run.folder / "thesis.tex")
+    assert "holds something else than this trial" in run_trial(trial, tmp_path).fault
+    assert (run.folder / "thesis.tex").exists()
+
+
+def test_images_that_cannot_be_judged_are_not_trained_on(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8), np.uint8)
+    np.savez(tmp_path / "small.npz", images=images)
+    text = f"[settings]\ndata = '{tmp_path / 'small.npz'}'\n[vary]\nbatch_size = [8]\n"
+    (trial,) = read_sweep(plan(tmp_path, text))
+    assert (
+        "only MNIST's ten digits of 28x28 pixels can be judged" in run_trial(trial, tmp_path).fault
+    )
+    assert not (tmp_path / trial.name).exists()
+
+
+def test_an_interrupted_sweep_ends_its_trainings_and_goes_on(trials, tmp_path, monkeypatch):
+    long = [replace(trials[0], config=replace(trials[0].config, epochs=10**6)), trials[1]]
+    results = run_sweep(long, tmp_path / "out", workers=2)
+    assert next(results).measures is None  # the other goes on
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        results.throw(KeyboardInterrupt())
+    assert time.monotonic() - begin < 60
+    assert not (tmp_path / "out" / long[0].name / "evaluation.json").exists()
+    again = dict(enumerate(run_sweep(trials, tmp_path / "out", workers=1)))
+    assert sorted(result.measures is None for result in again.values()) == [False, True]
 
 
 def test_where_all_failed_there_is_no_best(trials):

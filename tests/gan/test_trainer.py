@@ -286,6 +286,27 @@ def test_fewer_images_than_a_batch(tiny_mnist):
 # --- Settings ---------------------------------------------------------------------------
 
 
+def test_a_training_that_diverges_says_so(config, images):
+    trainer = Trainer(replace(config, lr=1e30), images)
+    with np.errstate(all="ignore"), pytest.raises(RunError, match="the training diverged: at step"):
+        trainer.run()
+
+
+def test_a_training_is_run_once(config, images):
+    trainer = Trainer(replace(config, epochs=1), images)
+    trainer.run()
+    with pytest.raises(RuntimeError, match="this training is at step 64; make a new Trainer"):
+        trainer.run()
+
+
+def test_other_images_than_digits_are_not_judged(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8), np.uint8)
+    np.savez(tmp_path / "small.npz", images=pixels)
+    config = Config(data=str(tmp_path / "small.npz"), evaluate_every=1)
+    with pytest.raises(RunError, match="evaluate_every is 1, but only MNIST's ten digits"):
+        load_images(config)
+
+
 class Rates(Callback):
     """Notes the learning rates of both players."""
 

@@ -26,9 +26,18 @@ def load(recipe: str) -> dict[str, Any]:
         raise RunError(
             f"there is no recipe {recipe!r}; choose {', '.join(RECIPES)}, or a file *.toml"
         )
+    return read_toml(path)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file holds.
+
+    Raises:
+        RunError: It cannot be read, or is no TOML.
+    """
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as fault:
         raise RunError(f"{path}: cannot be read ({fault.strerror})") from None
-    except ValueError as fault:  # no TOML, or no UTF-8
+    except (ValueError, RecursionError) as fault:  # no TOML, no UTF-8, or a trap
         raise RunError(f"{path}: is no TOML ({fault})") from None
