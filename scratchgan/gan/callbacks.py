@@ -102,7 +102,7 @@ class Curves(Callback):
 
 
 class Evaluation(Callback):
-    """Judges the digits every some epochs, and puts the measures into a row of metrics.
+    """Judges the digits every some whole epochs, and puts the measures into a row of metrics.
 
     Args:
         every: Epochs from one to the next.
@@ -115,7 +115,8 @@ class Evaluation(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Judge, if it is time to."""
-        if trainer.epoch % self.every:
+        is_cut_short = trainer.step % trainer.steps_per_epoch
+        if trainer.epoch % self.every or is_cut_short:
             return
         config = trainer.config
         labels = (

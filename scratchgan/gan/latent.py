@@ -98,19 +98,8 @@ def interpolate(
         rows = np.eye(len(run.subject.names), dtype=np.float32)
         start, end = rows[labels[place]], rows[labels[place + 1]]
         mixed = start + part[:, None] * (end - start)
-        images.append(draw(_Mixed(generator, as_tensor(mixed)), z))
+        images.append(draw(generator, z, as_tensor(mixed)))
     return np.concatenate(images)
-
-
-class _Mixed(nn.Module):
-    """A conditional generator that is given mixtures of classes in the place of labels."""
-
-    def __init__(self, generator: nn.Module, mixtures: Tensor) -> None:
-        self.generator = generator
-        self.mixtures = mixtures
-
-    def forward(self, noise: Tensor) -> Tensor:
-        return self.generator(noise, self.mixtures)  # type: ignore[no-any-return]
 
 
 class Found(NamedTuple):

@@ -62,7 +62,7 @@ def draw(generator: nn.Module, noise: Tensor, labels: Tensor | None = None) -> N
     Args:
         generator: In the mode for use (``eval()``).
         noise: (n, latent_dim).
-        labels: (n,), if the generator is conditional.
+        labels: (n,), or mixtures of classes (n, classes), if the generator is conditional.
     """
     seen = [noise] if labels is None else [noise, labels]
     parts = []

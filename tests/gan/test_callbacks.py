@@ -20,7 +20,7 @@ def run(tmp_path):
 
 def at(step, epoch, *rows):
     """A trainer that is at this step."""
-    return SimpleNamespace(step=step, epoch=epoch, rows=list(rows))
+    return SimpleNamespace(step=step, epoch=epoch, rows=list(rows), steps_per_epoch=100)
 
 
 COLUMNS = ("step", "epoch", "discriminator_loss", "generator_loss", "d_real", "d_fake", "seconds")
@@ -74,6 +74,13 @@ def test_an_evaluation_joins_the_row_of_its_step(monkeypatch):
     trainer.samples = lambda z, labels: np.zeros((10, 28, 28), np.uint8)
     Evaluation(1, n=10).on_epoch_end(trainer)
     assert trainer.rows == [{"step": 100, "epoch": 1, "d_real": 0.75, "recall": 0.5}]
+
+
+def test_an_epoch_that_was_cut_short_is_not_judged(monkeypatch):
+    monkeypatch.setattr("scratchgan.gan.callbacks.evaluate", lambda images: 1 / 0)
+    trainer = at(130, 2, {"step": 100, "epoch": 1, "d_real": 0.75})
+    Evaluation(1, n=10).on_epoch_end(trainer)
+    assert trainer.rows == [{"step": 100, "epoch": 1, "d_real": 0.75}]
 
 
 def test_a_conditional_grid_has_a_row_for_each_class(tiny_mnist, tmp_path):
