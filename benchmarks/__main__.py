@@ -11,11 +11,17 @@ from rich.console import Console
 from benchmarks import machine, plots, report, runner
 from benchmarks.measurements import MEASUREMENTS, ON_CUDA
 
+#: Compares digits, not times, and takes hours: it runs where it is named.
+QUALITY = "quality"
+
 
 def main(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help=f"Any of {', '.join(MEASUREMENTS)}.", show_default="all"),
+        typer.Argument(
+            help=f"Any of {', '.join((*MEASUREMENTS, QUALITY))}.",
+            show_default=f"all but {QUALITY}",
+        ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Rounds of turns.")] = 7,
     quick: Annotated[
@@ -32,7 +38,7 @@ def main(
     """
     if device not in ("cpu", "cuda"):
         raise typer.BadParameter(f"there is no device {device!r}; choose cpu or cuda")
-    possible = ON_CUDA if device == "cuda" else tuple(MEASUREMENTS)
+    possible = ON_CUDA if device == "cuda" else (*MEASUREMENTS, QUALITY)
     for name in names or ():
         if name not in possible:
             raise typer.BadParameter(
@@ -44,7 +50,10 @@ def main(
     given = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
     results = report.load(out)
     failures = 0
-    for name in names or possible:
+    for name in names or (ON_CUDA if device == "cuda" else MEASUREMENTS):
+        if name == QUALITY:
+            failures += _quality(out / QUALITY, quick, given, console)
+            continue
         for measurement in MEASUREMENTS[name](quick, device):
             with console.status("") as status:
                 section = runner.measure(measurement, repeats, status.update)
@@ -61,6 +70,18 @@ def main(
     console.print(f"Tables and plots are in {out}")
     if failures:
         raise typer.Exit(1)
+
+
+def _quality(out: Path, quick: bool, command: str, console: Console) -> int:
+    """Train everything, and show the table; how many trainings failed."""
+    from rich.markdown import Markdown
+
+    from benchmarks.quality.run import run
+
+    with console.status("") as status:
+        failures = run(out, quick, command, status.update)
+    console.print(Markdown((out / "quality.md").read_text()))
+    return failures
 
 
 if __name__ == "__main__":

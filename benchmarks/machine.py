@@ -43,6 +43,21 @@ def describe() -> dict[str, Any]:
     }
 
 
+def in_words(described: dict[str, Any]) -> str:
+    """Processor, cores, memory, system and Python, on one line."""
+    return (
+        f"{described['processor']}, {described['cores']} cores, "
+        f"{described['memory_bytes'] / 2**30:.0f} GiB, {described['system']}, "
+        f"Python {described['python']}"
+    )
+
+
+def circumstances(described: dict[str, Any]) -> list[str]:
+    """What else bears on the figures: variables that are set, and other work."""
+    variables = [f"{name}={value}" for name, value in described.get("variables", {}).items()]
+    return [*variables, *["the machine was busy with other work"] * is_busy(described)]
+
+
 def is_busy(described: dict[str, Any]) -> bool:
     """Whether other work was under way that may spoil the figures."""
     busy: bool = described["load_before"] > described["cores"] / 2

@@ -122,7 +122,7 @@ def markdown(results: Results) -> str:
     parts = []
     for section in results.values():
         parts.append(f"## {section['title']}\n\n{conditions(section)}\n")
-        parts += [_markdown_table(table) for table in tables(section)]
+        parts += [markdown_table(table.headings, table.rows) for table in tables(section)]
         parts += [f"{line}.\n" for line in absent(section)]
     return "\n".join(parts)
 
@@ -131,9 +131,7 @@ def conditions(section: dict[str, Any]) -> str:
     """What the section was measured on, with which versions and which command."""
     described = section["machine"]
     parts = [
-        f"{described['processor']}, {described['cores']} cores, "
-        f"{described['memory_bytes'] / 2**30:.0f} GiB, {described['system']}, "
-        f"Python {described['python']}",
+        machine.in_words(described),
         *sorted({about["gpu"] for about in section["about"].values() if "gpu" in about}),
     ]
     versions: dict[str, str] = {}
@@ -141,15 +139,14 @@ def conditions(section: dict[str, Any]) -> str:
         versions |= about.get("versions", {})
     if versions:
         parts.append(", ".join(f"{name} {version}" for name, version in versions.items()))
-    parts += [f"{name}={value}" for name, value in described.get("variables", {}).items()]
-    if machine.is_busy(described):
-        parts.append("the machine was busy with other work")
+    parts += machine.circumstances(described)
     parts.append(f"medians of {section['repeats']} rounds, {section['date'][:10]}")
     return f"{'; '.join(parts)}: `{section['command']}`"
 
 
-def _markdown_table(table: Table) -> str:
-    lines = [table.headings, ["---", *["---:"] * (len(table.headings) - 1)], *table.rows]
+def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
+    """A table with its first column to the left, and the others, of numbers, to the right."""
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 

@@ -8,7 +8,7 @@ from scratchgan import viz
 from scratchgan.gan.evaluation import evaluate
 from scratchgan.gan.files import RunError, whole
 from scratchgan.gan.runs import Run
-from scratchgan.gan.sampling import GRID_ROWS, Stream, class_labels, noise
+from scratchgan.gan.sampling import GRID_ROWS, Stream
 from scratchgan.gan.trainer import Callback, Trainer
 
 
@@ -50,14 +50,8 @@ class SampleGrid(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Draw, and write."""
-        config = trainer.config
-        count = GRID_ROWS**2
-        labels = None
-        if config.conditional:
-            count = GRID_ROWS * trainer.classes
-            labels = class_labels(count, trainer.classes, config.device)
-        z = noise(count, config.latent_dim, config.seed, Stream.SAMPLE, device=config.device)
-        images = trainer.samples(z, labels)
+        rows = trainer.classes if trainer.config.conditional else GRID_ROWS
+        images = trainer.generate(rows * GRID_ROWS, Stream.SAMPLE)
         path = self.run.sample_path(trainer.epoch)
         try:
             path.parent.mkdir(exist_ok=True)
@@ -118,12 +112,7 @@ class Evaluation(Callback):
         is_cut_short = trainer.step % trainer.steps_per_epoch
         if trainer.epoch % self.every or is_cut_short:
             return
-        config = trainer.config
-        labels = (
-            class_labels(self.n, trainer.classes, config.device) if config.conditional else None
-        )
-        z = noise(self.n, config.latent_dim, config.seed, Stream.GENERATE, device=config.device)
-        found = evaluate(trainer.samples(z, labels)).numbers()
+        found = evaluate(trainer.generate(self.n, Stream.GENERATE)).numbers()
         if trainer.rows and trainer.rows[-1]["step"] == trainer.step:
             trainer.rows.pop()
         trainer.rows.append({**trainer.row, **found})

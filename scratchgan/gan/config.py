@@ -173,9 +173,11 @@ class Config:
 
     def __post_init__(self) -> None:
         for each in dataclasses.fields(self):
-            value = getattr(self, each.name)
+            given = getattr(self, each.name)
+            value = tuple(given) if isinstance(given, list) else given  # JSON and TOML have lists
+            object.__setattr__(self, each.name, value)
             if not each.metadata["is_fine"](value):
-                raise RunError(f"{each.name} is {value!r}; it must be {each.metadata['expected']}")
+                raise RunError(f"{each.name} is {given!r}; it must be {each.metadata['expected']}")
         if self.batch_norm and self.batch_size < 2:
             raise RunError(
                 f"batch_size is {self.batch_size}; batch_norm needs 2 images or more, so set it to "
@@ -197,7 +199,7 @@ class Config:
         for each in dataclasses.fields(cls):
             if each.name not in settings:
                 raise RunError(f"the setting {each.name!r} is missing")
-        return cls(**_without_lists(settings))
+        return cls(**settings)
 
     @classmethod
     def from_recipe(cls, recipe: str, **settings: Any) -> "Config":
@@ -213,7 +215,7 @@ class Config:
         found = recipes.load(recipe)
         try:
             check_names(found)
-            config = cls(**_without_lists(found))
+            config = cls(**found)
         except RunError as fault:
             raise RunError(f"recipe {recipe}: {fault}") from None
         check_names(settings)
@@ -228,10 +230,3 @@ def check_names(settings: Any) -> None:
     for name in settings:
         if name not in names:
             raise RunError(f"there is no setting {name!r}")
-
-
-def _without_lists(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with tuples where JSON and TOML have lists."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
-    }

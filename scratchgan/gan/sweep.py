@@ -125,7 +125,7 @@ def _planned(
         raise RunError(f"search is {search!r}; it must be grid or random")
     found = []
     for number, varied in enumerate(chosen, start=1):
-        config = Config.from_recipe(recipe, **_tuples({**(settings or {}), **varied}))
+        config = Config.from_recipe(recipe, **{**(settings or {}), **varied})
         what = "-".join(f"{name}={_short(value)}" for name, value in varied.items())
         found.append(Trial(f"{number:03d}-{what}"[:100], varied, config))
     return found
@@ -168,10 +168,6 @@ def _drawn(name: str, of: Any, rng: np.random.Generator) -> Any:
     x = rng.uniform(*ends)
     drawn = math.exp(x) if log else x
     return round(drawn) if type(low) is int and type(high) is int else float(f"{drawn:.4g}")
-
-
-def _tuples(settings: Values) -> Values:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 
 def _short(value: Any) -> str:

@@ -148,6 +148,19 @@ class Trainer:
         finally:
             generator.train(was_training)
 
+    def generate(self, n: int, stream: Stream) -> NDArray[np.uint8]:
+        """The images (n, height, width) that the generator makes by now of a stream of noise.
+
+        Args:
+            n: How many; of a conditional generator, in equal parts of all classes.
+            stream: Of the run's noise; the same one gives the same noise each time.
+        """
+        config = self.config
+        labels = class_labels(n, self.classes, config.device) if config.conditional else None
+        return self.samples(
+            noise(n, config.latent_dim, config.seed, stream, device=config.device), labels
+        )
+
     @property
     def classes(self) -> int:
         """How many labels there are."""

@@ -71,7 +71,7 @@ def test_an_evaluation_joins_the_row_of_its_step(monkeypatch):
     trainer = at(100, 1, {"step": 100, "epoch": 1, "d_real": 0.75})
     trainer.row = trainer.rows[0]
     trainer.config = Config.from_recipe("seed")
-    trainer.samples = lambda z, labels: np.zeros((10, 28, 28), np.uint8)
+    trainer.generate = lambda n, stream: np.zeros((n, 28, 28), np.uint8)
     Evaluation(1, n=10).on_epoch_end(trainer)
     assert trainer.rows == [{"step": 100, "epoch": 1, "d_real": 0.75, "recall": 0.5}]
 
