@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes
-from scratchgan.autograd.tensor import Tensor
+from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import Array, devices, kernels_for
 from scratchgan.random import Generator, default_generator
 
@@ -168,6 +168,7 @@ def zeros_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
     return full_like(x, 0, dtype)
 
 
+@method()
 def ones_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
     """Ones of the shape and type of ``x``."""
     return full_like(x, 1, dtype)

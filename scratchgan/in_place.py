@@ -1,6 +1,13 @@
-"""Changes in place, for tensors that are not on the tape; the tape notices them."""
+"""Changes in place: the same memory gets other elements, and the tape notices.
+
+A tensor on the tape may be changed too, if nothing else shares its memory: it gets the node of what
+was computed. What was recorded before keeps the values that it needs, or notices that they are
+gone.
+"""
 
 import builtins
+import functools
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,16 +20,15 @@ from scratchgan.backend import Array, devices, kernels_for
 T = TypeVar("T", bound=Tensor)
 
 
-def changed(x: Tensor, name: str, *others: Any) -> Array:
-    """The array of ``x``, about to be changed by ``name``.
+def changed(x: Tensor, name: str) -> Array:
+    """The array of ``x``, about to be changed by ``name`` past the tape.
 
     Raises:
-        RuntimeError: ``x`` or one of ``others`` is on the tape, which records.
+        RuntimeError: ``x`` is on the tape, which records.
     """
-    if _is_recorded(x, *others):
+    if _is_recorded(x):
         raise RuntimeError(
-            f"{name}: a tensor on the tape cannot be changed in place; compute a new one, or "
-            "change it within no_grad()"
+            f"{name}: a tensor on the tape cannot be changed by this; do it within no_grad()"
         )
     x.mark_changed()
     return x.array
@@ -34,73 +40,134 @@ def _is_recorded(*tensors: Any) -> bool:
     )
 
 
-def _compute(x: T, name: str, *others: Any) -> T:
-    shapes = [one.shape for one in (x, *others) if isinstance(one, Tensor)]
-    try:
-        shape = np.broadcast_shapes(*shapes)
-    except ValueError as error:
-        given = " and ".join(map(str, shapes))
-        raise ValueError(f"{name}_: the shapes {given} do not broadcast together") from error
-    arrays = [one.array if isinstance(one, Tensor) else one for one in (x, *others)]
-    dtype = dtypes.promote(arrays)
-    if shape != x.shape or (dtype.kind == "f" and x.dtype.kind != "f"):
-        raise ValueError(
-            f"{name}_: a result of shape {shape} and type {dtype} does not fit into a tensor "
-            f"of shape {x.shape} and type {x.dtype}"
+def _on_the_tape(x: T, name: str, compute: Callable[..., Tensor], *others: Any) -> T:
+    """``x`` becomes ``compute(x, *others)``: its elements, and its place on the tape.
+
+    Raises:
+        RuntimeError: It is a leaf that requires a gradient, or shares its memory.
+        ValueError: The result does not fit into it.
+    """
+    if x.requires_grad and x.node is None:
+        raise RuntimeError(
+            f"{name}: a leaf that requires a gradient cannot be changed in place while the tape "
+            "records; do it within no_grad()"
         )
-    out = changed(x, name + "_", *others)
-    getattr(kernels_for[type(out)], name)(*arrays, out=out)
+    if x.may_alias:
+        raise RuntimeError(
+            f"{name}: this tensor shares its memory with another (one is a view of the other, or "
+            "was detached), whose gradient would not know of the change; compute a new tensor"
+        )
+    before = x.detach().clone()  # what is recorded now needs the elements of now
+    before.node, before.requires_grad = x.node, x.requires_grad
+    result = compute(before, *[before if other is x else other for other in others])
+    _require_fit(x, name, result.shape, result.dtype)
+    kernels_for[type(x.array)].copy(result.array, out=x.array)
+    x.mark_changed()
+    x.node, x.requires_grad = result.node, result.requires_grad
     return x
 
 
-@method()
-def add_(x: T, other: Any) -> T:
-    """``x += other``."""
-    return _compute(x, "add", other)
+def _require_fit(x: Tensor, name: str, shape: tuple[int, ...], dtype: dtypes.DType) -> None:
+    is_less = dtype.kind == "f" and x.dtype.kind != "f"
+    if shape != x.shape or is_less or (x.dtype == dtypes.bool_ and dtype != x.dtype):
+        raise ValueError(
+            f"{name}: a result of shape {shape} and type {dtype} does not fit into a tensor "
+            f"of shape {x.shape} and type {x.dtype}"
+        )
 
 
-@method()
-def sub_(x: T, other: Any) -> T:
-    """``x -= other``."""
-    return _compute(x, "sub", other)
+# --- Arithmetic -----------------------------------------------------------------------------
 
 
-@method()
+def _compute(x: T, name: str, other: Any) -> T:
+    """``x`` becomes ``name(x, other)``."""
+    if _is_recorded(x, other):
+        return _on_the_tape(x, f"{name}_", getattr(ops, name), other)
+    both = [one for one in (x, other) if isinstance(one, Tensor)]
+    try:
+        shape = np.broadcast_shapes(*[one.shape for one in both])
+    except ValueError as error:
+        given = " and ".join(str(one.shape) for one in both)
+        raise ValueError(f"{name}_: the shapes {given} do not broadcast together") from error
+    arrays = [one.array if isinstance(one, Tensor) else one for one in (x, other)]
+    _require_fit(x, f"{name}_", shape, dtypes.promote(arrays))
+    x.mark_changed()
+    getattr(kernels_for[type(x.array)], name)(*arrays, out=x.array)
+    return x
+
+
+def _scaled(other: Any, alpha: float) -> Any:
+    return other if alpha == 1 else other * alpha
+
+
+@method("add_", "__iadd__")
+def add_(x: T, other: Any, *, alpha: float = 1) -> T:
+    """``x += alpha * other``."""
+    return _compute(x, "add", _scaled(other, alpha))
+
+
+@method("sub_", "__isub__")
+def sub_(x: T, other: Any, *, alpha: float = 1) -> T:
+    """``x -= alpha * other``."""
+    return _compute(x, "sub", _scaled(other, alpha))
+
+
+@method("mul_", "__imul__")
 def mul_(x: T, other: Any) -> T:
     """``x *= other``."""
     return _compute(x, "mul", other)
 
 
-@method()
+@method("div_", "__itruediv__")
 def div_(x: T, other: Any) -> T:
     """``x /= other``."""
     return _compute(x, "div", other)
 
 
-def _augmented(x: Tensor, name: str, other: Any) -> Tensor:
-    """``x += y``: in place where no tape is involved, else a new tensor for the name ``x``."""
-    if not _is_recorded(x, other):
-        return _compute(x, name, other)
-    if x.requires_grad and x.node is None:
-        raise RuntimeError(
-            f"{name}: a leaf that requires a gradient cannot be changed in place while the "
-            "tape records; do it within no_grad()"
-        )
-    result: Tensor = getattr(ops, name)(x, other)
-    return result
+def _in_place(name: str, function: Callable[..., Tensor]) -> None:
+    """Attach ``x.name_(...)``: ``x`` becomes ``function(x, ...)``."""
+
+    def change(x: T, *inputs: Any, **keywords: Any) -> T:
+        if _is_recorded(x, *inputs):
+            return _on_the_tape(x, f"{name}_", functools.partial(function, **keywords), *inputs)
+        result = function(x, *inputs, **keywords)
+        _require_fit(x, f"{name}_", result.shape, result.dtype)
+        x.mark_changed()
+        kernels_for[type(x.array)].copy(result.array, out=x.array)
+        return x
+
+    change.__name__ = change.__qualname__ = f"{name}_"
+    change.__doc__ = f"``x`` becomes what :func:`scratchgan.{name}` makes of it."
+    method()(change)
 
 
-method("__iadd__")(lambda x, other: _augmented(x, "add", other))
-method("__isub__")(lambda x, other: _augmented(x, "sub", other))
-method("__imul__")(lambda x, other: _augmented(x, "mul", other))
-method("__itruediv__")(lambda x, other: _augmented(x, "div", other))
+_FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    **{"abs": ops.abs, "neg": ops.neg, "sign": ops.sign, "square": ops.square, "exp": ops.exp},
+    **{"expm1": ops.expm1, "log": ops.log, "log1p": ops.log1p, "sqrt": ops.sqrt, "sin": ops.sin},
+    **{"cos": ops.cos, "tanh": ops.tanh, "sigmoid": ops.sigmoid, "relu": ops.relu},
+    **{"pow": functions.power, "clamp": functions.clamp, "clip": functions.clamp},
+    **{"masked_fill": functions.masked_fill, "bitwise_not": functions.bitwise_not},
+    **{"bitwise_and": ops.bitwise_and, "bitwise_or": ops.bitwise_or},
+    "bitwise_xor": ops.bitwise_xor,
+}
+_OPERATORS = {"pow": "pow", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
+
+for _name, _function in _FUNCTIONS.items():
+    _in_place(_name, _function)
+for _operator, _name in _OPERATORS.items():
+    method(f"__i{_operator}__")(getattr(Tensor, f"{_name}_"))
+
+
+# --- Other elements -------------------------------------------------------------------------
 
 
 @method()
 def fill_(x: T, value: float) -> T:
     """Every element becomes ``value``."""
-    out = changed(x, "fill_")
-    kernels_for[type(out)].fill(value, out=out)
+    if _is_recorded(x):
+        return _on_the_tape(x, "fill_", functools.partial(ops.put, template=(...,)), value)
+    x.mark_changed()
+    kernels_for[type(x.array)].fill(value, out=x.array)
     return x
 
 
@@ -119,13 +186,24 @@ def copy_(x: T, other: Any) -> T:
 
 @method("__setitem__")
 def setitem(x: Tensor, index: Any, value: Any) -> None:
-    """``x[index] = value``."""
+    """``x[index] = value``.
+
+    Raises:
+        IndexError: As ``x[index]`` does.
+        ValueError: ``value`` does not broadcast to that part.
+    """
     truth = functions.truth_of_index(index)
     if truth is not None:
         if not truth:
             return
         index = (None, ...)
-    template, indices = functions.parse_index(x, index)
+    basic, template, indices = functions.parse_index(x, index)
+    if len({array.ndim == 0 for array in indices}) > 1:  # numbers beside arrays are integers
+        numbers = [int(i) if isinstance(i, Tensor) and not i.ndim else i for i in index]
+        basic, template, indices = functions.parse_index(x, tuple(numbers))
+    if _is_recorded(x, value):
+        _put_on_the_tape(x, basic, template, indices, value)
+        return
     kernels = kernels_for[type(x.array)]
     if not isinstance(value, Tensor):
         source = kernels.from_host(value, x.dtype, like=x.array)
@@ -133,11 +211,29 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         source = value.array
     else:
         source = devices.moved(value.array, x.device)
-    out = changed(x, "setitem", value)
+    x.mark_changed()
     try:
+        part = kernels.view(x.array, index=basic)
         if indices:
-            kernels.put(source, *[i.array for i in indices], template=template, out=out)
+            kernels.put(source, *[i.array for i in indices], template=template, out=part)
         else:
-            kernels.copy(source, out=kernels.view(out, index=template))
+            kernels.copy(source, out=part)
     except (IndexError, ValueError) as error:
         raise type(error)(f"setitem: {error}") from error
+
+
+def _put_on_the_tape(
+    x: Tensor, basic: tuple[Any, ...], template: tuple[Any, ...], indices: list[Tensor], value: Any
+) -> None:
+    if isinstance(value, Tensor):
+        value = value.to(x.device, x.dtype)
+    elif not isinstance(value, float | int):
+        value = Tensor(kernels_for[type(x.array)].from_host(value, x.dtype, like=x.array))
+
+    def compute(before: Tensor, value: Any) -> Tensor:
+        if not indices:
+            return ops.put(before, value, template=basic)
+        part = ops.put(ops.view(before, index=basic), value, *indices, template=template)
+        return ops.put(before, part, template=basic)
+
+    _on_the_tape(x, "setitem", compute, value)

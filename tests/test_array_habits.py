@@ -98,16 +98,16 @@ def as_opaque(x):
     """A tensor's twin on an opaque array, with memory of its own in the same layout."""
     if not isinstance(x, Tensor):
         return x
-    return Tensor(Opaque(x.data.copy(order="K")), requires_grad=x.requires_grad)
+    return Tensor(Opaque(x.array.copy(order="K")), requires_grad=x.requires_grad)
 
 
 def values(x):
-    return hidden(x.data)
+    return hidden(x.array)
 
 
 def assert_same(twins, plain):
     for a, b in zip(twins, plain, strict=True):
-        assert isinstance(a.data, Opaque)
+        assert isinstance(a.array, Opaque)
         # Products and sums of another memory layout may be added in another order.
         np.testing.assert_allclose(values(a), b.numpy(force=True), 1e-12, 1e-13)
 
@@ -174,7 +174,7 @@ def test_gradcheck_itself():
 def classes(x):
     """Two, where ``x`` lies."""
     index = sg.tensor([2, 0])
-    return as_opaque(index) if isinstance(x.data, Opaque) else index
+    return as_opaque(index) if isinstance(x.array, Opaque) else index
 
 
 def targets(x):
@@ -185,7 +185,7 @@ FUNCTIONS = {
     "mean": lambda x: x.mean(0),
     "var": lambda x: x.var(1, keepdims=True),
     "std": lambda x: x.std(),
-    "softmax": lambda x: sg.softmax(x),
+    "softmax": lambda x: sg.softmax(x, 1),
     "logsumexp": lambda x: sg.logsumexp(x, 0),
     "argmax": lambda x: x.argmax(1),
     "reshape": lambda x: x.T.reshape(-1),
@@ -221,7 +221,7 @@ FUNCTIONS = {
         x, targets(x)
     ),
     "mse_loss": lambda x: nn.functional.mse_loss(x, targets(x), "sum"),
-    "nll_loss": lambda x: nn.functional.nll_loss(sg.log_softmax(x), classes(x)),
+    "nll_loss": lambda x: nn.functional.nll_loss(sg.log_softmax(x, 1), classes(x)),
     "cross_entropy": lambda x: nn.functional.cross_entropy(x, classes(x)),
     "like": lambda x: sg.zeros_like(x) + sg.ones_like(x) * sg.full_like(x, 2.0),
 }
@@ -354,17 +354,17 @@ def test_losses(loss, target):
 # --- It notices -----------------------------------------------------------------------
 
 HABITS = {
-    "asarray": lambda out: np.asarray(out.data).dtype,
-    "float": lambda out: float(out.data),
-    "bool": lambda out: bool(out.data),
-    "method": lambda out: out.data.sum(),
-    "operator": lambda out: out.data * 2,
-    "comparison": lambda out: out.data > 0,
-    "ufunc": lambda out: np.tanh(out.data),
-    "function": lambda out: np.sum(out.data),
-    "index": lambda out: out.data[...],
-    "iteration": lambda out: list(out.data),
-    "address": lambda out: out.data.ctypes,
+    "asarray": lambda out: np.asarray(out.array).dtype,
+    "float": lambda out: float(out.array),
+    "bool": lambda out: bool(out.array),
+    "method": lambda out: out.array.sum(),
+    "operator": lambda out: out.array * 2,
+    "comparison": lambda out: out.array > 0,
+    "ufunc": lambda out: np.tanh(out.array),
+    "function": lambda out: np.sum(out.array),
+    "index": lambda out: out.array[...],
+    "iteration": lambda out: list(out.array),
+    "address": lambda out: out.array.ctypes,
 }
 
 

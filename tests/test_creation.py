@@ -31,10 +31,10 @@ def test_an_array_keeps_its_type_and_is_copied(array):
     array = array.astype(array.dtype.newbyteorder("="))
     x = sg.tensor(array)
     assert x.dtype == array.dtype
-    assert not np.shares_memory(x.data, array)
+    assert not np.shares_memory(x.array, array)
     np.testing.assert_array_equal(x.numpy(), array)
     assert sg.tensor(x).dtype == array.dtype
-    assert not np.shares_memory(sg.tensor(x).data, x.data)
+    assert not np.shares_memory(sg.tensor(x).array, x.array)
 
 
 def test_types_of_python_numbers():
@@ -59,7 +59,7 @@ def test_what_is_no_tensor():
 def test_shared_memory():
     array = np.arange(6.0).reshape(2, 3)
     for x in (sg.from_numpy(array), sg.as_tensor(array), sg.from_dlpack(array)):
-        assert np.shares_memory(x.data, array)
+        assert np.shares_memory(x.array, array)
         assert x.dtype == np.float64
     assert sg.as_tensor(x) is x
     assert sg.as_tensor(x, "float32").dtype == np.float32

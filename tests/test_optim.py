@@ -88,16 +88,16 @@ def test_the_first_step_of_adam_is_the_learning_rate():
 def test_a_step_keeps_the_memory_and_its_type(kind, options):
     parameters = [nn.Parameter(p.detach().float()) for p in parameters_of()]
     optimizer = kind(parameters, **options)
-    arrays = [p.data for p in parameters] + [
-        tensor.data for state in optimizer.state.values() for tensor in state.values()
+    arrays = [p.array for p in parameters] + [
+        tensor.array for state in optimizer.state.values() for tensor in state.values()
     ]
     for parameter in parameters:
         parameter.grad = sg.ones_like(parameter)
 
     optimizer.step()
 
-    after = [p.data for p in parameters] + [
-        tensor.data for state in optimizer.state.values() for tensor in state.values()
+    after = [p.array for p in parameters] + [
+        tensor.array for state in optimizer.state.values() for tensor in state.values()
     ]
     assert all(a is b for a, b in zip(arrays, after, strict=True))
     assert {str(p.dtype) for p in parameters} == {"float32"}
@@ -111,7 +111,7 @@ def test_zero_grad():
 
     optimizer.zero_grad(set_to_none=False)
     assert parameter.grad.tolist() == [0, 0]
-    assert parameter.grad.data is gradient.data
+    assert parameter.grad.array is gradient.array
     assert not parameter.grad.requires_grad
 
     optimizer.zero_grad()
@@ -205,14 +205,14 @@ def test_a_state_is_loaded_in_place_and_what_it_lacks_starts_anew():
     state = optimizer.state_dict()
     del state["state"][1]
     other = optim.Adam(parameters)
-    arrays = [tensor.data for tensor in other.state[parameters[0]].values()]
+    arrays = [tensor.array for tensor in other.state[parameters[0]].values()]
     group = other.param_groups[0]
     walk(other, 1, 2)
 
     other.load_state_dict(state)
 
     loaded = list(other.state[parameters[0]].values())
-    assert all(tensor.data is array for tensor, array in zip(loaded, arrays, strict=True))
+    assert all(tensor.array is array for tensor, array in zip(loaded, arrays, strict=True))
     assert other.param_groups[0] is group
     assert other.state[parameters[0]]["step"].item() == 3
     assert other.state[parameters[1]]["step"].item() == 0

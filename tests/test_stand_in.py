@@ -64,7 +64,7 @@ def asarray_in_the_tape(patch: pytest.MonkeyPatch) -> None:
 
     def planted(root: Tensor, g: Any) -> Any:
         edge, seed = start(root, g)
-        return edge, Tensor(np.asarray(seed.data))
+        return edge, Tensor(np.asarray(seed.array))
 
     patch.setattr(sys.modules["scratchgan.autograd.backward"], "start", planted)
 
@@ -74,7 +74,7 @@ def float_in_the_tape(patch: pytest.MonkeyPatch) -> None:
 
     def planted(root: Tensor, g: Any) -> Any:
         edge, seed = start(root, g)
-        return edge, seed * float(root.data)
+        return edge, seed * float(root.array)
 
     patch.setattr(sys.modules["scratchgan.autograd.backward"], "start", planted)
 
@@ -84,7 +84,7 @@ def truth_in_the_tape(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         sys.modules["scratchgan.autograd.backward"],
         "start",
-        lambda root, g: start(root, g) if root.data else None,
+        lambda root, g: start(root, g) if root.array else None,
     )
 
 
@@ -93,7 +93,7 @@ def item_in_an_optimizer(patch: pytest.MonkeyPatch) -> None:
 
     def planted(self: optim.Adam) -> None:
         for state in self.state.values():
-            state["step"].data.item()
+            state["step"].array.item()
         step(self)
 
     patch.setattr(optim.Adam, "step", planted)
@@ -101,14 +101,14 @@ def item_in_an_optimizer(patch: pytest.MonkeyPatch) -> None:
 
 def numpy_function(patch: pytest.MonkeyPatch) -> None:
     loss = ops.binary_cross_entropy_with_logits
-    patch.setitem(loss.primitive.vjps, "x", lambda g, x: g * Tensor(np.square(x.data)))
+    patch.setitem(loss.primitive.vjps, "x", lambda g, x: g * Tensor(np.square(x.array)))
     patch.setattr(loss.primitive, "rules", {})
 
 
 def numpy_index(patch: pytest.MonkeyPatch) -> None:
     def planted(x: Tensor, sizes: Any, axis: int = 0) -> tuple[Tensor, ...]:
         ends = itertools.pairwise(np.cumsum([0, *sizes]))
-        return tuple(Tensor(x.data[np.arange(start, end)]) for start, end in ends)
+        return tuple(Tensor(x.array[np.arange(start, end)]) for start, end in ends)
 
     patch.setattr(Tensor, "split", planted)
 
@@ -118,7 +118,7 @@ def numpy_values_set(patch: pytest.MonkeyPatch) -> None:
 
     def planted(tensors: Any, axis: int = 0) -> Tensor:
         result = concatenate(tensors, axis)
-        result.data[0] = np.zeros(result.shape[1:], np.float32)
+        result.array[0] = np.zeros(result.shape[1:], np.float32)
         return result
 
     patch.setattr("scratchgan.gan.game.concatenate", planted)
@@ -126,8 +126,8 @@ def numpy_values_set(patch: pytest.MonkeyPatch) -> None:
 
 def object_array(patch: pytest.MonkeyPatch) -> None:
     def planted(self: Tensor) -> Tensor:
-        kernels = kernels_for[type(self.data)]
-        return Tensor(kernels.empty(self.shape, object, like=self.data))
+        kernels = kernels_for[type(self.array)]
+        return Tensor(kernels.empty(self.shape, object, like=self.array))
 
     patch.setattr(Tensor, "ones_like", planted)
 
@@ -190,6 +190,6 @@ def test_memory() -> None:
     x = arrays.new(np.arange(12.0).reshape(3, 4))
     v = x[1:].transpose((1, 0))[::2]
     assert v.base is x
-    assert v.data.ptr - x.data.ptr == 32
+    assert v.array.ptr - x.array.ptr == 32
     assert v.strides == (16, 32)
     assert not v.flags.c_contiguous

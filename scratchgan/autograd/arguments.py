@@ -14,6 +14,11 @@ from scratchgan.dtypes import DType
 NUMBERS = (float, int, bool)
 
 
+#: Words of NumPy's, and of PyTorch's for the first inputs, in the place of those here.
+SYNONYMS = {"axis": "dim", "keepdims": "keepdim"}
+_INPUTS = {"input": 0, "other": 1}
+
+
 class Signature(Protocol):
     """The names that a primitive takes."""
 
@@ -32,7 +37,7 @@ def bound(
     Raises:
         TypeError: There are too few or too many, or one is unknown.
     """
-    given = dict(keywords)
+    given = {_own_word(of, name): value for name, value in keywords.items()}
     needed = of.keywords
     if of.variadic is None:
         needed = (*of.inputs, *of.keywords)
@@ -50,6 +55,20 @@ def bound(
     if of.variadic is None:
         inputs = tuple([given.pop(name) for name in of.inputs])
     return inputs, given
+
+
+def has_synonyms(of: Signature, keywords: dict[str, Any]) -> bool:
+    """Whether some of ``keywords`` are others' words for arguments of this primitive."""
+    return any(_own_word(of, name) != name for name in keywords)
+
+
+def _own_word(of: Signature, name: str) -> str:
+    """The primitive's name of an argument that may be called otherwise."""
+    if name in (*of.inputs, *of.keywords):
+        return name
+    if name in _INPUTS and len(of.inputs) > _INPUTS[name]:
+        return of.inputs[_INPUTS[name]]
+    return SYNONYMS.get(name, name)
 
 
 def lifted(name: str, x: Any) -> Any:

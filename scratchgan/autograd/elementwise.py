@@ -14,12 +14,24 @@ from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, forget, kernels_for
 from scratchgan.backend.scalar import define
 
+#: The kinds of types that a primitive may take, by NumPy's letters, and how a refusal calls them.
+_KINDS = {
+    "biuf": "real numbers",
+    "biu": "integers and booleans",
+    "iu": "integers",
+    "f": "floating point elements",
+}
 
-def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., Any]], Operation]:
+
+def elementwise(
+    *, result: Any = None, takes: str = "biuf", **vjps: Vjp
+) -> Callable[[Callable[..., Any]], Operation]:
     """Decorator: a scalar definition becomes a primitive that broadcasts.
 
     Args:
         result: Type of the result where that is not the inputs' (bool for comparisons).
+        takes: The kinds of types that its inputs may have together: ``"biuf"`` (any), ``"biu"``
+            (integers and booleans), ``"iu"`` (integers), ``"f"`` (floating point).
         vjps: As in :func:`scratchgan.autograd.primitive.primitive`.
 
     The function's body is never called: every backend compiles it
@@ -35,14 +47,20 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
         name = definition.name
         forget(name)  # as a notebook's cell runs again, it may hold another body
         fixed = None if result is None else np.dtype(result)
+        # Complex numbers come from the complex-step check alone, in the place of floats.
+        refused = set("biufc") - set(takes) - ({"c"} if "f" in takes else set())
 
         def forward(*inputs: Any, **scalars: float) -> Array:
             shape, dtype, array = arguments.result_of(name, inputs)
+            if dtype.kind in refused:
+                raise TypeError(f"{name}: takes {_KINDS[takes]}, not {dtype}")
+            kernels = kernels_for[type(array)]
             if fixed is not None:
                 dtype = fixed
             elif dtype.kind in "biu" and definition.is_real:
                 dtype = dtypes.get_default_dtype()
-            kernels = kernels_for[type(array)]
+                # Left to itself, NumPy computes with bytes in half precision.
+                inputs = tuple([_as_floats(x, dtype) for x in inputs])
             out = kernels.empty(shape, dtype, like=array)
             getattr(kernels, name)(*inputs, out=out, **scalars)
             return out
@@ -51,7 +69,7 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
         made = Primitive(forward, vjps, declared=function)
         made.is_elementwise = True
         takes_two = len(definition.inputs) <= 2 and not definition.scalars
-        if takes_two and fixed is None and not (vjps and made.constants):
+        if takes_two and "f" in takes and fixed is None and not (vjps and made.constants):
             fast: Any = _of_one(made) if len(definition.inputs) == 1 else _of_two(made)
             functools.update_wrapper(fast, function)
             made.function = fast
@@ -59,6 +77,15 @@ def elementwise(*, result: Any = None, **vjps: Vjp) -> Callable[[Callable[..., A
         return made.function
 
     return decorate
+
+
+def _as_floats(x: Any, dtype: np.dtype[Any]) -> Any:
+    if not hasattr(x, "dtype"):
+        return x
+    kernels = kernels_for[type(x)]
+    out = kernels.empty(x.shape, dtype, like=x)
+    kernels.copy(x, out=out)
+    return out
 
 
 # Most calls have one or two tensors whose arrays are floating, contiguous and alike. These two

@@ -153,6 +153,9 @@ def _operation(made: Primitive) -> Operation:
         try:
             out = forward(*arrays, **keywords)
         except Exception as error:
+            if isinstance(error, TypeError) and arguments.has_synonyms(made, keywords):
+                inputs, keywords = arguments.bound(made, inputs, keywords)
+                return call(*inputs, **keywords)
             arguments.fail(made, error, arrays, keywords)
         result = Tensor(out)
         if made.is_view:
@@ -164,6 +167,8 @@ def _operation(made: Primitive) -> Operation:
             for position in made.constants:
                 edges[position] = None
             made.record(result, inputs, keywords, edges, tuple([e is not None for e in edges]))
+            if made.is_view:
+                inputs[0].may_alias = True
         for watcher in now.watchers:
             watcher(made, inputs, keywords, result)
         return result

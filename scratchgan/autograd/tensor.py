@@ -36,7 +36,8 @@ class Tensor:
         node: The node of the tape that made this tensor; None for a leaf.
         requires_grad: Whether operations on this tensor are recorded.
         hooks: Functions that are called with the gradient of a leaf, by their keys.
-        may_alias: Whether the memory may be another tensor's too: a view, a leaf's gradient.
+        may_alias: Whether the memory may be another tensor's too: a view, what a view on the tape
+            was made of, a leaf's gradient.
     """
 
     __slots__ = (
@@ -146,32 +147,33 @@ class Tensor:
         return gradient
 
     @property
-    def data(self) -> Array:
-        """The backing array. Changing it directly is not seen by the tape, nor by jit.
+    def data(self) -> "Tensor":
+        """The same memory off the tape, as :meth:`detach` gives it.
+
+        A tensor that is assigned gives its memory: from then on both have the same.
 
         Raises:
-            TypeError: What is assigned is no array.
-            RuntimeError: It has another shape or type, or is on another device.
+            TypeError: What is assigned is no tensor, or not of a floating type where gradients are
+                required.
         """
-        watch = gradient_watch.get()
-        if watch is not None:
-            watch.refuse_data()
-        return self.array
+        return self.detach()
 
     @data.setter
-    def data(self, array: Array) -> None:
+    def data(self, other: "Tensor") -> None:
         watch = gradient_watch.get()
         if watch is not None:
-            watch.refuse_data()
-        if not hasattr(array, "strides"):
-            raise TypeError(f"data: is an array, not {type(array).__name__}")
-        difference = devices.difference(self.array, array)
-        if difference:
-            raise RuntimeError(
-                f"data: an array takes the place of one like it, but here is {difference}; make a "
-                "new tensor of it"
+            watch.refuse_other_memory()
+        if not isinstance(other, Tensor):
+            raise TypeError(
+                f"data: is a tensor, not {type(other).__name__}; make one with scratchgan.tensor"
             )
-        self.array = array
+        if self.requires_grad and other.dtype.kind != "f":
+            raise TypeError(
+                f"data: a tensor that requires a gradient cannot have elements of {other.dtype}"
+            )
+        self.version[0] = next(clock)
+        self.array = other.array
+        self.may_alias = other.may_alias = True
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Record operations on this leaf from now on, or no more.
@@ -206,8 +208,8 @@ class Tensor:
         item: Callable[[], Any]
         tolist: Callable[[], Any]
         numpy: Callable[..., np.ndarray[Any, Any]]
-        all: Callable[[], bool]
-        any: Callable[[], bool]
+        max: Callable[..., Any]
+        min: Callable[..., Any]
         split: Callable[..., tuple["Tensor", ...]]
         chunk: Callable[..., tuple["Tensor", ...]]
         backward: Callable[..., None]
@@ -227,7 +229,8 @@ class Tensor:
 
         __abs__ = __invert__ = __neg__
         __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __add__
-        __matmul__ = __rmatmul__ = __pow__ = __rpow__ = __and__ = __or__ = __add__
+        __matmul__ = __rmatmul__ = __pow__ = __rpow__ = __and__ = __or__ = __xor__ = __add__
+        __lshift__ = __rshift__ = __add__
         __lt__ = __le__ = __gt__ = __ge__ = __iadd__ = __isub__ = __imul__ = __itruediv__ = __add__
 
 

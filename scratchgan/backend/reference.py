@@ -154,6 +154,12 @@ lt = np.less
 le = np.less_equal
 gt = np.greater
 ge = np.greater_equal
+bitwise_and = np.bitwise_and
+bitwise_or = np.bitwise_or
+bitwise_xor = np.bitwise_xor
+bitwise_left_shift = np.left_shift
+bitwise_right_shift = np.right_shift
+bits_turned = np.invert
 
 
 def where(condition: Array, x: Any, y: Any, *, out: Array) -> None:

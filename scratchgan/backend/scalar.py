@@ -231,6 +231,8 @@ def as_numba(definition: Definition) -> str:
 # --- CUDA -----------------------------------------------------------------------------
 
 _C_OPERATORS: dict[type[ast.AST], str] = {
+    **{ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^", ast.LShift: "<<", ast.RShift: ">>"},
+    ast.Invert: "~",
     **{ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"},
     **{ast.USub: "-", ast.UAdd: "+", ast.Not: "!", ast.And: "&&", ast.Or: "||"},
     **{ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="},

@@ -13,7 +13,7 @@ from scratchgan import nn, optim
 from scratchgan.autograd import no_grad
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import zeros
-from scratchgan.functions import concatenate
+from scratchgan.functions import cat
 from scratchgan.gan.config import Config
 from scratchgan.gan.models import MODELS, Players
 from scratchgan.gan.objectives import OBJECTIVES
@@ -169,7 +169,7 @@ class Game:
 
     def _logits(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """D's logits of both, in one pass: the same as from two, in fewer and larger products."""
-        images = concatenate([real, fake])
+        images = cat([real, fake])
         logits_real, logits_fake = self._scorer(labels)(images).split([len(real), len(fake)])
         return logits_real, logits_fake
 
@@ -177,7 +177,7 @@ class Game:
         """D as a function of images alone, as many as there are labels or twice as many."""
         if labels is None:
             return self.discriminator
-        both = concatenate([labels, labels])
+        both = cat([labels, labels])
         return lambda images: self.discriminator(images, both[: len(images)])
 
     def _score(self, logits: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from scratchgan import nn
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import eye
-from scratchgan.functions import concatenate, flatten
+from scratchgan.functions import cat, flatten
 from scratchgan.nn.functional import embedding
 
 
@@ -69,7 +69,7 @@ class WithLabel(nn.Module):
             labels: Integers (N,), or mixtures of classes, floats (N, classes).
         """
         seen = embedding(labels, self.one_hot) if labels.ndim == 1 else labels
-        return self.body(concatenate([flatten(x, 1), seen], 1))  # type: ignore[no-any-return]
+        return self.body(cat([flatten(x, 1), seen], 1))  # type: ignore[no-any-return]
 
 
 class Projection(nn.Module):
@@ -93,7 +93,7 @@ class Projection(nn.Module):
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Images (N, ...) and their classes, integers (N,), to logits (N, 1)."""
         features = self.body(images)
-        fit: Tensor = (self.of_class(labels) * features).sum(1, keepdims=True)
+        fit: Tensor = (self.of_class(labels) * features).sum(1, keepdim=True)
         return fit + self.score(features)  # type: ignore[no-any-return]
 
 

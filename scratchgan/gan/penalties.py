@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from scratchgan.autograd import grad
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import rand
-from scratchgan.functions import concatenate, split
+from scratchgan.functions import cat, split
 
 #: D with the labels in it: images (N, ...) to logits (N, 1).
 Scorer = Callable[[Tensor], Tensor]
@@ -67,7 +67,7 @@ def flat_at_both(discriminator: Scorer, real: Tensor, fake: Tensor) -> Tensor:
 
     Huang et al. 2024, "The GAN is dead; long live the GAN!", eq. 4, after Mescheder et al. 2018.
     """
-    slopes = squared_slopes(discriminator, concatenate([real, fake]))
+    slopes = squared_slopes(discriminator, cat([real, fake]))
     at_real, at_fake = split(slopes, [len(real), len(fake)])
     return (at_real.mean() + at_fake.mean()) / 2
 

@@ -22,6 +22,7 @@ from scratchgan.jit.arguments import (
     span_of,
     stand_ins,
 )
+from scratchgan.jit.array_watch import arrays_watched
 from scratchgan.jit.context import JitError, unrecorded
 from scratchgan.jit.executor import Program, run_compiled
 from scratchgan.jit.gradients import GradientWatch
@@ -143,7 +144,11 @@ class Capture:
         token = gradient_watch.set(self.gradients)
         mode.set(Mode(before.is_recording, before.watchers, self.changed))
         try:
-            with recording_on(self.array_type, self.recording) as self.context, observe(watch):
+            with (
+                recording_on(self.array_type, self.recording) as self.context,
+                observe(watch),
+                arrays_watched(),
+            ):
                 value = self.function(*args, **kwargs)
         except BaseException:
             self._leave_after_error()

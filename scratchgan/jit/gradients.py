@@ -54,11 +54,11 @@ class GradientWatch:
             gradient.input = self._input_for(watched.before) if gradient.found else None
         return None if gradient.input is None else gradient.input.stand_in
 
-    def refuse_data(self) -> None:
-        """The function uses ``data``, an array, with which NumPy may do anything."""
+    def refuse_other_memory(self) -> None:
+        """The function gives a tensor another memory, which a replay could not."""
         raise JitError(
-            "jit: the step uses the data of a tensor, which is an array: what NumPy reads or "
-            "changes there is not recorded. Use detach(), or copy_() within no_grad()"
+            "jit: the step assigns to the data of a tensor; use copy_() within no_grad(), which "
+            "changes its elements"
         )
 
     def set(self, tensor: Tensor) -> None:

@@ -172,10 +172,10 @@ def batch_norm(
                 f"batch_norm: an input of shape {x.shape} has one value for each channel; in "
                 "training there must be more"
             )
-        axes = (0, *range(2, x.ndim))
-        mean = functions.mean(x, axes, keepdims=True)
+        dims = (0, *range(2, x.ndim))
+        mean = functions.mean(x, dims, keepdim=True)
         deviations = ops.sub(x, mean)
-        variance = functions.mean(ops.square(deviations), axes, keepdims=True)
+        variance = functions.mean(ops.square(deviations), dims, keepdim=True)
         with no_grad():
             _move(running_mean, mean, momentum, 1.0)
             _move(running_var, variance, momentum, count / (count - 1))
@@ -309,7 +309,7 @@ def cross_entropy(logits: Tensor, target: Tensor, reduction: str = "mean") -> Te
         TypeError: The classes are no integers.
         IndexError: There is no such class.
     """
-    return _class_loss("cross_entropy", ops.log_softmax(logits, axis=-1), target, reduction)
+    return _class_loss("cross_entropy", ops.log_softmax(logits, dim=-1), target, reduction)
 
 
 def _class_loss(name: str, log_probabilities: Tensor, target: Tensor, reduction: str) -> Tensor:

@@ -232,19 +232,19 @@ class Identity(Module):
 
 
 class Flatten(Module):
-    """The axes from ``start_axis`` to ``end_axis`` as one; by default all but the first."""
+    """The dimensions from ``start_dim`` to ``end_dim`` as one; by default all but the first."""
 
-    def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
-        self.start_axis = start_axis
-        self.end_axis = end_axis
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim = start_dim
+        self.end_dim = end_dim
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of any shape that has these axes."""
-        return functions.flatten(x, self.start_axis, self.end_axis)
+        """Of any shape that has these dimensions."""
+        return functions.flatten(x, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
-        """The axes."""
-        return f"start_axis={self.start_axis}, end_axis={self.end_axis}"
+        """The dimensions."""
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
 class Dropout(Module):

@@ -25,7 +25,8 @@ def relu_backward(gradient: float, y: float) -> float:
 
 
 @elementwise(
-    x=lambda g, x, negative_slope: leaky_relu_backward(g, x, negative_slope=negative_slope)
+    takes="f",
+    x=lambda g, x, negative_slope: leaky_relu_backward(g, x, negative_slope=negative_slope),
 )
 def leaky_relu(x: float, *, negative_slope: float = 0.01) -> float:
     """``x`` where it is positive, else ``negative_slope * x`` (Maas et al. 2013, eq. 2)."""
@@ -33,7 +34,8 @@ def leaky_relu(x: float, *, negative_slope: float = 0.01) -> float:
 
 
 @elementwise(
-    gradient=lambda g, x, negative_slope: leaky_relu_backward(g, x, negative_slope=negative_slope)
+    takes="f",
+    gradient=lambda g, x, negative_slope: leaky_relu_backward(g, x, negative_slope=negative_slope),
 )
 def leaky_relu_backward(gradient: float, x: float, *, negative_slope: float) -> float:
     """The gradient of ``x`` from that of ``leaky_relu(x)``.
@@ -77,7 +79,7 @@ def sigmoid_backward(gradient: float, y: float) -> float:
 
 
 @method()
-@elementwise(x=lambda g, out: softplus_backward(g, out))
+@elementwise(takes="f", x=lambda g, out: softplus_backward(g, out))
 def softplus(x: float) -> float:
     """``log(1 + exp(x))``; never overflows."""
     return (0 if x <= 0 else x) + math.log1p(math.exp(-abs(x)))

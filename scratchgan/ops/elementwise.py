@@ -114,6 +114,50 @@ def ge(x: float, y: float) -> bool:
     return x >= y
 
 
+# --- Bits of integers: no derivative --------------------------------------------------
+
+
+@method("bitwise_and", "__and__", reflected="__rand__")
+@elementwise(takes="biu")
+def bitwise_and(x: int, y: int) -> int:
+    """The bits that both have; of booleans, whether both are true."""
+    return x & y
+
+
+@method("bitwise_or", "__or__", reflected="__ror__")
+@elementwise(takes="biu")
+def bitwise_or(x: int, y: int) -> int:
+    """The bits that either has; of booleans, whether one is true."""
+    return x | y
+
+
+@method("bitwise_xor", "__xor__", reflected="__rxor__")
+@elementwise(takes="biu")
+def bitwise_xor(x: int, y: int) -> int:
+    """The bits that just one has; of booleans, whether they differ."""
+    return x ^ y
+
+
+@method("bitwise_left_shift", "__lshift__", reflected="__rlshift__")
+@elementwise(takes="iu")
+def bitwise_left_shift(x: int, y: int) -> int:
+    """The bits moved up by ``y`` places: ``x * 2**y``."""
+    return x << y
+
+
+@method("bitwise_right_shift", "__rshift__", reflected="__rrshift__")
+@elementwise(takes="iu")
+def bitwise_right_shift(x: int, y: int) -> int:
+    """The bits moved down by ``y`` places, the sign kept: ``floor(x / 2**y)``."""
+    return x >> y
+
+
+@elementwise(takes="iu")
+def bits_turned(x: int) -> int:
+    """Every bit turned: ``-1 - x``."""
+    return ~x
+
+
 # --- Functions ------------------------------------------------------------------------
 
 
@@ -176,7 +220,9 @@ def _pow_vjp_x(g: Any, x: Any, y: Any) -> Any:
 
 def _pow_vjp_y(g: Any, x: Any, y: Any, out: Any) -> Any:
     if isinstance(x, int | float):
-        return g * (out * math.log(x)) if x else g * 0.0
+        if x > 0:
+            return g * (out * math.log(x))
+        return where(ge(y, 0), 0.0, g * (out * -math.inf)) if x == 0 else g * (out * math.nan)
     zero = eq(x, 0)
     return where(mul(zero, ge(y, 0)), 0.0, g * (out * log(where(zero, 1.0, x))))
 
@@ -221,7 +267,6 @@ def where(condition: float, x: float, y: float) -> float:
     return x if condition else y
 
 
-@method("clip", "clamp")
 @elementwise(x=lambda g, x, min, max: where(mul(ge(x, min), le(x, max)), g, 0.0))
 def clip(x: float, *, min: float = -math.inf, max: float = math.inf) -> float:
     """``x`` kept within ``[min, max]``; the derivative is 1 on the bounds, as in PyTorch."""

@@ -14,6 +14,7 @@ SMALLEST_VARIANCE = 1e-12
 
 
 @elementwise(
+    takes="f",
     p=lambda g, p, target: binary_cross_entropy_backward(g, p, target),
     target=lambda g, p: g * (_clamped_log(1.0 - p) - _clamped_log(p)),
 )
@@ -53,6 +54,7 @@ def _cross_entropy_curvature(p: Any, target: Any) -> Any:
 
 
 @elementwise(
+    takes="f",
     x=lambda g, x, target: g * (sigmoid(x) - target),
     target=lambda g, x: -(g * x),
 )

@@ -19,7 +19,7 @@ from scratchgan.ops.shape import permute
 def _transposed(x: Any) -> Any:
     """The last two axes exchanged."""
     axes = range(x.array.ndim)
-    return permute(x, axes=(*axes[:-2], axes[-1], axes[-2]))
+    return permute(x, dims=(*axes[:-2], axes[-1], axes[-2]))
 
 
 @primitive(
@@ -57,7 +57,7 @@ def _linear_backward(
         before = g
         if activation != "none":
             before = ACTIVATIONS[activation](g, out, **by_name(activation, scalars))
-        return before, sum(before, axis=0)
+        return before, sum(before, dim=0)
     kernels = kernels_for[type(g.array)]
     before = kernels.empty(g.shape, g.dtype, like=g.array)
     bias = kernels.empty(g.shape[1:], g.dtype, like=g.array)

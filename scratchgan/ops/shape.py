@@ -3,6 +3,7 @@
 """Primitives that move elements: to other types, devices, shapes and places, and no arithmetic."""
 
 import builtins
+import operator
 from itertools import accumulate
 from typing import Any
 
@@ -12,22 +13,38 @@ from scratchgan.autograd.tensor import method
 from scratchgan.backend import Array, devices, kernels_for
 from scratchgan.dtypes import DType
 
-Axis = int | tuple[int, ...] | None
+Dims = int | tuple[int, ...] | None
 Index = tuple[Any, ...]
 
 
-def axes_of(name: str, axis: Axis, ndim: int) -> tuple[int, ...]:
-    """``axis`` as a sorted tuple of axes from 0 on."""
-    if axis is None:
+def dims_of(name: str, dim: Any, ndim: int) -> tuple[int, ...]:
+    """``dim`` (one, several, or None for all) as a sorted tuple of dimensions from 0 on.
+
+    A tensor without dimensions has dim 0 and -1 here, as in PyTorch: as if it had one of size 1.
+
+    Raises:
+        IndexError: There is no such dimension.
+        TypeError: It is no integer.
+        ValueError: It stands there twice.
+    """
+    if dim is None or dim == ():
         return tuple(range(ndim))
-    axes = (axis,) if isinstance(axis, int) else axis
-    for one in axes:
-        if not -ndim <= one < builtins.max(ndim, 1):
-            raise ValueError(f"{name}: axis {one} is out of range for {ndim} dimensions")
-    found = tuple(sorted({one % ndim for one in axes} if ndim else ()))
-    if ndim and len(found) != len(axes):
-        raise ValueError(f"{name}: an axis stands twice in {axis}")
-    return found
+    dims = [dim_of(name, one, ndim) for one in (dim if isinstance(dim, tuple | list) else (dim,))]
+    if len(set(dims)) != len(dims):
+        raise ValueError(f"{name}: a dim stands twice in {dim}")
+    return tuple(sorted(dims)) if ndim else ()
+
+
+def dim_of(name: str, dim: Any, ndim: int) -> int:
+    """``dim``, which may count from the end, from 0 on; errors as :func:`dims_of`."""
+    try:
+        number = operator.index(dim)
+    except TypeError:
+        raise TypeError(f"{name}: dim is {dim!r}; it must be an integer") from None
+    most = builtins.max(ndim, 1)
+    if isinstance(dim, bool) or not -most <= number < most:
+        raise IndexError(f"{name}: dim {dim} is out of range for {ndim} dimensions")
+    return number % most
 
 
 # --- Other types and copies -----------------------------------------------------------
@@ -73,14 +90,14 @@ def contiguous(x: Any) -> Any:
     return x if kernels_for[type(x.array)].is_contiguous(x.array) else clone(x)
 
 
-@primitive(is_view=True, x=lambda g, axes: permute(g, axes=_inverse(axes)))
-def permute(x: Array, *, axes: tuple[int, ...]) -> Array:
-    """``x`` with its axes in the order ``axes``."""
-    return kernels_for[type(x)].permute(x, axes=axes)
+@primitive(is_view=True, x=lambda g, dims: permute(g, dims=_inverse(dims)))
+def permute(x: Array, *, dims: tuple[int, ...]) -> Array:
+    """``x`` with its dimensions in the order ``dims``."""
+    return kernels_for[type(x)].permute(x, axes=dims)
 
 
-def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+def _inverse(dims: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(dims)), key=dims.__getitem__))
 
 
 @primitive(is_view=True, x=lambda g: g)
@@ -133,20 +150,43 @@ def scatter_add(x: Array, *indices: Array, shape: tuple[int, ...], template: Ind
 
 
 @primitive(
-    tensors=lambda g, tensors_shapes, axis: [
-        view(g, index=slab) for slab in _slabs(tensors_shapes, axis)
+    x=lambda g, indices, template: put(g, 0.0, *indices, template=template),
+    value=lambda g, indices, template: (
+        gather(g, *indices, template=template) if indices else view(g, index=template)
+    ),
+)
+def put(x: Array, value: Array, *indices: Array, template: Index) -> Array:
+    """A copy of ``x`` with ``value``, broadcast, at the index: ``x[template] = value``."""
+    kernels = kernels_for[type(x)]
+    out = kernels.empty(x.shape, dtypes.promote((x, value)), like=x)
+    kernels.copy(x, out=out)
+    if not hasattr(value, "dtype"):
+        number, value = value, kernels.empty((), out.dtype, like=x)
+        kernels.fill(number, out=value)
+    if indices:
+        kernels.put(value, *indices, template=template, out=out)
+    else:
+        kernels.copy(value, out=kernels.view(out, index=template))
+    return out
+
+
+@primitive(
+    tensors=lambda g, tensors_shapes, dim: [
+        view(g, index=slab) for slab in _slabs(tensors_shapes, dim)
     ]
 )
-def concatenate(*tensors: Array, axis: int = 0) -> Array:
-    """The tensors one after another along ``axis``."""
+def concatenate(*tensors: Array, dim: int = 0) -> Array:
+    """The tensors one after another along ``dim``."""
     if not tensors:
         raise ValueError("concatenate: no tensors were given")
     first = tensors[0]
-    axis = axes_of("concatenate", axis, first.ndim)[0]
+    if not first.ndim:
+        raise ValueError("concatenate: numbers without dimensions; stack them")
+    axis = dim_of("concatenate", dim, first.ndim)
     for x in tensors[1:]:
         if _without(x.shape, axis) != _without(first.shape, axis):
             raise ValueError(
-                f"concatenate: the shapes {first.shape} and {x.shape} differ beside axis {axis}"
+                f"concatenate: the shapes {first.shape} and {x.shape} differ beside dim {axis}"
             )
     length = builtins.sum(x.shape[axis] for x in tensors)
     shape = (*first.shape[:axis], length, *first.shape[axis + 1 :])
@@ -156,9 +196,9 @@ def concatenate(*tensors: Array, axis: int = 0) -> Array:
     return out
 
 
-def _slabs(shapes: tuple[tuple[int, ...], ...], axis: int) -> list[Index]:
-    """The indices of the tensors of these shapes in their concatenation along ``axis``."""
-    axis = axis % len(shapes[0])
+def _slabs(shapes: tuple[tuple[int, ...], ...], dim: int) -> list[Index]:
+    """The indices of the tensors of these shapes in their concatenation along ``dim``."""
+    axis = dim % len(shapes[0])
     ends = list(accumulate(shape[axis] for shape in shapes))
     starts = [0, *ends[:-1]]
     return [

@@ -78,7 +78,7 @@ def suspects(comparison: Comparison, order: int) -> list[str]:
         *remarks.values(),
         f"{'otherwise ' if remarks else ''}each primitive on the tape ({names or 'there is none'}) "
         "agrees by itself: look for what left the tape, as with detach(), item(), no_grad() or "
-        ".data",
+        ".array",
     ]
 
 

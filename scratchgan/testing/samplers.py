@@ -129,6 +129,23 @@ def _condition(choices: Choices) -> Sample:
     return Sample((condition, *choices.one_of(numbers_too)), {})
 
 
+def _bits(count: int) -> Sampler:
+    def sampler(choices: Choices) -> Sample:
+        shapes = broadcastable(choices, count)
+        return Sample(tuple(_whole(choices, size, -9, 9) for size in shapes), {})
+
+    return sampler
+
+
+def _shifted(choices: Choices) -> Sample:
+    x, y = broadcastable(choices, 2)
+    return Sample((_whole(choices, x, -9, 9), _whole(choices, y, 0, 5)), {})
+
+
+def _whole(choices: Choices, size: Shape, low: int, high: int) -> Tensor:
+    return laid_out(choices, choices.integers(size, low, high))
+
+
 def _power(choices: Choices) -> Sample:
     kind = choices.one_of((0, 0, 0, 1, 2, 3))
     first, second = broadcastable(choices, 2)
@@ -174,7 +191,7 @@ def _reshaped(choices: Choices) -> Sample:
 def _permuted(choices: Choices) -> Sample:
     size = shape(choices)
     axes = tuple(choices.permutation(len(size)))
-    return Sample((tensor(choices, size, REAL),), {"axes": axes})
+    return Sample((tensor(choices, size, REAL),), {"dims": axes})
 
 
 def _expanded(choices: Choices) -> Sample:
@@ -251,6 +268,22 @@ def _scatter_added(choices: Choices) -> Sample:
     return Sample((x, *[laid_out(choices, index) for index in indices]), keywords)
 
 
+def _put(choices: Choices) -> Sample:
+    """A part that is replaced, at a basic index or at different places along one dimension."""
+    size = shape(choices, 1, 1)
+    indices: list[Array] = []
+    index: tuple[Any, ...] = _basic_index(choices, size)
+    if choices.chance(0.5):
+        axis = choices.integer(0, len(size) - 1)
+        indices = [np.array(choices.permutation(size[axis])[: choices.integer(1, size[axis])])]
+        index = (*[_slice(choices, n) for n in size[:axis]], "array")
+    part = np.empty(size)[tuple(indices[0] if one == "array" else one for one in index)].shape
+    fewer = tuple(choices.one_of((1, n)) for n in part[choices.integer(0, len(part)) :])
+    value: Any = number(choices, REAL) if choices.chance(0.2) else tensor(choices, fewer, REAL)
+    arrays = [laid_out(choices, places) for places in indices]
+    return Sample((tensor(choices, size, REAL), value, *arrays), {"template": index})
+
+
 def _concatenated(choices: Choices) -> Sample:
     size = shape(choices, 1)
     axis = choices.integer(-len(size), len(size) - 1)
@@ -259,14 +292,14 @@ def _concatenated(choices: Choices) -> Sample:
         own = list(size)
         own[axis] = choices.size()
         tensors.append(tensor(choices, tuple(own), REAL))
-    return Sample(tuple(tensors), {"axis": axis})
+    return Sample(tuple(tensors), {"dim": axis})
 
 
 # --- Reductions and products ----------------------------------------------------------
 
 
-def _axis(choices: Choices, size: Shape) -> Any:
-    """``None``, one axis or several."""
+def _dims(choices: Choices, size: Shape) -> Any:
+    """``None``, one dimension or several."""
     some = choices.permutation(len(size))[: choices.integer(0, len(size))]
     one = (choices.integer(-len(size), len(size) - 1),) if size else ()
     return choices.one_of((None, *one, tuple(some)))
@@ -274,20 +307,20 @@ def _axis(choices: Choices, size: Shape) -> Any:
 
 def _summed(choices: Choices) -> Sample:
     size = shape(choices)
-    keywords = {"axis": _axis(choices, size), "keepdims": choices.one_of((False, True))}
+    keywords = {"dim": _dims(choices, size), "keepdim": choices.one_of((False, True))}
     return Sample((tensor(choices, size, REAL),), keywords)
 
 
 def _extreme(choices: Choices) -> Sample:
     size = shape(choices, 0, 1)
-    keywords = {"axis": _axis(choices, size), "keepdims": choices.one_of((False, True))}
+    keywords = {"dim": _dims(choices, size), "keepdim": choices.one_of((False, True))}
     return Sample((laid_out(choices, distinct(choices, size)),), keywords)
 
 
 def _log_softmaxed(choices: Choices) -> Sample:
     size = shape(choices, 1, 1)
     axis = choices.integer(-len(size), len(size) - 1)
-    return Sample((tensor(choices, size, REAL),), {"axis": axis})
+    return Sample((tensor(choices, size, REAL),), {"dim": axis})
 
 
 def _multiplied(choices: Choices) -> Sample:
@@ -328,6 +361,9 @@ SAMPLERS: dict[str, Row] = {
     "abs": Row(elementwise(NONZERO), is_analytic=False),
     "sign": Row(elementwise(NONZERO), is_analytic=False),
     **{name: Row(_compared, 0.0) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+    **{name: Row(_bits(2), 0.0) for name in ("bitwise_and", "bitwise_or", "bitwise_xor")},
+    **{f"bitwise_{way}_shift": Row(_shifted, 0.0) for way in ("left", "right")},
+    "bits_turned": Row(_bits(1), 0.0),
     "exp": Row(elementwise(REAL), room=1.0),
     "expm1": Row(elementwise(REAL), room=1.0),
     "log": Row(elementwise(POSITIVE)),
@@ -364,10 +400,11 @@ SAMPLERS: dict[str, Row] = {
     "scatter": Row(_scattered, room=1.0),
     "gather": Row(_gathered, room=1.0),
     "scatter_add": Row(_scatter_added, room=1.0),
+    "put": Row(_put, room=1.0),
     "concatenate": Row(_concatenated, room=1.0),
     "sum": Row(_summed, room=1.0),
-    "max": Row(_extreme),
-    "min": Row(_extreme),
+    "amax": Row(_extreme),
+    "amin": Row(_extreme),
     "log_softmax": Row(_log_softmaxed, room=1.0),
     "matmul": Row(_multiplied, room=1.0),
     "linear": Row(_layer),

@@ -60,7 +60,7 @@ def test_forward_without_gradients_and_through_a_composed_function():
     assert what == "a nan appears in 'div', in the forward"
     assert "(sg.tensor([0.0]) / 0.0).mean()" in where
     # softmax calls log_softmax; the user called softmax.
-    what, where, _ = caught(lambda: sg.softmax(sg.tensor([np.inf, 0.0])))
+    what, where, _ = caught(lambda: sg.softmax(sg.tensor([np.inf, 0.0]), 0))
     assert what == "a nan appears in 'log_softmax', in the forward"
     assert "sg.softmax(" in where
 
@@ -128,7 +128,7 @@ def test_a_nan_from_outside_is_said_to_come_from_there():
 def test_an_inf_that_the_user_put_there_may_stay():
     with detect_anomaly():
         masked = sg.where(sg.tensor([True, False, False]), -np.inf, leaf(0.0, 1.0, 2.0))
-        probabilities = sg.softmax(masked)
+        probabilities = sg.softmax(masked, -1)
         (probabilities * sg.tensor([1.0, 2.0, 3.0])).sum().backward()
     assert probabilities.tolist()[0] == 0.0
 
@@ -165,7 +165,7 @@ def test_another_thread_is_not_watched():
 def test_results_are_the_same_under_watch():
     def gradients():
         x = sg.tensor(np.linspace(-1, 1, 6).reshape(2, 3), requires_grad=True)
-        y = sg.concatenate([sg.tanh(x), x[:, ::-1]]).max(axis=0)
+        y = sg.concatenate([sg.tanh(x), x[:, ::-1]]).amax(dim=0)
         (g,) = sg.autograd.grad((y * y).sum(), x, create_graph=True)
         return g, *sg.autograd.grad(sg.sin(g).sum(), x)
 

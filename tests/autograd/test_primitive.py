@@ -40,7 +40,7 @@ def test_arguments_that_do_not_fit():
         (lambda: ops.where(x, x), "where: lacks the argument 'y'"),
         (lambda: ops.clip(x, 0.0, 1.0, 2.0), "clip: takes x, min, max; 4 arguments were given"),
         (lambda: ops.exp(x, base=2), "exp: has no argument 'base'"),
-        (lambda: ops.permute(x), "permute: lacks the argument 'axes'"),
+        (lambda: ops.permute(x), "permute: lacks the argument 'dims'"),
         (lambda: ops.add(2.0, 3.0), "add: one of its inputs must be a tensor, not a number"),
         (lambda: ops.add(x, "1"), "add: takes tensors, arrays and numbers, not str"),
         (lambda: ops.exp(None), "exp: takes tensors, arrays and numbers, not NoneType"),
@@ -86,17 +86,17 @@ def test_arrays_are_taken_as_constants():
         ),
         (
             lambda a, b: ops.concatenate(a, a.T),
-            r"concatenate: the shapes \(2, 3\) and \(3, 2\) differ beside axis 0",
+            r"concatenate: the shapes \(2, 3\) and \(3, 2\) differ beside dim 0",
         ),
         (lambda a, b: ops.concatenate(), "concatenate: no tensors were given"),
-        (lambda a, b: ops.concatenate(a, axis=2), "concatenate: axis 2 is out of range"),
-        (lambda a, b: ops.log_softmax(a, axis=-3), "log_softmax: axis -3 is out of range"),
-        (lambda a, b: ops.sum(a, axis=(0, 2)), "sum: axis 2 is out of range for 2 dimensions"),
-        (lambda a, b: ops.min(a[:0], axis=0), "min: no elements to reduce over axis 0"),
+        (lambda a, b: ops.concatenate(a, dim=2), "concatenate: dim 2 is out of range"),
+        (lambda a, b: ops.log_softmax(a, axis=-3), "log_softmax: dim -3 is out of range"),
+        (lambda a, b: ops.sum(a, axis=(0, 2)), "sum: dim 2 is out of range for 2 dimensions"),
+        (lambda a, b: ops.amin(a[:0], dim=0), "amin: no elements to reduce over dim 0"),
     ],
 )
 def test_shapes_that_do_not_fit_are_named_with_the_primitive(call, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, IndexError), match=message):
         call(sg.ones(2, 3), sg.ones(2))
 
 
@@ -234,12 +234,12 @@ def test_a_view_is_one_and_a_copy_is_none():
     x = sg.arange(6, dtype="float64").reshape(2, 3)
     for name, keywords in (
         ("reshape", {"shape": (6,)}),
-        ("permute", {"axes": (1, 0)}),
+        ("permute", {"dims": (1, 0)}),
         ("expand", {"shape": (4, 2, 3)}),
         ("view", {"index": (slice(1),)}),
     ):
         out = REGISTRY[name](x, **keywords)
-        assert np.shares_memory(out.data, x.data)
+        assert np.shares_memory(out.array, x.array)
         assert out.version is x.version
     for out in (
         ops.clone(x),
@@ -247,7 +247,7 @@ def test_a_view_is_one_and_a_copy_is_none():
         ops.neg(x),
         x.contiguous() + 0,
     ):
-        assert not np.shares_memory(out.data, x.data)
+        assert not np.shares_memory(out.array, x.array)
         assert out.version is not x.version
     assert x.contiguous() is x
 
@@ -255,7 +255,7 @@ def test_a_view_is_one_and_a_copy_is_none():
 def test_results_without_dimensions_stay_arrays():
     x = sg.ones(2, 2)
     for out in (x.sum(), x[0, 0], x.max(), x.mean(), x.sum() * 2, x[0] @ x[0]):
-        assert isinstance(out.data, np.ndarray)
+        assert isinstance(out.array, np.ndarray)
         assert out.shape == ()
 
 
@@ -301,7 +301,7 @@ def test_an_error_of_a_kernel_names_the_primitive_and_what_it_was_given():
     five = sg.tensor([5])
     for call, error, message in (
         (lambda: ops.reshape(x, shape=(5,)), ValueError, "reshape of a tensor of shape (2, 3): "),
-        (lambda: ops.permute(x, axes=(0, 0)), ValueError, "permute of a tensor of shape (2, 3): "),
+        (lambda: ops.permute(x, dims=(0, 0)), ValueError, "permute of a tensor of shape (2, 3): "),
         (lambda: ops.expand(x, shape=(4,)), ValueError, "expand of a tensor of shape (2, 3): "),
         (lambda: x[5], IndexError, "view of a tensor of shape (2, 3): "),
         (lambda: x[[5]], IndexError, "gather of a tensor of shape (2, 3) and (1,): "),

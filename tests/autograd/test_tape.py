@@ -98,7 +98,7 @@ def test_a_reader_sees_what_a_node_is() -> None:
         assert line in shown, shown
     z = (x * 2.0).sum()
     assert "y = 2.0" in repr(z.node.edges[0])
-    assert "saved: x_shape = (2, 3), axis = None, keepdims = False" in repr(z.node)
+    assert "saved: x_shape = (2, 3), dim = None, keepdim = False" in repr(z.node)
     z.backward()
     assert "freed" in repr(z.node)
 

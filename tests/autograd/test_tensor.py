@@ -132,11 +132,11 @@ def test_repr():
 
 def test_numpy_and_back():
     x = sg.tensor([1.0, 2.0])
-    assert np.shares_memory(x.numpy(), x.data)
+    assert np.shares_memory(x.numpy(), x.array)
     assert np.asarray(x).dtype == np.float32
     assert np.asarray(x, np.float64).dtype == np.float64
-    assert np.shares_memory(np.asarray(x), x.data)
-    assert not np.shares_memory(np.array(x), x.data)
+    assert np.shares_memory(np.asarray(x), x.array)
+    assert not np.shares_memory(np.array(x), x.array)
     np.testing.assert_array_equal(np.add(np.asarray(x), 1), [2, 3])
     y = sg.tensor([1.0], requires_grad=True)
     for call in (y.numpy, lambda: np.asarray(y), lambda: (y * 2).numpy()):
@@ -150,8 +150,8 @@ def test_numpy_and_back():
 def test_dlpack():
     x = sg.arange(6).reshape(2, 3)
     array = np.from_dlpack(x)
-    assert np.shares_memory(array, x.data)
-    assert np.shares_memory(sg.from_dlpack(x.T).data, x.data)
+    assert np.shares_memory(array, x.array)
+    assert np.shares_memory(sg.from_dlpack(x.T).array, x.array)
     assert x.__dlpack_device__() == array.__dlpack_device__()
     with pytest.raises(BufferError, match="requires a gradient"):
         np.from_dlpack(sg.ones(2, requires_grad=True))
@@ -169,11 +169,11 @@ def test_dlpack():
 def test_other_data(other):
     x, y = sg.ones(3, 3), sg.full((3, 3), 2.0)
     assert (x * y).tolist() == (x * 2.0).tolist() == [[2] * 3] * 3
-    x.data = other
-    assert x.data is other
+    x.array = other
+    assert x.array is other
     for result in (x * x, -x, x * 2.0, x.square().sqrt()):
-        assert type(result.data) is np.ndarray
-        assert (result.shape, result.data.flags.c_contiguous) == (other.shape, True)
+        assert type(result.array) is np.ndarray
+        assert (result.shape, result.array.flags.c_contiguous) == (other.shape, True)
     np.testing.assert_array_equal((x * x).numpy(), other * other)
     np.testing.assert_array_equal((x * 1.0 + y[0, 0]).numpy(), other + 2)
 
@@ -185,7 +185,7 @@ def test_gradients_have_the_kind_of_their_tensor():
     x = sg.tensor(0.5, requires_grad=True)
     y = x.tanh() * x
     y.backward()
-    assert type(y.data) is type(x.grad.data) is np.ndarray
+    assert type(y.array) is type(x.grad.array) is np.ndarray
     assert x.grad.item() == pytest.approx(np.tanh(0.5) + 0.5 * (1 - np.tanh(0.5) ** 2))
 
 
@@ -193,6 +193,40 @@ def test_tensors_hash_by_identity():
     x, y = sg.ones(1), sg.ones(1)
     assert len({x, y, x}) == 2
     assert {x: 1}[x] == 1
+
+
+# --- Data -----------------------------------------------------------------------------
+
+
+def test_data_is_a_tensor_on_the_same_memory_off_the_tape():
+    w = sg.tensor([1.0, -2.0], requires_grad=True)
+    assert isinstance(w.data, sg.Tensor)
+    assert np.shares_memory(w.data.array, w.array)
+    assert not w.data.requires_grad
+    w.data.mul_(3.0)
+    w.data -= 1.0
+    assert w.tolist() == [2.0, -7.0]
+    assert w.data.cpu().numpy().tolist() == [2.0, -7.0]
+    assert w.requires_grad
+    assert w.is_leaf
+
+
+def test_data_that_is_changed_is_noticed_by_the_tape():
+    w = sg.tensor([1.0, 2.0], requires_grad=True)
+    for change in (lambda: w.data.mul_(2.0), lambda: setattr(w, "data", sg.zeros(2))):
+        y = (w * w).sum()
+        change()
+        with pytest.raises(sg.autograd.TapeError, match="as it was in the forward"):
+            y.backward()
+
+
+def test_data_that_is_assigned_is_shared():
+    w, other = sg.ones(2, requires_grad=True), sg.tensor([5.0, 6.0, 7.0])
+    w.data = other
+    other.mul_(2.0)
+    assert w.tolist() == [10.0, 12.0, 14.0]
+    w.sum().backward()
+    assert w.grad.tolist() == [1.0, 1.0, 1.0]
 
 
 # --- In place -------------------------------------------------------------------------
@@ -204,11 +238,11 @@ def test_in_place_arithmetic(name, shapes, number):
     whole = np.broadcast_shapes(*shapes)
     values = np.random.default_rng(0).uniform(0.5, 2, whole)
     x = sg.tensor(values)
-    before = x.data
+    before = x.array
     y = 1.5 if number else sg.tensor(np.random.default_rng(1).uniform(0.5, 2, shapes[0]))
     expected = getattr(sg, name)(sg.tensor(values), y).numpy()
     assert getattr(x, name + "_")(y) is x
-    assert x.data is before
+    assert x.array is before
     np.testing.assert_array_equal(x.numpy(), expected)
     z = sg.tensor(values)
     same = z

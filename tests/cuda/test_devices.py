@@ -238,8 +238,8 @@ def test_set_backend_says_how_a_gpu_is_used() -> None:
 
 
 def test_a_type_that_cuda_has_no_kernels_for() -> None:
-    kernels = kernels_for[type(sg.empty(0, device="cuda").data)]
-    half = kernels.from_host(np.ones(3, np.float16), like=sg.empty(0, device="cuda").data)
+    kernels = kernels_for[type(sg.empty(0, device="cuda").array)]
+    half = kernels.from_host(np.ones(3, np.float16), like=sg.empty(0, device="cuda").array)
     with pytest.raises(TypeError, match="no CUDA kernels for float16"):
         sg.exp(Tensor(half))
 

@@ -25,9 +25,9 @@ def on_gpu(x: Any, dtype: Any = None) -> Any:
     """A tensor's twin on a GPU, in the same memory layout."""
     if not isinstance(x, Tensor):
         return x
-    array = x.data if dtype is None or x.dtype.kind != "f" else x.data.astype(dtype, copy=False)
+    array = x.array if dtype is None or x.dtype.kind != "f" else x.array.astype(dtype, copy=False)
     owner, offset = reference.memory(array)
-    nothing = sg.empty(0, device="cuda").data
+    nothing = sg.empty(0, device="cuda").array
     kernels = kernels_for[type(nothing)]
     content = kernels.from_host(owner.ravel(order="K").view(np.uint8), like=nothing)
     twin = kernels.part(
@@ -40,7 +40,7 @@ def on_cpu(x: Any, dtype: Any = None) -> Any:
     """A tensor of its own on the CPU."""
     if not isinstance(x, Tensor) or x.dtype.kind != "f":
         return x
-    return Tensor(x.data.astype(dtype, copy=False))
+    return Tensor(x.array.astype(dtype, copy=False))
 
 
 def computed(name: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> list[Tensor]:

@@ -27,10 +27,10 @@ def twin(x: Any) -> Any:
     """Other values in the same memory layout."""
     if not isinstance(x, Tensor) or x.dtype.kind != "f":
         return x
-    lowest, highest = np.lib.array_utils.byte_bounds(x.data)
+    lowest, highest = np.lib.array_utils.byte_bounds(x.array)
     memory = np.zeros(highest - lowest, np.uint8)
     array = np.ndarray(x.shape, x.dtype, memory, x.data.ctypes.data - lowest, x.data.strides)
-    array[...] = x.data * 1.01
+    array[...] = x.array * 1.01
     return Tensor(array)
 
 

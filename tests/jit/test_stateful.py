@@ -168,7 +168,7 @@ def replace_parameter(world: World, n: int) -> None:
 
 def replace_memory(world: World, n: int) -> None:
     x = parameter(world, n)
-    x.data = like(x, n).array
+    x.array = like(x, n).array
 
 
 def change_in_place(world: World, n: int) -> None:

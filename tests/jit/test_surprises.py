@@ -394,7 +394,7 @@ def keeps(x: sg.Tensor) -> sg.Tensor:
         (lambda x: lambda z: x * 2 + z, "returns a function"),
         (generated, "returns a generator"),
         (lambda x: np.zeros(2), "returns a ndarray"),
-        (lambda x: x / float(x.data.sum()), "uses the data"),
+        (lambda x: x / float(x.array.sum()), "uses the array"),
         (keeps, "keeps an argument in KEPT.last"),
     ],
 )

@@ -16,10 +16,10 @@ RANDOM = [
 @pytest.mark.parametrize("fill", RANDOM)
 def test_in_place_and_from_the_stream_that_is_given(fill):
     parameter = nn.Parameter(sg.zeros(3, 4))
-    array, version = parameter.data, parameter.version[0]
+    array, version = parameter.array, parameter.version[0]
 
     assert fill(parameter, generator=sg.Generator(7)) is parameter
-    assert parameter.data is array
+    assert parameter.array is array
     assert parameter.is_leaf
     assert parameter.version[0] > version
     drawn = parameter.tolist()

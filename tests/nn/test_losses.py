@@ -51,14 +51,14 @@ def test_cross_entropy_is_nll_of_log_softmax(rows, classes, reduction):
     target = sg.tensor(rng.integers(0, classes, rows))
 
     got = functional.cross_entropy(logits, target, reduction)
-    expected = functional.nll_loss(functional.log_softmax(logits), target, reduction)
+    expected = functional.nll_loss(functional.log_softmax(logits, 1), target, reduction)
     np.testing.assert_array_equal(got.detach(), expected.detach())
 
     # Its gradient: softmax minus one-hot.
     (gradient,) = sg.autograd.grad(got.sum(), logits)
     one_hot = np.eye(classes)[target.numpy()]
     share = rows if reduction == "mean" else 1
-    expected = (functional.softmax(logits).detach().numpy() - one_hot) / share
+    expected = (functional.softmax(logits, 1).detach().numpy() - one_hot) / share
     np.testing.assert_allclose(gradient, expected, atol=1e-14)
 
 

@@ -116,7 +116,7 @@ def test_a_state_goes_round(seed, dtype):
     trained, other = Net().to(dtype), Net()
     x = sg.randn(5, 3, dtype=dtype)
     trained(x)  # moves the running statistics
-    arrays = {name: id(tensor.data) for name, tensor in other.named_parameters()}
+    arrays = {name: id(tensor.array) for name, tensor in other.named_parameters()}
 
     keys = other.to(dtype).load_state_dict(trained.state_dict())
 
@@ -127,10 +127,10 @@ def test_a_state_goes_round(seed, dtype):
         assert name == other_name
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a.numpy(), b.numpy())
-        assert not np.shares_memory(a.data, b.data)
+        assert not np.shares_memory(a.array, b.array)
     np.testing.assert_array_equal(trained.eval()(x).detach(), other.eval()(x).detach())
     if dtype == np.float32:  # to() had nothing to convert: copied in place
-        assert arrays == {name: id(tensor.data) for name, tensor in other.named_parameters()}
+        assert arrays == {name: id(tensor.array) for name, tensor in other.named_parameters()}
 
 
 def test_a_state_shares_memory_and_takes_arrays_of_any_type():
@@ -275,5 +275,5 @@ def test_the_representation_shows_the_tree():
     assert repr(nn.Embedding(3, 2)) == "Embedding(3, 2)"
     assert repr(nn.LeakyReLU(0.2)) == "LeakyReLU(negative_slope=0.2)"
     assert repr(nn.Dropout(0.1)) == "Dropout(p=0.1)"
-    assert repr(nn.Flatten()) == "Flatten(start_axis=1, end_axis=-1)"
+    assert repr(nn.Flatten()) == "Flatten(start_dim=1, end_dim=-1)"
     assert repr(nn.BCELoss()) == "BCELoss()"

@@ -164,10 +164,10 @@ def test_elementwise_values_and_derivatives(name, backend, dtype):
                 return exact(*point, **exact_keywords)
 
             start = tuple(mpmath.mpf(point[i]) for i in varied)
-            close(out.data[at], along(*start), dtype)
+            close(out.array[at], along(*start), dtype)
             for i, gradient in enumerate(gradients if primitive.vjps else ()):
                 order = tuple(int(i == j) for j in range(len(varied)))
-                slope = 0.0 if gradient is None else gradient.data[at]
+                slope = 0.0 if gradient is None else gradient.array[at]
                 close(slope, mpmath.diff(along, start, order), dtype)
 
     @examples(5)
@@ -177,7 +177,7 @@ def test_elementwise_values_and_derivatives(name, backend, dtype):
         inputs = []
         for x in sample.inputs:
             if isinstance(x, Tensor):
-                x = np.array(np.broadcast_to(x.data, shape))
+                x = np.array(np.broadcast_to(x.array, shape))
                 x = x.astype(dtype) if x.dtype.kind == "f" else x
             inputs.append(x)
         with sg.use_backend(backend), mpmath.workdps(30):
@@ -193,14 +193,14 @@ def test_values_are_those_of_numpy(name, backend, dtype):
     @examples(2)
     @given(samples(SAMPLERS[name].sampler))
     def holds(sample):
-        exact = [x.data if isinstance(x, Tensor) else x for x in sample.inputs]
+        exact = [x.array if isinstance(x, Tensor) else x for x in sample.inputs]
         tensors = [Tensor(x.astype(dtype) if x.dtype.kind == "f" else x) for x in exact]
         with sg.use_backend(backend):
             out = REGISTRY[name](*tensors, **sample.keywords)
-        rounded = [x.data.astype(np.float64) if x.dtype.kind == "f" else x.data for x in tensors]
+        rounded = [x.array.astype(np.float64) if x.dtype.kind == "f" else x.array for x in tensors]
         expected = NUMPY[name](*rounded, **sample.keywords)
         tolerance = TOLERANCE[dtype] * 4  # sums of a few terms
-        np.testing.assert_allclose(out.data, expected, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(out.array, expected, rtol=tolerance, atol=tolerance)
         assert out.shape == expected.shape
 
     holds()

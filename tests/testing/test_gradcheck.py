@@ -264,8 +264,8 @@ KINKS = {
     "clip": (lambda x: sg.clip(x, min=-1.0, max=2.0), [-1.0, 0.0, 2.0]),
     "maximum": (lambda x: sg.maximum(x, 0.5), [0.5]),
     "minimum": (lambda x: sg.minimum(x, leaf([0.5, 1.0])), [0.5, 0.6]),
-    "max": (lambda x: sg.max(x, axis=1), [[1.0, 3.0, 3.0]]),
-    "min": (lambda x: sg.min(x), [[1.0, 3.0], [1.0, 2.0]]),
+    "amax": (lambda x: sg.amax(x, dim=1), [[1.0, 3.0, 3.0]]),
+    "amin": (lambda x: sg.amin(x), [[1.0, 3.0], [1.0, 2.0]]),
 }
 
 

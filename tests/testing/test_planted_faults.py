@@ -25,7 +25,7 @@ EXAMPLES = 50  # as many as the default profile draws
 
 #: Second derivatives are 0 on both sides of their kinks: nothing is lost off the tape.
 PIECEWISE_LINEAR = {
-    *("abs", "maximum", "minimum", "where", "clip", "max", "min"),
+    *("abs", "maximum", "minimum", "where", "clip", "amax", "amin"),
     *("relu", "relu_backward", "leaky_relu", "leaky_relu_backward"),
 }
 #: Not faults, since what is planted is as right: by primitive, input and description.
@@ -84,12 +84,12 @@ def without_reduction(primitive, name: str, function: Callable, fired: list) -> 
             result = first_part(result, shape)
         return result
 
-    def first_summand(x, axis=None, keepdims=False):
-        axes = ops.axes_of("sum", axis, x.ndim)
+    def first_summand(x, dim=None, keepdim=False):
+        axes = ops.dims_of("sum", dim, x.ndim)
         if not x.size or math.prod(x.shape[one] for one in axes) == 1:
-            return REGISTRY["sum"](x, axis=axis, keepdims=keepdims)
+            return REGISTRY["sum"](x, dim=dim, keepdim=keepdim)
         fired.append(name)
-        start = slice(0, 1) if keepdims else 0
+        start = slice(0, 1) if keepdim else 0
         index = tuple(start if i in axes else slice(None) for i in range(x.ndim))
         return ops.view(x, index=index)
 
@@ -144,13 +144,13 @@ BY_HAND = {
         (
             "tensors",
             "another tensor's part",
-            lambda g, tensors_shapes, position, axis: ops.view(
-                g, index=ops.shape._slab(tensors_shapes[::-1], position, axis)
-            ),
+            lambda g, tensors_shapes, dim: [
+                ops.view(g, index=slab) for slab in ops.shape._slabs(tensors_shapes[::-1], dim)
+            ][::-1],
             None,
         )
     ],
-    "permute": [("x", "axes not inverted", lambda g, axes: ops.permute(g, axes=axes), None)],
+    "permute": [("x", "axes not inverted", lambda g, dims: ops.permute(g, dims=dims), None)],
 }
 
 
@@ -204,7 +204,7 @@ def test_a_missing_reduction_is_planted_wherever_inputs_broadcast():
         name
         for name in SAMPLERS
         if REGISTRY[name].vjps and (name in DEFINITIONS and len(REGISTRY[name].inputs) > 1)
-    } | {"expand", "expand_copy", "matmul", "log_softmax", "max", "min"}
+    } | {"expand", "expand_copy", "matmul", "log_softmax", "amax", "amin"}
     for name in sorted(broadcasting):
         primitive = REGISTRY[name]
         for of, fault, vjp, fired in faults(primitive):

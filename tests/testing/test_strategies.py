@@ -69,7 +69,7 @@ def test_all_that_can_be_drawn_is_drawn():
 
 def test_expanded_tensors_are_among_the_inputs_of_primitives():
     drawn = [choices.tensor(Choices(seed), (2, 3), NONZERO) for seed in range(60)]
-    assert any(0 in x.data.strides for x in drawn)
+    assert any(0 in x.array.strides for x in drawn)
 
 
 def test_every_primitive_is_drawn_and_can_be_called():
@@ -95,7 +95,7 @@ def test_choices_follow_from_their_seed(seed, scale):
         assert a.keywords == b.keywords
         for x, y in zip(a.inputs, b.inputs, strict=True):
             np.testing.assert_array_equal(x.numpy(), y.numpy())
-            assert x.data.strides == y.data.strides
+            assert x.array.strides == y.array.strides
 
 
 @given(strategies.graphs(most_steps=30))

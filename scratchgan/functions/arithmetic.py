@@ -1,0 +1,148 @@
+"""Arithmetic composed of primitives, and Python's operators where they are not one alone."""
+
+import math
+from typing import Any
+
+from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import lifted
+from scratchgan.autograd.tensor import Tensor, method
+from scratchgan.functions.shapes import reshape, unsqueeze
+
+# --- Products -----------------------------------------------------------------------------
+
+
+def _tensors(name: str, *inputs: Any) -> list[Tensor]:
+    """Both factors as tensors, of which one may be an array."""
+    found = [lifted(name, x) for x in inputs]
+    for x in found:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: takes tensors, not {type(x).__name__}; for a number use *")
+    return found
+
+
+@method("matmul", "__matmul__")
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """Matrix product; a vector counts as a row on the left and as a column on the right.
+
+    Raises:
+        TypeError: One is no tensor.
+        ValueError: The shapes do not fit together.
+    """
+    x, y = _tensors("matmul", input, other)
+    if x.ndim > 1 and y.ndim > 1:
+        return ops.matmul(x, y)
+    if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+        raise ValueError(f"matmul: cannot multiply the shapes {x.shape} and {y.shape}")
+    product = ops.matmul(
+        unsqueeze(x, 0) if x.ndim == 1 else x, unsqueeze(y, 1) if y.ndim == 1 else y
+    )
+    batch = product.shape[:-2]
+    rows = () if x.ndim == 1 else product.shape[-2:-1]
+    columns = () if y.ndim == 1 else product.shape[-1:]
+    return reshape(product, *batch, *rows, *columns)
+
+
+def _product_of(name: str, *ndims: int) -> Any:
+    def product(input: Tensor, other: Tensor) -> Tensor:
+        input, other = _tensors(name, input, other)
+        if (input.ndim, other.ndim) != ndims:
+            raise ValueError(
+                f"{name}: the shapes {input.shape} and {other.shape}; expected {ndims[0]} and "
+                f"{ndims[1]} dimensions; matmul takes any"
+            )
+        return matmul(input, other)
+
+    product.__name__ = product.__qualname__ = name
+    product.__doc__ = f"Product of {ndims[0]} and {ndims[1]} dimensions, as :func:`matmul`."
+    return method()(product)
+
+
+mm = _product_of("mm", 2, 2)
+mv = _product_of("mv", 2, 1)
+dot = _product_of("dot", 1, 1)
+bmm = _product_of("bmm", 3, 3)
+
+
+# --- Functions ----------------------------------------------------------------------------
+
+
+@method("pow", "__pow__", reflected="__rpow__")
+def power(input: Any, exponent: Any) -> Tensor:
+    """``input ** exponent``."""
+    # A product is exact and many times faster than a power.
+    if type(exponent) is int and exponent == 2 and isinstance(input, Tensor):
+        return ops.square(input)
+    if type(exponent) is float and exponent == 2 and input.array.dtype.kind == "f":
+        return ops.square(input)
+    return ops.pow(input, exponent)
+
+
+@method("clamp", "clip")
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """``input`` kept within ``[min, max]``; the derivative is 1 on the bounds, as in PyTorch.
+
+    Args:
+        input: Real numbers.
+        min: A number or a tensor; None for no bound.
+        max: A number or a tensor, which wins where it is below ``min``; None for no bound.
+
+    Raises:
+        ValueError: Neither bound is given.
+    """
+    if min is None and max is None:
+        raise ValueError("clamp: neither min nor max is given")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        above = input if min is None else ops.maximum(input, min)
+        return above if max is None else ops.minimum(above, max)
+    if input.dtype.kind != "f" and any(type(bound) is float for bound in (min, max)):
+        input = input.to(dtypes.get_default_dtype())
+    least, most = -math.inf if min is None else min, math.inf if max is None else max
+    return ops.clip(input, min=least, max=most)
+
+
+@method("bitwise_not", "__invert__")
+def bitwise_not(input: Tensor) -> Tensor:
+    """Every bit of an integer turned, ``-1 - x``; of a boolean, whether it is false.
+
+    Raises:
+        TypeError: The elements are neither integers nor booleans.
+    """
+    if input.dtype == dtypes.bool_:
+        return ops.eq(input, False)
+    return ops.bits_turned(input)
+
+
+@method()
+def isnan(input: Tensor) -> Tensor:
+    """True where an element is nan."""
+    return ops.ne(input, input)
+
+
+@method()
+def isinf(input: Tensor) -> Tensor:
+    """True where an element is infinite."""
+    return ops.eq(ops.abs(input), math.inf) if input.dtype.kind == "f" else ops.ne(input, input)
+
+
+@method()
+def isfinite(input: Tensor) -> Tensor:
+    """True where an element is neither infinite nor nan."""
+    return ops.lt(ops.abs(input), math.inf) if input.dtype.kind == "f" else ops.eq(input, input)
+
+
+# --- Python's operators -------------------------------------------------------------------
+
+
+@method("__eq__")
+def equal(x: Tensor, y: object) -> Any:
+    """``x == y``, elementwise; no tensor is None."""
+    return False if y is None else ops.eq(x, y)
+
+
+@method("__ne__")
+def not_equal(x: Tensor, y: object) -> Any:
+    """``x != y``, elementwise; no tensor is None."""
+    return True if y is None else ops.ne(x, y)
+
+
+method("__rmatmul__")(lambda x, y: matmul(y, x))

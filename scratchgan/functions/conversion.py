@@ -1,0 +1,81 @@
+"""Tensors of another type, or on another device."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from scratchgan import dtypes, ops
+from scratchgan.autograd.tensor import Tensor, method
+from scratchgan.backend import devices
+
+
+@method()
+def to(
+    x: Tensor, *targets: Any, device: str | None = None, dtype: DTypeLike | None = None
+) -> Tensor:
+    """``x`` on another device, or with elements of another type; itself where it is so already.
+
+    Args:
+        x: Where it is and what it is now.
+        targets: In any order a device (``"cpu"``, ``"cuda"``, ``"cuda:1"``), a type, or a tensor
+            that has both.
+        device: The device, by keyword.
+        dtype: The type, by keyword.
+
+    Raises:
+        BackendError: There is no such device; the message says why and what to do.
+    """
+    device, wanted = destination(targets, device, dtype)
+    if wanted is not None and x.array.dtype != wanted:
+        x = ops.cast(x, dtype=wanted)
+    if device is not None:
+        source = devices.device_of(x.array)
+        if source != device:
+            x = ops.to_device(x, device=device, source=source)
+    return x
+
+
+def destination(
+    targets: Sequence[Any], device: str | None, dtype: DTypeLike | None
+) -> tuple[str | None, dtypes.DType | None]:
+    """The device, by its full name, and the type that the arguments of :func:`to` name."""
+    for target in targets:
+        if isinstance(target, Tensor):
+            device, dtype = devices.device_of(target.array), target.dtype
+        elif devices.is_device(target):
+            device = target
+        else:
+            dtype = target
+    try:
+        wanted = None if dtype is None else np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(
+            f"to: {dtype!r} is neither a device ('cpu', 'cuda', 'cuda:1') nor a type"
+        ) from error
+    return device and devices.full_name(device), wanted
+
+
+@method()
+def cpu(x: Tensor) -> Tensor:
+    """``x`` in the memory of the CPU."""
+    return to(x, devices.CPU)
+
+
+@method()
+def cuda(x: Tensor, device: int | str | None = None) -> Tensor:
+    """``x`` on a GPU: its number or name, or the current one where neither is given."""
+    return to(x, devices.gpu(device))
+
+
+@method("float")
+def to_float32(x: Tensor) -> Tensor:
+    """``x`` as float32."""
+    return to(x, dtypes.float32)
+
+
+@method("double")
+def to_float64(x: Tensor) -> Tensor:
+    """``x`` as float64."""
+    return to(x, dtypes.float64)

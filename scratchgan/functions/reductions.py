@@ -1,0 +1,229 @@
+"""Functions that reduce dimensions, under PyTorch's names."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchgan import dtypes, ops
+from scratchgan.autograd.tensor import Tensor, method
+from scratchgan.backend import kernels_for
+from scratchgan.functions.arithmetic import bitwise_not
+from scratchgan.functions.indexing import gather
+from scratchgan.functions.shapes import flatten, squeeze
+from scratchgan.functions.words import numpy_words
+from scratchgan.ops import Dims
+
+
+class Extremes(NamedTuple):
+    """The largest or smallest elements along a dimension, and where they were found."""
+
+    values: Tensor
+    indices: Tensor
+
+
+# --- Mean, variance -------------------------------------------------------------------------
+
+
+def _count(name: str, input: Tensor, dim: Dims) -> int:
+    """How many elements become one."""
+    shape = input.array.shape
+    return math.prod([shape[one] for one in ops.dims_of(name, dim, len(shape))])
+
+
+def _require_floats(name: str, input: Tensor) -> None:
+    if input.array.dtype.kind not in "fc":
+        raise TypeError(f"{name}: takes floating point elements, not {input.dtype}")
+
+
+@method()
+@numpy_words
+def mean(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Arithmetic mean over ``dim``: all dimensions, one or several; nan of no elements."""
+    _require_floats("mean", input)
+    count = _count("mean", input, dim)
+    return ops.mul(ops.sum(input, dim=dim, keepdim=keepdim), 1.0 / count if count else math.nan)
+
+
+@method()
+@numpy_words
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Variance over ``dim``: squared deviations summed, over their number less ``correction``.
+
+    Args:
+        input: Floating point elements.
+        dim: All dimensions (None), one or several. As in PyTorch, a boolean here is ``unbiased``.
+        unbiased: Whether ``correction`` is 1, or else 0.
+        keepdim: Whether the reduced dimensions stay, of size 1.
+        correction: 1 if nothing is said.
+    """
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if unbiased is not None and correction is not None:
+        raise TypeError("var: unbiased and correction say the same; give one of them")
+    _require_floats("var", input)
+    less = correction if correction is not None else (1 if unbiased in (None, True) else 0)
+    deviations = input - mean(input, dim, keepdim=True)
+    count = _count("var", input, dim)
+    total = ops.sum(ops.square(deviations), dim=dim, keepdim=keepdim)
+    if count > less:
+        return ops.mul(total, 1.0 / (count - less))
+    return ops.mul(total, math.inf if count > 1 else math.nan)
+
+
+@method()
+@numpy_words
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Standard deviation over ``dim``, the square root of :func:`var`; arguments as there.
+
+    Where all elements are equal the derivative is taken as 0, as in PyTorch.
+    """
+    variance = var(input, dim, unbiased, keepdim, correction=correction)
+    is_flat = ops.eq(variance, 0)
+    return ops.where(is_flat, 0.0, ops.sqrt(ops.where(is_flat, 1.0, variance)))
+
+
+# --- Largest and smallest -------------------------------------------------------------------
+
+
+@method()
+@numpy_words
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Index of the first largest element, along ``dim`` or of all elements; int64.
+
+    Raises:
+        IndexError: There is no such dimension, or no element along it.
+    """
+    return _place(input.detach(), "argmax", dim, keepdim)
+
+
+@method()
+@numpy_words
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Index of the first smallest element, along ``dim`` or of all elements; errors as there."""
+    input = input.detach()
+    # Of integers the reverse that never overflows is -1 - x, which turns every bit.
+    opposite = ops.neg(input) if input.dtype.kind == "f" else bitwise_not(input)
+    return _place(opposite, "argmin", dim, keepdim)
+
+
+def _place(input: Tensor, name: str, dim: int | None, keepdim: bool) -> Tensor:
+    shape = input.shape
+    if dim is None:
+        input, axis, kept = flatten(input), 0, (1,) * len(shape)
+    else:
+        axis = ops.dim_of(name, dim, input.ndim)
+        kept = (*shape[:axis], 1, *shape[axis + 1 :]) if shape else ()
+        input = input if shape else flatten(input)
+    if not input.shape[axis]:
+        raise IndexError(f"{name}: no elements along dim {dim} of a tensor of shape {shape}")
+    kernels = kernels_for[type(input.array)]
+    left = input.shape[:axis] + input.shape[axis + 1 :]
+    out = kernels.empty(left, dtypes.int64, like=input.array)
+    kernels.argmax(input.array, axis=axis, out=out)
+    return Tensor(out).reshape(kept) if keepdim else Tensor(out)
+
+
+@method()
+@numpy_words
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    """The largest element; or along ``dim`` the largest ones and where; or elementwise of two.
+
+    Args:
+        input: Real numbers.
+        dim: None for all elements, whose equal largest ones share the gradient; a dimension, along
+            which the first largest ones are taken, :class:`Extremes`; or a tensor, as ``other``.
+        keepdim: Whether ``dim`` stays, of size 1.
+        other: A tensor: as :func:`scratchgan.maximum`.
+
+    Raises:
+        IndexError: There is no such dimension, or no element along it.
+    """
+    return _extreme("max", input, dim, keepdim, other)
+
+
+@method()
+@numpy_words
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    """The smallest element; or along ``dim`` the smallest ones and where; as :func:`max`."""
+    return _extreme("min", input, dim, keepdim, other)
+
+
+_EXTREMES = {
+    "max": (ops.amax, ops.maximum, argmax),
+    "min": (ops.amin, ops.minimum, argmin),
+}
+
+
+def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool, other: Any) -> Any:
+    of_all, of_two, place_of = _EXTREMES[name]
+    if isinstance(dim, Tensor):
+        dim, other = None, dim
+    if other is not None:
+        return of_two(input, other)
+    if dim is None:
+        if not input.size:
+            raise ValueError(f"{name}: of no elements there is none; give a dim")
+        return of_all(input, dim=None, keepdim=keepdim)
+    if not input.ndim:
+        ops.dim_of(name, dim, 0)
+        return Extremes(input.clone(), place_of(input))
+    dim = ops.dim_of(name, dim, input.ndim)
+    indices = place_of(input, dim, True)
+    values = gather(input, dim, indices)
+    if keepdim:
+        return Extremes(values, indices)
+    return Extremes(squeeze(values, dim), squeeze(indices, dim))
+
+
+@method()
+@numpy_words
+def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Whether every element over ``dim`` is true or not zero: a boolean tensor; so of none."""
+    wrong = ops.sum(ops.eq(input, 0), dim=dim, keepdim=keepdim)
+    return ops.eq(wrong, 0)
+
+
+@method()
+@numpy_words
+def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """Whether an element over ``dim`` is true or not zero: a boolean tensor; not so of none."""
+    return ops.ne(ops.sum(ops.ne(input, 0), dim=dim, keepdim=keepdim), 0)
+
+
+# --- Exponentials ---------------------------------------------------------------------------
+
+
+@method()
+@numpy_words
+def softmax(input: Tensor, dim: int) -> Tensor:
+    """``exp(x) / sum(exp(x))`` along ``dim``; never overflows."""
+    return ops.exp(ops.log_softmax(input, dim=dim))
+
+
+@method()
+@numpy_words
+def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
+    """``log(sum(exp(x)))`` over ``dim``; never overflows."""
+    dims = ops.dims_of("logsumexp", dim, input.ndim)
+    highest = ops.amax(input, dim=dims or None, keepdim=True).detach() if input.size else 0.0
+    # An infinite maximum would give inf - inf.
+    if input.size:
+        most = float(np.finfo(input.dtype).max)
+        highest = ops.clip(highest, min=-most, max=most)
+    total = ops.log(ops.sum(ops.exp(input - highest), dim=dims or None, keepdim=True)) + highest
+    return total if keepdim else squeeze(total, dims)
