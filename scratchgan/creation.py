@@ -5,7 +5,7 @@ default, ``"cuda"``, ``"cuda:1"``), and ``requires_grad`` whether operations on 
 A device that is not there raises a BackendError that says why and what to do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,7 @@ def _filled(
 ) -> Tensor:
     with devices.at(device) as kernels:
         out = kernels.empty(_shape(name, shape), dtype or dtypes.get_default_dtype())
-        kernels.fill(value, out=out)
+        kernels.fill(dtypes.within(value, out.dtype), out=out)
     return Tensor(out, requires_grad)
 
 
@@ -140,15 +140,17 @@ def ones(
 
 
 def full(
-    shape: Sequence[int],
-    value: float,
+    size: Sequence[int],
+    fill_value: float,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     device: str | None = None,
 ) -> Tensor:
-    """A tensor with every element ``value``; its type is that of the number."""
-    dtype = dtype or dtypes.of_number(value)
-    return _filled("full", tuple(shape), value, dtype, requires_grad, device)
+    """A tensor with every element ``fill_value``; its type is that of the number."""
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    dtype = dtype or dtypes.of_number(fill_value)
+    return _filled("full", tuple(size), fill_value, dtype, requires_grad, device)
 
 
 def empty(
@@ -163,59 +165,196 @@ def empty(
     return Tensor(out, requires_grad)
 
 
-def zeros_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
-    """Zeros of the shape and type of ``x``."""
-    return full_like(x, 0, dtype)
+# --- Like another tensor --------------------------------------------------------------------
+
+
+def _empty_like(input: Tensor, dtype: DTypeLike | None, device: str | None) -> Tensor:
+    if device is not None and devices.full_name(device) != devices.device_of(input.array):
+        return empty(input.shape, dtype=dtype or input.dtype, device=device)
+    kernels = kernels_for[type(input.array)]
+    return Tensor(kernels.empty(input.array.shape, dtype or input.array.dtype, like=input.array))
+
+
+def empty_like(
+    input: Tensor,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of the shape and type of ``input``, whose elements are whatever was there before."""
+    return _empty_like(input, dtype, device).requires_grad_(requires_grad)
+
+
+def full_like(
+    input: Tensor,
+    fill_value: float,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of the shape and type of ``input`` with every element ``fill_value``."""
+    made = _empty_like(input, dtype, device)
+    value = dtypes.within(fill_value, made.dtype)
+    kernels_for[type(made.array)].fill(value, out=made.array)
+    return made.requires_grad_(requires_grad) if requires_grad else made
+
+
+def zeros_like(
+    input: Tensor,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Zeros of the shape and type of ``input``."""
+    return full_like(input, 0, dtype, device, requires_grad)
 
 
 @method()
-def ones_like(x: Tensor, dtype: DTypeLike | None = None) -> Tensor:
-    """Ones of the shape and type of ``x``."""
-    return full_like(x, 1, dtype)
+def ones_like(
+    input: Tensor,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Ones of the shape and type of ``input``."""
+    return full_like(input, 1, dtype, device, requires_grad)
 
 
-def full_like(x: Tensor, value: float, dtype: DTypeLike | None = None) -> Tensor:
-    """A tensor of the shape and type of ``x`` with every element ``value``."""
-    kernels = kernels_for[type(x.array)]
-    out = kernels.empty(x.shape, dtype or x.dtype, like=x.array)
-    kernels.fill(value, out=out)
-    return Tensor(out)
+def rand_like(
+    input: Tensor,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Uniform random numbers in [0, 1), of the shape and type of ``input``."""
+    made = _empty_like(input, dtype, device)
+    return _draw("uniform", made, generator).requires_grad_(requires_grad)
+
+
+def randn_like(
+    input: Tensor,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Standard normal random numbers, of the shape and type of ``input``."""
+    made = _empty_like(input, dtype, device)
+    return _draw("normal", made, generator).requires_grad_(requires_grad)
+
+
+def randint_like(
+    input: Tensor, low: int, high: int | None = None, dtype: DTypeLike | None = None
+) -> Tensor:
+    """Uniform random integers ``low <= n < high``, or from 0 on, in the shape of ``input``."""
+    drawn = randint(low, high, input.shape, device=input.device)
+    wanted: Tensor = drawn.to(dtype or input.dtype)
+    return wanted
+
+
+def _new(name: str, make: Callable[..., Tensor]) -> None:
+    """Attach ``x.new_name(...)``: of the type of ``x``, and where that lies."""
+
+    def new(
+        input: Tensor, *arguments: Any, dtype: Any = None, device: Any = None, **options: Any
+    ) -> Tensor:
+        kind = {"dtype": dtype or input.dtype, "device": device or input.device}
+        return make(*arguments, **kind, **options)
+
+    new.__name__ = new.__qualname__ = f"new_{name}"
+    new.__doc__ = f"As :func:`scratchgan.{name}`, of the type of ``input`` and where that lies."
+    method()(new)
+
+
+for _name, _function in (
+    ("tensor", tensor),
+    ("zeros", zeros),
+    ("ones", ones),
+    ("full", full),
+    ("empty", empty),
+):
+    _new(_name, _function)
+
+# --- In a row -------------------------------------------------------------------------------
 
 
 def arange(
-    start: float,
-    stop: float | None = None,
-    step: float = 1,
+    start: Any = None,
+    end: Any = None,
+    step: Any = 1,
     dtype: DTypeLike | None = None,
     device: str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """``start, start + step, ...`` up to but without ``stop``; ``arange(n)`` counts from 0.
+    """``start, start + step, ...`` up to but without ``end``; ``arange(n)`` counts from 0.
 
     int64 if all three are integers, else the default floating type.
+
+    Raises:
+        ValueError: ``step`` is 0, or leads away from ``end``.
     """
-    first, end = (0, start) if stop is None else (start, stop)
-    numbers = np.arange(first, end, step)
-    own = dtypes.int64 if numbers.dtype.kind == "i" else dtypes.get_default_dtype()
-    return tensor(numbers, dtype or own, device=device)
+    if start is None:
+        start = 0
+    elif end is None:
+        start, end = 0, start
+    first, last, by = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
+    kind = None if dtype is None else np.dtype(dtype)
+    if kind == dtypes.int64:
+        first, last, by = int(first), int(last), int(by)
+    if by == 0 or (last - first) * by < 0:
+        raise ValueError(f"arange: from {first} to {last} in steps of {by} leads nowhere")
+    numbers = np.arange(first, last, by)
+    if kind is not None and kind.kind in "iu":  # counted with fractions, and then without
+        numbers = int(first) + int(by) * np.arange(len(numbers))
+    are_whole = all(isinstance(x, int | np.integer) for x in (first, last, by))
+    own = dtypes.int64 if are_whole else dtypes.get_default_dtype()
+    return tensor(numbers, dtype or own, requires_grad, device=device)
 
 
 def linspace(
-    start: float,
-    stop: float,
+    start: Any,
+    end: Any,
     steps: int,
     dtype: DTypeLike | None = None,
     device: str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """``steps`` numbers evenly spaced from ``start`` to ``stop``, both included."""
-    numbers = np.linspace(start, stop, steps)
-    return tensor(numbers, dtype or dtypes.get_default_dtype(), device=device)
+    """``steps`` numbers evenly spaced from ``start`` to ``end``, both included.
+
+    Raises:
+        ValueError: ``steps`` is negative, or an end has dimensions.
+    """
+    if steps < 0:
+        raise ValueError(f"linspace: steps is {steps}; it must be 0 or more")
+    for x in (start, end):
+        if isinstance(x, Tensor) and x.ndim:
+            raise ValueError(f"linspace: an end has the shape {x.shape}; it must be a number")
+    first, last = float(start), float(end)
+    if dtype is not None and np.dtype(dtype).kind in "iu":
+        first, last = float(int(first)), float(int(last))
+    numbers = np.linspace(first, last, steps)
+    return tensor(numbers, dtype or dtypes.get_default_dtype(), requires_grad, device=device)
 
 
 def eye(
-    n: int, m: int | None = None, dtype: DTypeLike | None = None, device: str | None = None
+    n: int,
+    m: int | None = None,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Ones on the diagonal of an (n, m) matrix of zeros; square by default."""
-    return tensor(np.eye(n, m), dtype or dtypes.get_default_dtype(), device=device)
+    """Ones on the diagonal of an (n, m) matrix of zeros; square by default.
+
+    Raises:
+        ValueError: A size is negative.
+    """
+    if n < 0 or (m or 0) < 0:
+        raise ValueError(f"eye: the sizes are {n} and {m}; they must be 0 or more")
+    return tensor(np.eye(n, m), dtype or dtypes.get_default_dtype(), requires_grad, device=device)
+
+
+# --- At random --------------------------------------------------------------------------------
 
 
 def rand(
@@ -248,19 +387,90 @@ def _drawn(
     generator: Generator | None,
     device: str | None,
 ) -> Tensor:
-    out = empty(*shape, dtype=dtype, device=device)
+    made = empty(*shape, dtype=dtype, device=device)
+    return _draw(kernel, made, generator).requires_grad_(requires_grad)
+
+
+def _draw(kernel: str, out: Tensor, generator: Generator | None) -> Tensor:
     draw = getattr(kernels_for[type(out.array)], kernel)
     draw((generator or default_generator).state, out=out.array)
-    return out.requires_grad_(requires_grad)
+    return out
 
 
 def randint(
-    low: int,
-    high: int,
-    shape: Sequence[int],
+    low: int = 0,
+    high: Any = None,
+    size: Sequence[int] | None = None,
     generator: Generator | None = None,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Uniform random integers ``low <= n < high``, int64; ``randint(high, size)`` counts from 0.
+
+    Raises:
+        ValueError: ``high`` is not above ``low``.
+    """
+    if size is None:
+        low, high, size = (0, low, high) if isinstance(high, Sequence) else (0, low, ())
+    elif high is None:
+        low, high = 0, low
+    if high <= low:
+        raise ValueError(f"randint: from {low} up to but without {high} there is no integer")
+    draws = rand(*size, dtype=dtypes.float64, generator=generator, device=device)
+    drawn = (draws * (high - low)).to(dtypes.int64) + low
+    wanted: Tensor = drawn if dtype is None else drawn.to(dtype)
+    return wanted.requires_grad_(requires_grad)
+
+
+def randperm(
+    n: int,
+    generator: Generator | None = None,
+    dtype: DTypeLike | None = None,
     device: str | None = None,
 ) -> Tensor:
-    """Uniform random integers ``low <= n < high``, int64."""
-    draws = rand(*shape, dtype=dtypes.float64, generator=generator, device=device)
-    return (draws * (high - low)).to(dtypes.int64) + low
+    """The integers 0 to ``n - 1`` in random order, int64.
+
+    Raises:
+        ValueError: ``n`` is negative.
+    """
+    if n < 0:
+        raise ValueError(f"randperm: n is {n}; it must be 0 or more")
+    keys = rand(n, dtype=dtypes.float64, generator=generator)
+    order = np.argsort(keys.array, kind="stable")
+    return tensor(order, dtype or dtypes.int64, device=device)
+
+
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Sequence[int] | None = None,
+    generator: Generator | None = None,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+) -> Tensor:
+    """Normal random numbers: of a mean and a standard deviation each, or of a ``size``.
+
+    Raises:
+        ValueError: A standard deviation is negative.
+    """
+    given = [x for x in (mean, std) if isinstance(x, Tensor)]
+    if not isinstance(std, Tensor) and std < 0:
+        raise ValueError(f"normal: std is {std}; it must be 0 or more")
+    shape = tuple(size or ()) if not given else np.broadcast_shapes(*[x.shape for x in given])
+    kind = dtype or (given[0].dtype if given else None)
+    place = device or (given[0].device if given else None)
+    drawn: Tensor = randn(*shape, dtype=kind, generator=generator, device=place) * std + mean
+    return drawn
+
+
+def bernoulli(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that each element says, else 0.
+
+    Raises:
+        TypeError: The elements are not floating point.
+    """
+    if input.dtype.kind != "f":
+        raise TypeError(f"bernoulli: takes probabilities, not {input.dtype}")
+    drawn: Tensor = (rand_like(input, generator=generator) < input.detach()).to(input.dtype)
+    return drawn

@@ -5,6 +5,7 @@ Importing this imports nothing; a GPU is looked for when one of its functions is
 
 from typing import Any
 
+from scratchgan import random
 from scratchgan.backend import BackendError, devices
 from scratchgan.backend.cuda.fault import cuda_fault
 
@@ -41,6 +42,20 @@ def synchronize(device: str = "cuda") -> None:
     gpu = devices.gpu_of(device)
     if gpu is not None:
         _cupy().cuda.Device(gpu).synchronize()
+
+
+def manual_seed(seed: int) -> None:
+    """Seed the default stream, which is the same for every device."""
+    random.manual_seed(seed)
+
+
+manual_seed_all = manual_seed
+
+
+def empty_cache() -> None:
+    """Give memory that CuPy keeps back to the GPU; nothing where there is none."""
+    if is_available():
+        _cupy().get_default_memory_pool().free_all_blocks()
 
 
 def set_matmul_precision(precision: str) -> None:

@@ -15,10 +15,24 @@ DType = np.dtype[Any]
 
 bool_ = np.dtype(np.bool_)
 uint8 = np.dtype(np.uint8)
+int8 = np.dtype(np.int8)
+int16 = np.dtype(np.int16)
 int32 = np.dtype(np.int32)
 int64 = np.dtype(np.int64)
 float32 = np.dtype(np.float32)
 float64 = np.dtype(np.float64)
+
+#: Types under PyTorch's names.
+BY_NAME: dict[str, DType] = {
+    **{"bool": bool_, "byte": uint8, "char": int8, "short": int16, "int": int32, "long": int64},
+    **{"float": float32, "double": float64, "uint8": uint8, "int8": int8, "int16": int16},
+    **{"int32": int32, "int64": int64, "float32": float32, "float64": float64},
+}
+#: The names of tensors by their type that PyTorch's old programs have.
+TENSOR_TYPES: dict[str, DType] = {
+    **{"FloatTensor": float32, "DoubleTensor": float64, "LongTensor": int64, "IntTensor": int32},
+    **{"ShortTensor": int16, "CharTensor": int8, "ByteTensor": uint8, "BoolTensor": bool_},
+}
 
 _RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 _NUMBERS = {bool: bool_, int: int64}
@@ -42,6 +56,16 @@ def set_default_dtype(dtype: DTypeLike) -> None:
     if chosen not in (float32, float64):
         raise TypeError(f"set_default_dtype: {chosen} is neither float32 nor float64")
     _default = chosen
+
+
+def within(number: Any, dtype: DType) -> Any:
+    """A Python integer as a type of integers holds it: what is beyond its range wraps around."""
+    if dtype.kind not in "iu" or not isinstance(number, int) or isinstance(number, bool):
+        return number
+    limits = np.iinfo(dtype)
+    if limits.min <= number <= limits.max:
+        return number
+    return (number - int(limits.min)) % (1 << limits.bits) + int(limits.min)
 
 
 def of_number(x: float) -> DType:

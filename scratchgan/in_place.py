@@ -16,6 +16,7 @@ from scratchgan import dtypes, functions, ops
 from scratchgan.autograd.tape import mode
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import Array, devices, kernels_for
+from scratchgan.random import Generator, default_generator
 
 T = TypeVar("T", bound=Tensor)
 
@@ -124,17 +125,34 @@ def div_(x: T, other: Any) -> T:
     return _compute(x, "div", other)
 
 
+def become(x: T, name: str, function: Callable[..., Tensor], *inputs: Any, **keywords: Any) -> T:
+    """``x`` becomes ``function(x, *inputs, **keywords)``, in its own memory.
+
+    Args:
+        x: What is changed.
+        name: Who changes it, for errors.
+        function: Of tensors.
+        inputs: More of its inputs.
+        keywords: Its options.
+
+    Raises:
+        RuntimeError: ``x`` is on the tape, and is a leaf or shares its memory.
+        ValueError: The result does not fit into ``x``.
+    """
+    if _is_recorded(x, *inputs):
+        return _on_the_tape(x, name, functools.partial(function, **keywords), *inputs)
+    result = function(x, *inputs, **keywords)
+    _require_fit(x, name, result.shape, result.dtype)
+    x.mark_changed()
+    kernels_for[type(x.array)].copy(result.array, out=x.array)
+    return x
+
+
 def _in_place(name: str, function: Callable[..., Tensor]) -> None:
     """Attach ``x.name_(...)``: ``x`` becomes ``function(x, ...)``."""
 
     def change(x: T, *inputs: Any, **keywords: Any) -> T:
-        if _is_recorded(x, *inputs):
-            return _on_the_tape(x, f"{name}_", functools.partial(function, **keywords), *inputs)
-        result = function(x, *inputs, **keywords)
-        _require_fit(x, f"{name}_", result.shape, result.dtype)
-        x.mark_changed()
-        kernels_for[type(x.array)].copy(result.array, out=x.array)
-        return x
+        return become(x, f"{name}_", function, *inputs, **keywords)
 
     change.__name__ = change.__qualname__ = f"{name}_"
     change.__doc__ = f"``x`` becomes what :func:`scratchgan.{name}` makes of it."
@@ -175,6 +193,37 @@ def fill_(x: T, value: float) -> T:
 def zero_(x: T) -> T:
     """Every element becomes 0."""
     return fill_(x, 0)
+
+
+def _draw(x: T, name: str, kernel: str, generator: Generator | None) -> T:
+    """Random numbers in the place of the elements."""
+    out = changed(x, name)
+    draw = getattr(kernels_for[type(out)], kernel)
+    draw((generator or default_generator).state, out=out)
+    return x
+
+
+@method()
+def normal_(x: T, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> T:
+    """Every element becomes a normal random number.
+
+    Raises:
+        RuntimeError: ``x`` is on the tape, which records.
+    """
+    return _draw(x, "normal_", "normal", generator).mul_(std).add_(mean)  # type: ignore[return-value]
+
+
+@method()
+def uniform_(x: T, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> T:
+    """Every element becomes a uniform random number in [``a``, ``b``); errors as normal_."""
+    return _draw(x, "uniform_", "uniform", generator).mul_(b - a).add_(a)  # type: ignore[return-value]
+
+
+@method()
+def bernoulli_(x: T, p: Any = 0.5, *, generator: Generator | None = None) -> T:
+    """Every element becomes 1 with probability ``p``, else 0; errors as normal_."""
+    drawn = uniform_(x.detach().clone(), generator=generator)
+    return copy_(x, (drawn < p).to(x.dtype))
 
 
 @method()

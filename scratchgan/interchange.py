@@ -18,7 +18,7 @@ def to_text(x: Tensor) -> str:
     values = np.array2string(numpy(x, force=True), separator=", ", prefix="tensor(")
     extra = "" if x.dtype == dtypes.get_default_dtype() else f", dtype={x.dtype}"
     if x.device != devices.CPU:
-        extra += f", device={x.device!r}"
+        extra += f", device={str(x.device)!r}"
     if x.node is not None:
         extra += f", node={x.node.name}"
     elif x.requires_grad:
@@ -33,9 +33,25 @@ def item(x: Tensor) -> Any:
     Raises:
         ValueError: There is more or less than one element.
     """
-    if x.size != 1:
-        raise ValueError(f"item: a tensor of shape {x.shape} has {x.size} elements")
+    if x.numel() != 1:
+        raise ValueError(f"item: a tensor of shape {x.shape} has {x.numel()} elements")
     return kernels_for[type(x.array)].to_host(x.array).item()
+
+
+@method("__format__")
+def formatted(x: Tensor, specification: str) -> str:
+    """The only element in a format, as Python's numbers have it; any tensor without a format.
+
+    Raises:
+        TypeError: A format is given for more or less than one element.
+    """
+    if not specification:
+        return to_text(x)
+    if x.numel() != 1:
+        raise TypeError(
+            f"format: {specification!r} is for one number, not for a tensor of shape {x.shape}"
+        )
+    return format(item(x), specification)
 
 
 @method("__float__")
@@ -53,7 +69,7 @@ def to_int(x: Tensor) -> int:
 @method("__bool__")
 def to_bool(x: Tensor) -> bool:
     """Whether the only element is not zero."""
-    if x.size != 1:
+    if x.numel() != 1:
         raise ValueError(
             f"bool: a tensor of shape {x.shape} is neither true nor false; "
             "compare with .all() or .any()"
@@ -64,7 +80,7 @@ def to_bool(x: Tensor) -> bool:
 @method("__index__")
 def to_index(x: Tensor) -> int:
     """The only element, an integer, where Python needs an index."""
-    if x.dtype.kind not in "iu" or x.size != 1:
+    if x.dtype.kind not in "iu" or x.numel() != 1:
         raise TypeError(f"index: a tensor of type {x.dtype} and shape {x.shape} is none")
     return int(item(x))
 

@@ -254,7 +254,7 @@ def test_shapes_of_any_layout(x):
     same(x.unsqueeze(-1), a[..., None])
     same(x.contiguous(), a)
     assert x.contiguous().array.flags.c_contiguous
-    same(x.reshape(-1, 1) if x.size else x, a.reshape(-1, 1) if x.size else a)
+    same(x.reshape(-1, 1) if a.size else x, a.reshape(-1, 1) if x.size else a)
     for axes in (tuple(reversed(range(x.ndim))), tuple(range(-x.ndim, 0))):
         same(x.permute(axes), a.transpose(axes))
         same(x.permute(*axes), a.transpose(axes))
@@ -262,7 +262,7 @@ def test_shapes_of_any_layout(x):
         same(x.transpose(0, -1), a.swapaxes(0, -1))
         same(x.mT, a.swapaxes(-1, -2))
         same(x.flatten(1), a.reshape(a.shape[0], math.prod(a.shape[1:])))
-        same(x.flatten(0, 1), a.reshape(-1, *a.shape[2:]) if x.size else x.flatten(0, 1).array)
+        same(x.flatten(0, 1), a.reshape(-1, *a.shape[2:]) if a.size else x.flatten(0, 1).array)
 
 
 @given(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=3, min_side=0))
@@ -271,10 +271,10 @@ def test_broadcast_to_and_back(shapes):
     x = normal(*small)
     wide = x.broadcast_to(whole)
     same(wide, np.broadcast_to(x.array, whole))
-    assert wide.size == 0 or np.shares_memory(wide.array, x.array)
+    assert wide.numel() == 0 or np.shares_memory(wide.array, x.array)
     back = wide.sum_to_size(small)
     assert back.shape == small
-    share = 1 if not x.size else wide.size / x.size
+    share = 1 if not x.numel() else wide.numel() / x.numel()
     same(back, x.array * share)
 
 
@@ -337,7 +337,7 @@ def test_matmul_of_vectors_matrices_and_stacks(shapes):
     x, y = (normal(*shape, seed=i) for i, shape in enumerate(shapes.input_shapes))
     out = x @ y
     same(out, x.array @ y.array)
-    if out.size <= 12:
+    if out.numel() <= 12:
         assert gradcheck(sg.matmul, (x, y))
 
 

@@ -12,15 +12,15 @@ PACKAGE = Path(scratchgan.__file__).parent
 
 #: From the ground up. A module may import those of its own floor's file or room, and of lower ones.
 FLOORS = (
-    ("files", "dtypes"),
+    ("files", "dtypes", "missing"),
     ("backend",),
     ("autograd",),
     ("ops",),
     ("functions", "interchange", "random", "threads"),
-    ("in_place", "creation", "cuda"),
+    ("in_place", "creation", "cuda", "legacy"),
     ("jit",),
     ("nn", "optim"),
-    ("testing", "data", "viz"),
+    ("testing", "data", "viz", "utils", "vision", "serialization"),
     ("gan",),
     ("progress", "cli"),
 )

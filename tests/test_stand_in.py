@@ -114,14 +114,14 @@ def numpy_index(patch: pytest.MonkeyPatch) -> None:
 
 
 def numpy_values_set(patch: pytest.MonkeyPatch) -> None:
-    concatenate = functions.concatenate
+    cat = functions.cat
 
-    def planted(tensors: Any, axis: int = 0) -> Tensor:
-        result = concatenate(tensors, axis)
+    def planted(tensors: Any, dim: int = 0) -> Tensor:
+        result = cat(tensors, dim)
         result.array[0] = np.zeros(result.shape[1:], np.float32)
         return result
 
-    patch.setattr("scratchgan.gan.game.concatenate", planted)
+    patch.setattr("scratchgan.gan.game.cat", planted)
 
 
 def object_array(patch: pytest.MonkeyPatch) -> None:
@@ -190,6 +190,6 @@ def test_memory() -> None:
     x = arrays.new(np.arange(12.0).reshape(3, 4))
     v = x[1:].transpose((1, 0))[::2]
     assert v.base is x
-    assert v.array.ptr - x.array.ptr == 32
+    assert v.data.ptr - x.data.ptr == 32
     assert v.strides == (16, 32)
     assert not v.flags.c_contiguous

@@ -142,7 +142,10 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Any, ...]:
     """Gradients of the sum of ``outputs`` with respect to each of ``inputs``.
 
@@ -152,7 +155,11 @@ def grad(
         grad_outputs: Gradient of each output, of its shape; may be left out for one element.
         retain_graph: Keep saved values for another backward. Default: as ``create_graph``.
         create_graph: Record the backward pass, so that the gradients can be differentiated again.
-        allow_unused: Give None for an input that the outputs do not depend on.
+        only_inputs: Nothing, as in PyTorch: no gradient is accumulated in any leaf.
+        allow_unused: Give None for an input that the outputs do not depend on. Default: as
+            ``materialize_grads``.
+        is_grads_batched: Not there.
+        materialize_grads: Give zeros for such an input.
 
     Returns:
         A tuple with a tensor for each input, of its shape and dtype. No ``grad`` is touched.
@@ -160,7 +167,14 @@ def grad(
     Raises:
         TapeError: As :func:`backward`; or an input is unused and ``allow_unused`` is False.
     """
-    edges = [edge_of(x) for x in ([inputs] if isinstance(inputs, Tensor) else inputs)]
+    if is_grads_batched:
+        raise TapeError("grad: is_grads_batched is not there; call it for each gradient")
+    if allow_unused is None:
+        allow_unused = materialize_grads
+    if materialize_grads and not allow_unused:
+        raise TapeError("grad: materialize_grads is for unused inputs, which allow_unused refuses")
+    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    edges = [edge_of(x) for x in given]
     for position, edge in enumerate(edges):
         if edge is None:
             raise TapeError(f"grad: input {position} does not require a gradient")
@@ -178,7 +192,12 @@ def grad(
                 f"grad: the outputs do not depend on input {position}; with allow_unused=True "
                 "its gradient is given as None"
             )
-    return tuple(found.get(edge) for edge in edges)  # type: ignore[arg-type]
+    gradients = [found.get(edge) for edge in edges]  # type: ignore[arg-type]
+    if materialize_grads:
+        return tuple(
+            x.new_zeros(x.shape) if g is None else g for x, g in zip(given, gradients, strict=True)
+        )
+    return tuple(gradients)
 
 
 def _starts(tensors: Any, gradients: Any) -> list[tuple[Edge, Tensor]]:

@@ -12,7 +12,7 @@ from scratchgan.autograd.primitive import REGISTRY, Operation, Primitive
 from scratchgan.autograd.tape import Vjp, mode
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, forget, kernels_for
-from scratchgan.backend.scalar import define
+from scratchgan.backend.scalar import Definition, define
 
 #: The kinds of types that a primitive may take, by NumPy's letters, and how a refusal calls them.
 _KINDS = {
@@ -57,12 +57,14 @@ def elementwise(
             kernels = kernels_for[type(array)]
             if fixed is not None:
                 dtype = fixed
+            elif dtype.kind in "iu" and not definition.is_real:
+                inputs = tuple([dtypes.within(x, dtype) for x in inputs])
             elif dtype.kind in "biu" and definition.is_real:
                 dtype = dtypes.get_default_dtype()
                 # Left to itself, NumPy computes with bytes in half precision.
                 inputs = tuple([_as_floats(x, dtype) for x in inputs])
             out = kernels.empty(shape, dtype, like=array)
-            getattr(kernels, name)(*inputs, out=out, **scalars)
+            getattr(kernels, definition.kernel)(*inputs, out=out, **scalars)
             return out
 
         functools.update_wrapper(forward, function)
@@ -70,7 +72,8 @@ def elementwise(
         made.is_elementwise = True
         takes_two = len(definition.inputs) <= 2 and not definition.scalars
         if takes_two and "f" in takes and fixed is None and not (vjps and made.constants):
-            fast: Any = _of_one(made) if len(definition.inputs) == 1 else _of_two(made)
+            fast_way = _of_one if len(definition.inputs) == 1 else _of_two
+            fast: Any = fast_way(made, definition)
             functools.update_wrapper(fast, function)
             made.function = fast
             made.function.primitive = made
@@ -93,8 +96,8 @@ def _as_floats(x: Any, dtype: np.dtype[Any]) -> Any:
 # result, and nothing is looked up but the rule.
 
 
-def _of_one(made: Primitive) -> Callable[..., Tensor]:
-    name, general = made.name, made.function
+def _of_one(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
+    general = made.function
 
     def call(*inputs: Any, **keywords: Any) -> Tensor:
         now = mode.get()
@@ -105,7 +108,7 @@ def _of_one(made: Primitive) -> Callable[..., Tensor]:
         if a.dtype.kind != "f" or not a.flags.c_contiguous:
             return general(x)
         kernels = kernels_for[type(a)]
-        kernel = getattr(kernels, name)
+        kernel = getattr(kernels, definition.kernel)
         # Without dimensions NumPy's would make a number.
         out = kernel(a) if a.ndim else kernel(a, out=kernels.empty((), a.dtype, like=a))
         result = Tensor(out)
@@ -116,8 +119,8 @@ def _of_one(made: Primitive) -> Callable[..., Tensor]:
     return call
 
 
-def _of_two(made: Primitive) -> Callable[..., Tensor]:
-    name, general = made.name, made.function
+def _of_two(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
+    general = made.function
 
     def call(*inputs: Any, **keywords: Any) -> Tensor:
         now = mode.get()
@@ -137,7 +140,7 @@ def _of_two(made: Primitive) -> Callable[..., Tensor]:
         elif type(y) is not float and type(y) is not int:
             return general(x, y)
         kernels = kernels_for[type(a)]
-        kernel = getattr(kernels, name)
+        kernel = getattr(kernels, definition.kernel)
         out = kernel(a, b) if a.ndim else kernel(a, b, out=kernels.empty((), a.dtype, like=a))
         result = Tensor(out)
         needs = (edges[0] is not None, edges[1] is not None)

@@ -47,6 +47,7 @@ class Primitive:
         shared: Values that are computed once for several VJPs.
         declared: The function as the user wrote it, whose parameters are the primitive's.
         is_view: The result shares the memory of the first input.
+        needs_out: From the keywords whether VJPs that name ``out`` look at it, so that it is kept.
 
     Raises:
         TypeError: A VJP is given for what is no input.
@@ -59,6 +60,7 @@ class Primitive:
         shared: dict[str, Vjp] | None = None,
         declared: Callable[..., Any] | None = None,
         is_view: bool = False,
+        needs_out: Callable[[dict[str, Any]], bool] = lambda keywords: True,
     ) -> None:
         self.declared: Callable[..., Any] = declared or forward
         self.name: str = self.declared.__name__
@@ -66,6 +68,7 @@ class Primitive:
         self.vjps = vjps
         self.shared = shared or {}
         self.is_view = is_view
+        self.needs_out = needs_out
         self.is_elementwise = False
         code = self.declared.__code__
         both = code.co_argcount + code.co_kwonlyargcount
@@ -117,16 +120,22 @@ class Primitive:
 
 
 def primitive(
-    *, shared: dict[str, Vjp] | None = None, is_view: bool = False, **vjps: Vjp
+    *,
+    shared: dict[str, Vjp] | None = None,
+    is_view: bool = False,
+    needs_out: Callable[[dict[str, Any]], bool] = lambda keywords: True,
+    **vjps: Vjp,
 ) -> Callable[[Callable[..., Array]], Operation]:
     """Decorator: a function of arrays and keywords becomes a primitive.
 
     Args:
         shared: Functions, with parameters as a VJP has, whose values several VJPs may name.
         is_view: The result shares the memory of the first input.
+        needs_out: From the keywords whether VJPs that name ``out`` look at it, so that it is kept.
         vjps: For each input by name, the function from the output's gradient to its own.
     """
-    return lambda forward: Primitive(forward, vjps, shared, is_view=is_view).function
+    options: dict[str, Any] = {"is_view": is_view, "needs_out": needs_out}
+    return lambda forward: Primitive(forward, vjps, shared, **options).function
 
 
 def _operation(made: Primitive) -> Operation:

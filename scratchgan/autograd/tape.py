@@ -97,6 +97,7 @@ class Rule:
         inputs: The inputs that a node saves: their names and positions.
         shapes: The inputs whose shapes it saves.
         keywords: The keywords that it saves.
+        needs_out: From a call's keywords whether its VJPs look at the result.
         saved: The names of all that it saves, in this order; ``out`` comes last.
         variadic: Position of the first of ``*inputs``; beyond the last if there are none.
 
@@ -106,6 +107,7 @@ class Rule:
 
     def __init__(self, primitive: Any, needs: tuple[bool, ...]) -> None:
         self.name: str = primitive.name
+        self.needs_out: Callable[[dict[str, Any]], bool] = primitive.needs_out
         self.variadic = first = len(primitive.inputs)
         positions = {x: i for i, x in enumerate(primitive.inputs)} | {primitive.variadic: first}
         self.steps = [
@@ -144,7 +146,9 @@ class Rule:
             kept.append(shape_of(inputs[i]) if i < first else tuple(map(shape_of, inputs[i:])))
         for name in self.keywords:
             kept.append(keywords[name])
-        if self.saves_out:  # not `out` itself: with its node it would form a cycle
+        if self.saves_out and not self.needs_out(keywords):
+            kept.append(None)
+        elif self.saves_out:  # not `out` itself: with its node it would form a cycle
             again = Tensor(out.array)
             again._version = out.version
             kept.append(again)
@@ -237,7 +241,7 @@ class Node:
             for one in x if position == self.rule.variadic else (x,):
                 if isinstance(one, Tensor) and one._version and one._version[0] > self.number:
                     raise self._changed(name)
-        if self.rule.saves_out:
+        if self.rule.saves_out and values["out"] is not None:
             out: Tensor = values["out"]
             if out.version[0] > self.number:
                 raise self._changed("out")

@@ -5,6 +5,7 @@ the rooms above, which attach them with :func:`method` where they define them: `
 :func:`scratchgan.ops.elementwise.mul`, ``x.backward()`` is in :mod:`scratchgan.autograd.backward`.
 """
 
+import copy
 import itertools
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from scratchgan.backend import Array, devices
+from scratchgan.missing import no_such
 
 Hook = Callable[[Any], Any]
 F = TypeVar("F")
@@ -82,15 +84,26 @@ class Tensor:
         """Number of dimensions."""
         return int(self.array.ndim)
 
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return int(self.array.size)
+    def size(self, dim: int | None = None) -> Any:
+        """Sizes of the dimensions, a tuple; or of one.
+
+        Raises:
+            IndexError: There is no such dimension.
+        """
+        if dim is None:
+            return self.shape
+        if not -self.ndim <= dim < self.ndim:
+            raise IndexError(f"size: dim {dim} is out of range for {self.ndim} dimensions")
+        return self.shape[dim]
+
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return self.ndim
 
     @property
-    def device(self) -> str:
+    def device(self) -> devices.Device:
         """Where the elements are stored: ``"cpu"``, ``"cuda:0"``, ``"cuda:1"``, ..."""
-        return devices.device_of(self.array)
+        return devices.Device(devices.device_of(self.array))
 
     @property
     def is_leaf(self) -> bool:
@@ -99,7 +112,18 @@ class Tensor:
 
     def numel(self) -> int:
         """Number of elements."""
-        return self.size
+        return int(self.array.size)
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes of an element."""
+        return int(self.array.itemsize)
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the elements are stored on a GPU."""
+        return self.device != devices.CPU
 
     def __len__(self) -> int:
         if not self.shape:
@@ -135,6 +159,19 @@ class Tensor:
         if watch is not None:
             watch.set(self)
         self._grad = gradient
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        if self.node is not None:
+            raise RuntimeError(
+                "deepcopy: of a result on the tape, which would be copied too; copy its detach()"
+            )
+        made = type(self).__new__(type(self))
+        memo[id(self)] = made
+        state: Any = self.__getstate__()
+        attributes, slots = state
+        for name, value in {**(attributes or {}), **slots}.items():
+            setattr(made, name, copy.deepcopy(value, memo))
+        return made
 
     def __getstate__(self) -> object:
         self._gradient()  # a copy must not get the function in its place
@@ -203,6 +240,11 @@ class Tensor:
         if self._version is None:
             self._version = [0]
         return self._version
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_such("Tensor", name)
 
     if TYPE_CHECKING:  # Operators and methods, which method() attaches where they are defined.
         item: Callable[[], Any]

@@ -16,6 +16,47 @@ from scratchgan.backend.cuda.fault import cuda_fault
 CPU = "cpu"
 
 
+class Device(str):
+    """The name of a device, as PyTorch's ``torch.device`` has its parts.
+
+    Args:
+        type: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or a device.
+        index: Number of the GPU, where ``type`` does not say it.
+
+    Raises:
+        ValueError: There are no devices of this kind, or the number is said twice.
+    """
+
+    def __new__(cls, type: str, index: int | None = None) -> "Device":  # noqa: D102, above
+        kind, colon, number = str(type).partition(":")
+        if kind not in (CPU, "cuda") or (colon and not number.isdecimal()):
+            raise ValueError(f"there is no device {type!r}; choose 'cpu', 'cuda' or 'cuda:0', ...")
+        if index is not None and colon:
+            raise ValueError(f"device {type!r} has a number; another, {index}, was given")
+        if kind == CPU and (index or number.strip("0")):
+            raise ValueError(f"there is one CPU, 'cpu'; not {type!r} with the number {index}")
+        if kind == CPU:
+            return super().__new__(cls, CPU)
+        return super().__new__(
+            cls, kind if index is None and not colon else f"{kind}:{number or index}"
+        )
+
+    @property
+    def type(self) -> str:
+        """``"cpu"`` or ``"cuda"``."""
+        return self.partition(":")[0]
+
+    @property
+    def index(self) -> int | None:  # type: ignore[override]
+        """Number of the GPU; None for the CPU, and for the current GPU."""
+        number = self.partition(":")[2]
+        return int(number) if number else None
+
+    def __repr__(self) -> str:
+        number = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{number})"
+
+
 def device_of(x: Array) -> str:
     """The name of the device on which ``x`` lies."""
     return CPU if isinstance(x, np.ndarray) else f"cuda:{x.device.id}"

@@ -160,6 +160,8 @@ bitwise_xor = np.bitwise_xor
 bitwise_left_shift = np.left_shift
 bitwise_right_shift = np.right_shift
 bits_turned = np.invert
+floored_quotient = np.floor_divide
+remainder = np.remainder
 
 
 def where(condition: Array, x: Any, y: Any, *, out: Array) -> None:
@@ -211,6 +213,11 @@ def min(x: Array, *, axis: Axis, keepdims: bool, out: Array) -> None:
 def argmax(x: Array, *, axis: int, out: Array) -> None:
     """Index of the first largest element along ``axis``."""
     np.argmax(x, axis=axis, out=out)
+
+
+def argsort(x: Array, *, axis: int, out: Array) -> None:
+    """The places of the elements in order of size along ``axis``; equal ones keep their order."""
+    out[...] = np.argsort(x, axis=axis, kind="stable")
 
 
 def log_softmax(x: Array, *, axis: int, out: Array) -> None:

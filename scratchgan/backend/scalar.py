@@ -9,6 +9,7 @@ other definitions.
 """
 
 import ast
+import itertools
 import textwrap
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -18,6 +19,7 @@ import numpy as np
 #: The functions that every backend has, under the names of the ``math`` module.
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "pow", "floor")
 
+_BIT_OPERATORS = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift, ast.Invert)
 _REAL_FUNCTIONS = tuple(name for name in FUNCTIONS if name not in ("pow", "floor"))
 
 #: Every definition by name; :func:`define` adds to it, the backends read it.
@@ -33,6 +35,7 @@ class Definition:
 
     Attributes:
         name: The function's name.
+        kernel: The name of its kernels: the same, until another definition takes that.
         inputs: Its positional parameters, elements of arrays.
         scalars: Its keyword-only parameters, numbers.
     """
@@ -40,7 +43,7 @@ class Definition:
     def __init__(self, function: Callable[..., object]) -> None:
         code = function.__code__
         both = code.co_argcount + code.co_kwonlyargcount
-        self.name = function.__name__
+        self.name = self.kernel = function.__name__
         self.inputs = code.co_varnames[: code.co_argcount]
         self.scalars = code.co_varnames[code.co_argcount : both]
         self._function = function
@@ -62,7 +65,13 @@ class Definition:
             isinstance(node, ast.Div)
             or (isinstance(node, ast.Call) and _called_name(node) in _REAL_FUNCTIONS)
             for node in nodes
-        )
+        ) or any(DEFINITIONS[name].is_real for name in self.calls)
+
+    @cached_property
+    def is_of_bits(self) -> bool:
+        """Whether it is for integers and booleans alone: there are operators of bits in it."""
+        nodes = [node for statement in self.body for node in ast.walk(statement)]
+        return any(isinstance(node, _BIT_OPERATORS) for node in nodes)
 
     @cached_property
     def calls(self) -> tuple[str, ...]:
@@ -79,8 +88,17 @@ class Definition:
 
 
 def define(function: Callable[..., object]) -> Definition:
-    """Register ``function`` as a :class:`Definition` under its name."""
-    definition = DEFINITIONS[function.__name__] = Definition(function)
+    """Register ``function`` as a :class:`Definition` under its name.
+
+    An older one of that name, whose primitive may still be used, gets another for its kernels.
+    """
+    name = function.__name__
+    older = DEFINITIONS.get(name)
+    if older is not None:
+        numbered = (f"{name}_{number}" for number in itertools.count(1))
+        older.kernel = next(key for key in numbered if key not in DEFINITIONS)
+        DEFINITIONS[older.kernel] = older
+    definition = DEFINITIONS[name] = Definition(function)
     return definition
 
 
@@ -102,8 +120,11 @@ def _parsed(function: Callable[..., object]) -> tuple[ast.stmt, ...]:
         for statement in tree.body
         if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
     )
+    known = {argument.arg for argument in (*tree.args.args, *tree.args.kwonlyargs)}
     for statement in body:
-        _check(name, statement)
+        _check(name, statement, known)
+        if isinstance(statement, ast.Assign):
+            known |= {ast.unparse(target) for target in statement.targets}
     if not body or not isinstance(body[-1], ast.Return):
         raise DefinitionError(f"{name}: a scalar definition ends with a return")
     return body
@@ -116,8 +137,19 @@ _LANGUAGE = (
 )
 
 
-def _check(name: str, statement: ast.stmt) -> None:
+def _check(name: str, statement: ast.stmt, known: set[str]) -> None:
+    functions = {x.func for x in ast.walk(statement) if isinstance(x, ast.Call)}
     for node in ast.walk(statement):
+        if (
+            isinstance(node, ast.Name)
+            and isinstance(node.ctx, ast.Load)
+            and node not in functions
+            and node.id not in (*known, "math")
+        ):
+            raise DefinitionError(
+                f"{name}: its scalar definition reads {node.id!r}, which is neither a parameter "
+                "nor assigned in it; write the number, or make it a keyword-only parameter"
+            )
         if not isinstance(node, _LANGUAGE):
             raise DefinitionError(
                 f"{name}: line {getattr(node, 'lineno', '?')} of its scalar definition uses "
@@ -126,7 +158,8 @@ def _check(name: str, statement: ast.stmt) -> None:
             )
         if isinstance(node, ast.Call):
             called = _called_name(node)
-            if called not in (*FUNCTIONS, *DEFINITIONS):
+            of_math = isinstance(node.func, ast.Attribute)
+            if called not in (FUNCTIONS if of_math else (*FUNCTIONS, *DEFINITIONS)):
                 raise DefinitionError(
                     f"{name}: its scalar definition calls {called!r}, which is neither one of "
                     f"{', '.join(FUNCTIONS)} nor another definition"
@@ -223,7 +256,7 @@ def as_numba(definition: Definition) -> str:
     parameters = ", ".join((*definition.inputs, *definition.scalars))
     lines = [f"{scalar} = real({scalar})" for scalar in definition.scalars]
     lines += _translate(definition, _ToNumba())
-    return f"@njit\ndef {definition.name}({parameters}):\n" + textwrap.indent(
+    return f"@njit\ndef {definition.kernel}({parameters}):\n" + textwrap.indent(
         "\n".join(lines), "    "
     )
 
@@ -274,7 +307,7 @@ def as_cuda(definition: Definition, real: str) -> str:
             name = ast.unparse(target)
             lines.append(f"{'' if name in declared else real + ' '}{c_name(name)} = {value};")
             declared.add(name)
-    head = f"__device__ {real} {c_name(definition.name)}({', '.join(parameters)})"
+    head = f"__device__ {real} {c_name(definition.kernel)}({', '.join(parameters)})"
     return f"{head}\n{{\n{textwrap.indent(chr(10).join(lines), '    ')}\n}}"
 
 
@@ -300,6 +333,9 @@ def _c(node: ast.expr, definition: Definition, real: str) -> str:
             return _c_math(_called_name(node), map(c, arguments), real)
         case ast.IfExp(test=test, body=body, orelse=orelse):
             return f"({c(test)} ? {c(body)} : {c(orelse)})"
+        case ast.BinOp(left=left, op=ast.FloorDiv() | ast.Mod() as op, right=right):
+            name = "floored_quotient" if isinstance(op, ast.FloorDiv) else "remainder"
+            return f"{name}_of({c(left)}, {c(right)})"
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
             return _c_math("pow", (c(left), c(right)), real)
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _C_OPERATORS:

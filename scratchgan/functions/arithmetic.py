@@ -69,12 +69,34 @@ bmm = _product_of("bmm", 3, 3)
 @method("pow", "__pow__", reflected="__rpow__")
 def power(input: Any, exponent: Any) -> Tensor:
     """``input ** exponent``."""
+    if isinstance(exponent, Tensor) and exponent.dtype.kind == "i":
+        base_kind = input.dtype.kind if isinstance(input, Tensor) else type(input).__name__[0]
+        if base_kind in "biu":
+            return _whole_power(input, exponent)
     # A product is exact and many times faster than a power.
     if type(exponent) is int and exponent == 2 and isinstance(input, Tensor):
         return ops.square(input)
     if type(exponent) is float and exponent == 2 and input.array.dtype.kind == "f":
         return ops.square(input)
     return ops.pow(input, exponent)
+
+
+def _whole_power(base: Any, exponent: Tensor) -> Tensor:
+    """A power of integers: with an exponent below 0 it is 1 over it, rounded towards 0."""
+    is_below = ops.lt(exponent, 0)
+    found = ops.pow(base, ops.where(is_below, 0, exponent))
+    if not isinstance(base, Tensor):
+        base = ops.add(ops.mul(exponent, 0), base)
+    is_odd = ops.ne(ops.bitwise_and(exponent, 1), 0)
+    minus = ops.where(is_odd, -1, 1)
+    inverse = ops.where(ops.eq(base, 1), 1, ops.where(ops.eq(base, -1), minus, 0))
+    return ops.where(is_below, inverse, found).to(found.dtype)
+
+
+@method()
+def square(input: Tensor) -> Tensor:
+    """``input * input``; of booleans integers."""
+    return ops.square(input.to(dtypes.int64) if input.dtype == dtypes.bool_ else input)
 
 
 @method("clamp", "clip")
@@ -98,6 +120,18 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         input = input.to(dtypes.get_default_dtype())
     least, most = -math.inf if min is None else min, math.inf if max is None else max
     return ops.clip(input, min=least, max=most)
+
+
+@method()
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """``input`` where it is above ``min``, else that."""
+    return clamp(input, min=min)
+
+
+@method()
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """``input`` where it is below ``max``, else that."""
+    return clamp(input, max=max)
 
 
 @method("bitwise_not", "__invert__")
@@ -134,13 +168,13 @@ def isfinite(input: Tensor) -> Tensor:
 
 
 @method("__eq__")
-def equal(x: Tensor, y: object) -> Any:
+def equals(x: Tensor, y: object) -> Any:
     """``x == y``, elementwise; no tensor is None."""
     return False if y is None else ops.eq(x, y)
 
 
 @method("__ne__")
-def not_equal(x: Tensor, y: object) -> Any:
+def differs(x: Tensor, y: object) -> Any:
     """``x != y``, elementwise; no tensor is None."""
     return True if y is None else ops.ne(x, y)
 

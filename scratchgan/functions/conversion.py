@@ -1,6 +1,6 @@
 """Tensors of another type, or on another device."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,13 +69,40 @@ def cuda(x: Tensor, device: int | str | None = None) -> Tensor:
     return to(x, devices.gpu(device))
 
 
-@method("float")
-def to_float32(x: Tensor) -> Tensor:
-    """``x`` as float32."""
-    return to(x, dtypes.float32)
+def _to_type(name: str, dtype: dtypes.DType) -> Callable[[Tensor], Tensor]:
+    """Attach ``x.name()``: ``x`` with elements of a type."""
+
+    def converted(input: Tensor) -> Tensor:
+        return to(input, dtype)
+
+    converted.__name__ = converted.__qualname__ = name
+    converted.__doc__ = f"``input`` as {dtype}."
+    return method()(converted)
 
 
-@method("double")
-def to_float64(x: Tensor) -> Tensor:
-    """``x`` as float64."""
-    return to(x, dtypes.float64)
+for _name, _dtype in dtypes.BY_NAME.items():
+    if _name.isalpha():  # float, long, ...: x.float32() is not PyTorch's
+        _to_type(_name, _dtype)
+
+
+@method("type")
+def of_type(input: Tensor, dtype: Any = None) -> Any:
+    """``input`` as another type; without one the name of its own, ``"torch.FloatTensor"`` say."""
+    if dtype is None:
+        names = {d: n for n, d in dtypes.TENSOR_TYPES.items()}
+        return f"torch.{'cuda.' if input.is_cuda else ''}{names[input.dtype]}"
+    if isinstance(dtype, str):
+        return to(input, dtypes.TENSOR_TYPES[dtype.removeprefix("torch.").removeprefix("cuda.")])
+    return to(input, getattr(dtype, "dtype", dtype))
+
+
+@method()
+def type_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input`` with elements of the type of ``other``, where that lies."""
+    return to(input, other)
+
+
+@method()
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the elements are floating point numbers."""
+    return bool(input.dtype.kind == "f")

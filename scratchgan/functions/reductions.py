@@ -176,7 +176,7 @@ def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool, other: Any) -> A
     if other is not None:
         return of_two(input, other)
     if dim is None:
-        if not input.size:
+        if not input.numel():
             raise ValueError(f"{name}: of no elements there is none; give a dim")
         return of_all(input, dim=None, keepdim=keepdim)
     if not input.ndim:
@@ -195,14 +195,19 @@ def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool, other: Any) -> A
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether every element over ``dim`` is true or not zero: a boolean tensor; so of none."""
     wrong = ops.sum(ops.eq(input, 0), dim=dim, keepdim=keepdim)
-    return ops.eq(wrong, 0)
+    return _truth(ops.eq(wrong, 0), input)
 
 
 @method()
 @numpy_words
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether an element over ``dim`` is true or not zero: a boolean tensor; not so of none."""
-    return ops.ne(ops.sum(ops.ne(input, 0), dim=dim, keepdim=keepdim), 0)
+    return _truth(ops.ne(ops.sum(ops.ne(input, 0), dim=dim, keepdim=keepdim), 0), input)
+
+
+def _truth(found: Tensor, input: Tensor) -> Tensor:
+    """Booleans; of bytes bytes, as in PyTorch."""
+    return found.to(dtypes.uint8) if input.dtype == dtypes.uint8 else found
 
 
 # --- Exponentials ---------------------------------------------------------------------------
@@ -219,10 +224,12 @@ def softmax(input: Tensor, dim: int) -> Tensor:
 @numpy_words
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     """``log(sum(exp(x)))`` over ``dim``; never overflows."""
+    if input.dtype.kind != "f":
+        input = input.to(dtypes.get_default_dtype())
     dims = ops.dims_of("logsumexp", dim, input.ndim)
-    highest = ops.amax(input, dim=dims or None, keepdim=True).detach() if input.size else 0.0
+    highest = ops.amax(input, dim=dims or None, keepdim=True).detach() if input.numel() else 0.0
     # An infinite maximum would give inf - inf.
-    if input.size:
+    if input.numel():
         most = float(np.finfo(input.dtype).max)
         highest = ops.clip(highest, min=-most, max=most)
     total = ops.log(ops.sum(ops.exp(input - highest), dim=dims or None, keepdim=True)) + highest

@@ -69,10 +69,10 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 
 def _filled(name: str, input: Tensor, shape: tuple[Any, ...]) -> tuple[int, ...]:
     wanted = sizes_of(name, shape)
-    filled = _with_rest(wanted, input.size)
+    filled = _with_rest(wanted, input.numel())
     if filled is None:
         raise ValueError(
-            f"{name}: {input.size} elements of shape {input.shape} do not fit {wanted}"
+            f"{name}: {input.numel()} elements of shape {input.shape} do not fit {wanted}"
         )
     return filled
 
@@ -317,6 +317,8 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
     dims = tuple(range(extra)) + tuple(
         [i + extra for i, n in enumerate(wanted) if n == 1 and input.shape[i + extra] != 1]
     )
+    if not wanted:
+        return ops.sum(input, dim=None, keepdim=False)
     total: Tensor = ops.sum(input, dim=dims, keepdim=False) if dims else input
     return total if total.shape == wanted else reshape(total, wanted)
 
@@ -332,6 +334,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         IndexError: There is no such dimension.
         ValueError: There are no tensors, or their shapes do not fit together.
     """
+    shapes = [x.shape for x in tensors]
+    if (0,) in shapes and any(len(shape) != 1 for shape in shapes):
+        tensors = [x for x in tensors if x.shape != (0,)]  # nothing, of any shape
     return ops.concatenate(*tensors, dim=dim)
 
 
@@ -357,7 +362,7 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors one below another; vectors are rows."""
-    return cat([reshape(x, 1, x.size) if x.ndim < 2 else x for x in tensors], 0)
+    return cat([reshape(x, 1, x.numel()) if x.ndim < 2 else x for x in tensors], 0)
 
 
 @method()
@@ -462,13 +467,14 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 
 @method()
-def flip(input: Tensor, *dims: Any) -> Tensor:
-    """A copy whose elements stand in reverse along ``dims``.
+def flip(input: Tensor, *along: Any, dims: Any = ()) -> Tensor:
+    """A copy whose elements stand in reverse along ``dims``, which may be given by position.
 
     Raises:
         IndexError: There is no such dimension.
     """
-    turned = {ops.dim_of("flip", dim, input.ndim) for dim in sizes_of("flip", dims)}
+    named = sizes_of("flip", along or (dims,) if isinstance(dims, int) else along or (tuple(dims),))
+    turned = set(ops.dims_of("flip", named, input.ndim)) if named else set()
     if not input.ndim:
         return input.clone()
     backwards = [slice(None, None, -1 if i in turned else 1) for i in range(input.ndim)]
@@ -498,7 +504,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     rolled = input
     for shift, dim in zip(moves, along, strict=True):
         dim = ops.dim_of("roll", dim, input.ndim)
-        if input.size and input.ndim:
+        if input.numel() and input.ndim:
             cut = -shift % input.shape[dim]
             rolled = cat(split(rolled, [cut, input.shape[dim] - cut], dim)[::-1], dim)
     return rolled.clone() if rolled is input else rolled

@@ -164,7 +164,10 @@ class Run:
 
         for name, module in (("generator", game.average), ("discriminator", game.discriminator)):
             state = module.state_dict()
-            arrays = {key: tensor.numpy(force=True) for key, tensor in state.items()}
+            # safetensors writes memory as it lies, whatever the strides say.
+            arrays = {
+                key: np.ascontiguousarray(tensor.numpy(force=True)) for key, tensor in state.items()
+            }
             with whole(self.folder / f"{name}.safetensors") as file:
                 file.write(save(arrays))
 

@@ -1,4 +1,4 @@
-"""Module: a computation that holds its parameters, and Parameter: a tensor that is learned.
+"""Module: a computation that holds its parameters.
 
 A module's attributes say what it is made of. An attribute that is a :class:`Parameter` is one of
 its parameters, an attribute that is a :class:`Module` one of its children; nothing else has to be
@@ -6,35 +6,21 @@ registered, but for buffers: tensors that belong to the state and are not learne
 """
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Self, TypeVar
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Self
 
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes, functions
 from scratchgan.autograd import no_grad
+from scratchgan.autograd.hooks import HookHandle
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import devices
 from scratchgan.creation import as_tensor
-
-T = TypeVar("T")
-
-
-class Parameter(Tensor):
-    """A tensor that a module learns: found by its module, and recorded unless told otherwise.
-
-    Args:
-        data: The first value, a tensor or an array; its memory is shared.
-        requires_grad: Whether operations on it are recorded.
-    """
-
-    def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        value = as_tensor(data)
-        super().__init__(value.array, requires_grad)
-        self._version = value.version
-
-    def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()
+from scratchgan.nn import hooks
+from scratchgan.nn.holder import Holder, once
+from scratchgan.nn.parameter import Parameter
 
 
 class LoadedKeys(NamedTuple):
@@ -43,126 +29,138 @@ class LoadedKeys(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
 
+    def __repr__(self) -> str:
+        if not self.missing_keys and not self.unexpected_keys:
+            return "<All keys matched successfully>"
+        return (
+            f"LoadedKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+        )
 
-class Module:
+
+class Module(Holder):
     """Base class of everything with parameters; a subclass writes :meth:`forward`.
+
+    A subclass may call ``super().__init__()``, as PyTorch demands, and need not.
 
     Attributes:
         training: Whether layers such as Dropout behave as in training; see :meth:`train`.
     """
 
     training: bool = True
-    _buffers: tuple[str, ...] = ()
+    _forward_hooks: hooks.Hooks | None = None
+    _forward_pre_hooks: hooks.Hooks | None = None
 
     def forward(self, *inputs: Any, **keywords: Any) -> Any:
         """The computation; called as ``module(...)``."""
         raise NotImplementedError(f"{type(self).__name__} has no forward method; write one")
 
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
-        """Call :meth:`forward`."""
-        return self.forward(*inputs, **keywords)
+        """Call :meth:`forward`, and the hooks before and after it."""
+        if self._forward_pre_hooks:
+            inputs, keywords = hooks.before_forward(self, self._forward_pre_hooks, inputs, keywords)
+        result = self.forward(*inputs, **keywords)
+        if self._forward_hooks:
+            result = hooks.after_forward(self, self._forward_hooks, inputs, keywords, result)
+        return result
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        is_lost = isinstance(vars(self).get(name), Parameter) and not (
-            value is None or isinstance(value, Parameter)
-        )
-        if is_lost:
-            raise TypeError(
-                f"{type(self).__name__}: {name!r} is a parameter and cannot become a "
-                f"{type(value).__name__}; assign a Parameter or None, or change it in place with "
-                "copy_ within no_grad()"
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> HookHandle:
+        """Call ``hook(module, args)`` before each call of :meth:`forward`.
+
+        What it returns, if anything, replaces the arguments.
+
+        Args:
+            hook: The function.
+            prepend: Whether it is called before the hooks that are there.
+            with_kwargs: Whether it is ``hook(module, args, kwargs)``, which returns both or None.
+        """
+        if self._forward_pre_hooks is None:
+            self._forward_pre_hooks = OrderedDict()
+        return hooks.register(self._forward_pre_hooks, hook, prepend, with_kwargs)
+
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> HookHandle:
+        """Call ``hook(module, args, output)`` after each call of :meth:`forward`.
+
+        What it returns, if anything, replaces the output.
+
+        Args:
+            hook: The function.
+            prepend: Whether it is called before the hooks that are there.
+            with_kwargs: Whether it is ``hook(module, args, kwargs, output)``.
+            always_call: Not supported: after an error no hook is called.
+
+        Raises:
+            NotImplementedError: ``always_call`` is True.
+        """
+        if always_call:
+            raise NotImplementedError(
+                "register_forward_hook: always_call is not supported; catch the error around the "
+                "call instead"
             )
-        super().__setattr__(name, value)
-
-    def register_buffer(self, name: str, tensor: Tensor) -> None:
-        """Make ``tensor`` the attribute ``name``, which is saved and cast with the parameters."""
-        if name not in self._buffers:
-            self._buffers = (*self._buffers, name)
-        setattr(self, name, tensor)
-
-    # --- What it is made of -------------------------------------------------------------
-
-    def named_children(self) -> Iterator[tuple[str, "Module"]]:
-        """The modules among the attributes, with their names."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
-
-    def children(self) -> Iterator["Module"]:
-        """The modules among the attributes, each once."""
-        return (child for _, child in _once(self.named_children()))
-
-    def named_modules(self) -> Iterator[tuple[str, "Module"]]:
-        """This module under the name ``""`` and every module below it, each once."""
-        return _once(self._walk())
-
-    def modules(self) -> Iterator["Module"]:
-        """This module and every module below it, each once."""
-        return (module for _, module in self.named_modules())
-
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """The parameters here and below, such as ``"0.weight"``, each once."""
-        return _once(
-            (name, tensor) for name, tensor in self._state() if isinstance(tensor, Parameter)
-        )
-
-    def parameters(self) -> Iterator[Parameter]:
-        """The parameters here and below, each once."""
-        return (parameter for _, parameter in self.named_parameters())
-
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """The buffers here and below, such as ``"1.running_mean"``, each once."""
-        return _once(
-            (name, tensor) for name, tensor in self._state() if not isinstance(tensor, Parameter)
-        )
-
-    def buffers(self) -> Iterator[Tensor]:
-        """The buffers here and below, each once."""
-        return (buffer for _, buffer in self.named_buffers())
-
-    def _walk(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
-        """All modules, a shared one under each of its names."""
-        yield prefix.removesuffix("."), self
-        for name, child in self.named_children():
-            yield from child._walk(f"{prefix}{name}.")
-
-    def _state(self) -> Iterator[tuple[str, Tensor]]:
-        """All parameters and buffers in PyTorch's order, a shared one under each of its names."""
-        for path, module in self._walk():
-            prefix = path and path + "."
-            for name, value in vars(module).items():
-                if isinstance(value, Parameter):
-                    yield prefix + name, value
-            for name in module._buffers:
-                yield prefix + name, getattr(module, name)
+        if self._forward_hooks is None:
+            self._forward_hooks = OrderedDict()
+        return hooks.register(self._forward_hooks, hook, prepend, with_kwargs)
 
     # --- Saving and loading --------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Parameters and buffers by name, in order; the tensors share memory with the module."""
-        return {name: tensor.detach() for name, tensor in self._state()}
+    def state_dict(
+        self,
+        *,
+        destination: dict[str, Any] | None = None,
+        prefix: str = "",
+        keep_vars: bool = False,
+    ) -> dict[str, Any]:
+        """Parameters and buffers by name, in order; the tensors share memory with the module.
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
+        Args:
+            destination: A dict to add them to, and to return; a new one if None.
+            prefix: In front of each name, with its dot.
+            keep_vars: Whether they are the parameters themselves, or else off the tape.
+        """
+        found: dict[str, Any] = OrderedDict() if destination is None else destination
+        for name, tensor in self._state(only_saved=True):
+            found[prefix + name] = tensor if keep_vars else tensor.detach()
+        return found
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> LoadedKeys:
         """Copy the tensors or arrays of ``state_dict`` into the parameters and buffers.
 
         Args:
             state_dict: Values by the names of :meth:`state_dict`; converted to the type here.
             strict: Whether every name here must be there, and the other way round.
+            assign: Whether they take the places of the parameters and buffers, with their own
+                memory and types, instead of being copied.
 
         Returns:
             The names that were missing and that were not expected; both empty if ``strict``.
 
         Raises:
-            RuntimeError: A shape is wrong, or with ``strict`` a name. All faults are listed, and
-                nothing was copied.
+            TypeError: ``state_dict`` is no dict.
+            RuntimeError: A shape is wrong, a value is no array, or with ``strict`` a name. All
+                faults are listed, and nothing was copied.
         """
-        own = dict(self._state())
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(
+                f"load_state_dict: takes a dict of tensors by their names, not a "
+                f"{type(state_dict).__name__}"
+            )
+        own = dict(self._state(only_saved=True))
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
         faults = [
-            f"the shape of {name!r} is {tuple(state_dict[name].shape)}, expected {tensor.shape}"
+            fault
             for name, tensor in own.items()
-            if name in state_dict and tuple(state_dict[name].shape) != tensor.shape
+            if name in state_dict and (fault := _fault(name, tensor, state_dict[name]))
         ]
         if strict:
             faults += [f"{name!r} is missing" for name in missing]
@@ -174,9 +172,21 @@ class Module:
             )
         with no_grad():
             for name, tensor in own.items():
-                if name in state_dict:
+                if name not in state_dict:
+                    continue
+                if assign:
+                    self._assign(name, tensor, state_dict[name])
+                else:
                     tensor.copy_(state_dict[name])
         return LoadedKeys(missing, unexpected)
+
+    def _assign(self, path: str, tensor: Tensor, value: Any) -> None:
+        owner, _, name = path.rpartition(".")
+        if isinstance(tensor, Parameter):
+            value = Parameter(value, tensor.requires_grad)
+        elif not isinstance(value, Tensor):
+            value = as_tensor(value)
+        setattr(self.get_submodule(owner), name, value)
 
     # --- Changing everything at once ------------------------------------------------------
 
@@ -196,19 +206,30 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or with ``set_to_none=False`` make them zero."""
         for parameter in self.parameters():
-            parameter.grad = None
+            if set_to_none:
+                parameter.grad = None
+            elif parameter.grad is not None:
+                if parameter.grad.node is not None:
+                    parameter.grad = parameter.grad.detach()
+                parameter.grad.zero_()
 
-    def apply(self, function: Callable[["Module"], object]) -> Self:
-        """Call ``function(module)`` for every module below, then for this one."""
+    def apply(self, fn: Callable[["Module"], object]) -> Self:
+        """Call ``fn(module)`` for every module below, then for this one."""
         for child in self.children():
-            child.apply(function)
-        function(self)
+            child.apply(fn)
+        fn(self)
         return self
 
-    def to(self, *targets: Any, device: str | None = None, dtype: DTypeLike | None = None) -> Self:
+    def to(
+        self,
+        *targets: Any,
+        device: str | None = None,
+        dtype: DTypeLike | None = None,
+        non_blocking: bool = False,
+    ) -> Self:
         """Move everything to another device, or convert floating parameters and buffers, in place.
 
         Gradients go along. An optimizer that was made before keeps what it has: make it afterwards.
@@ -217,6 +238,7 @@ class Module:
             targets: As in :func:`scratchgan.functions.to`: ``"cuda"``, ``sg.float64``, a tensor.
             device: The device, by keyword.
             dtype: The floating type, by keyword.
+            non_blocking: PyTorch's; has no effect.
 
         Raises:
             TypeError: The type is not a floating one.
@@ -225,15 +247,20 @@ class Module:
         device, wanted = functions.destination(targets, device, dtype)
         if wanted is not None and wanted.kind != "f":
             raise TypeError(f"to: parameters are of floating types, not {wanted}")
+        return self._convert(
+            lambda x: x.to(device=device, dtype=wanted if x.dtype.kind == "f" else None)
+        )
+
+    def _convert(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Give all parameters and buffers, and gradients, the memory of what they become."""
         with no_grad():
-            for _, tensor in _once(self._state()):
-                own = wanted if tensor.dtype.kind == "f" else None
-                moved = tensor.to(device=device, dtype=own)
+            for _, tensor in once(self._state()):
+                moved = function(tensor)
                 if moved is not tensor:
                     tensor.array = moved.array
                     tensor.mark_changed()
                     if tensor.grad is not None:
-                        tensor.grad = tensor.grad.to(device=device, dtype=own)
+                        tensor.grad = function(tensor.grad)
         return self
 
     def cpu(self) -> Self:
@@ -252,25 +279,32 @@ class Module:
         """Convert to float64, in place."""
         return self.to(dtypes.float64)
 
+    def type(self, dst_type: Any) -> Self:
+        """Convert all parameters and buffers, those of integers too, in place."""
+        return self._convert(lambda x: x.type(dst_type))
+
     # --- Showing it -----------------------------------------------------------------------
 
     def extra_repr(self) -> str:
         """The text between the parentheses of the representation; subclasses write it."""
         return ""
 
+    def _get_name(self) -> str:
+        return self.__class__.__name__
+
     def __repr__(self) -> str:
         lines = [f"({name}): {child!r}" for name, child in self.named_children()]
         extra = self.extra_repr()
         if not lines:
-            return f"{type(self).__name__}({extra})"
+            return f"{self._get_name()}({extra})"
         body = textwrap.indent("\n".join(([extra] if extra else []) + lines), "  ")
-        return f"{type(self).__name__}(\n{body}\n)"
+        return f"{self._get_name()}(\n{body}\n)"
 
 
-def _once(pairs: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
-    """The pairs whose second part did not come before."""
-    seen: set[int] = set()
-    for name, thing in pairs:
-        if id(thing) not in seen:
-            seen.add(id(thing))
-            yield name, thing
+def _fault(name: str, tensor: Tensor, value: Any) -> str:
+    """What is wrong with ``value`` in the place of ``tensor``; nothing if it fits."""
+    if not hasattr(value, "shape"):
+        return f"{name!r} is a {type(value).__name__}, expected a tensor or an array"
+    if tuple(value.shape) != tensor.shape:
+        return f"the shape of {name!r} is {tuple(value.shape)}, expected {tensor.shape}"
+    return ""

@@ -50,7 +50,6 @@ def neg(x: float) -> float:
     return -x
 
 
-@method()
 @elementwise(x=lambda g, x: g * (2.0 * x))
 def square(x: float) -> float:
     """``x * x``."""
@@ -64,8 +63,7 @@ def abs(x: float) -> float:
     return -x if x < 0 else x + 0  # + 0 makes a positive zero of a negative one
 
 
-@method()
-@elementwise()
+@elementwise(x=lambda g: mul(g, 0.0))
 def sign(x: float) -> float:
     """-1, 0 or 1; nan for nan."""
     return 1 if x > 0 else (-1 if x < 0 else x)

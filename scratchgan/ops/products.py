@@ -49,7 +49,7 @@ def matmul(x: Array, y: Array) -> Array:
 
 
 def _linear_backward(
-    g: Any, out: Any, activation: str, scalars: tuple[float, ...]
+    g: Any, out: Any | None, activation: str, scalars: tuple[float, ...]
 ) -> tuple[Any, Any]:
     """The gradient before the activation, and its sum over rows, which is the bias's."""
     scalars = scalars or scalars_of(activation, {})
@@ -61,14 +61,16 @@ def _linear_backward(
     kernels = kernels_for[type(g.array)]
     before = kernels.empty(g.shape, g.dtype, like=g.array)
     bias = kernels.empty(g.shape[1:], g.dtype, like=g.array)
+    seen = g if out is None else out  # what nobody looks at, if there is no activation
     kernels.linear_backward(
-        g.array, out.array, activation=activation, scalars=scalars, out=(before, bias)
+        g.array, seen.array, activation=activation, scalars=scalars, out=(before, bias)
     )
     return Tensor(before), Tensor(bias)
 
 
 @primitive(
     shared={"before": _linear_backward},
+    needs_out=lambda keywords: keywords["activation"] != "none",
     x=lambda before, weight: matmul(before[0], weight),
     weight=lambda before, x: matmul(_transposed(before[0]), x),
     bias=lambda before: before[1],

@@ -227,9 +227,9 @@ class _Taped:
     def output_at(self, position: int) -> tuple[int, tuple[int, ...]]:
         """Which output, and where in it, stands at ``position`` of :meth:`values`."""
         for k, y in zip(self.kept, self.outputs, strict=True):
-            if position < y.size:
+            if position < y.numel():
                 return k, tuple(int(i) for i in np.unravel_index(position, y.shape))
-            position -= y.size
+            position -= y.numel()
         raise IndexError(position)
 
     def pulled_back(self, seeds: Sequence[Array]) -> list[Array]:
@@ -322,7 +322,7 @@ def _along_a_direction(taped: _Taped, reference: Reference) -> Iterator[Row]:
     """For each checked input one number: the Jacobian between two random vectors."""
     random = np.random.default_rng(0)
     weights = random.standard_normal(taped.middle.size)
-    ends = np.cumsum([y.size for y in taped.outputs])[:-1]
+    ends = np.cumsum([y.numel() for y in taped.outputs])[:-1]
     seeds = [
         part.reshape(y.shape)
         for part, y in zip(np.split(weights, ends), taped.outputs, strict=True)

@@ -42,8 +42,8 @@ def complex_step(fn: Callable[..., Tensor], inputs: Any) -> tuple[Array, ...]:
         for position, x in enumerate(inputs):
             if not (isinstance(x, Tensor) and x.requires_grad):
                 continue
-            jacobian = np.zeros((*fn(*inputs).shape, x.size))
-            for element in range(x.size):
+            jacobian = np.zeros((*fn(*inputs).shape, x.numel()))
+            for element in range(x.numel()):
                 moved = np.array(x.array, np.complex128)
                 moved.flat[element] += 1j * STEP
                 y = fn(*inputs[:position], Tensor(moved), *inputs[position + 1 :])

@@ -42,7 +42,7 @@ def calls_of(fn: Function, inputs: tuple[Any, ...]) -> list[Call]:
     ) -> None:
         is_taped = any(isinstance(x, Tensor) and x.requires_grad for x in inputs)
         if is_taped and result.dtype.kind == "f":
-            calls.append(Call(primitive, inputs, keywords, result.size, result.dtype))
+            calls.append(Call(primitive, inputs, keywords, result.numel(), result.dtype))
 
     with autograd.enable_grad(), observe(watch):
         fn(*inputs)
@@ -135,7 +135,7 @@ def _compared(call: Call, order: int, reference: Reference) -> Comparison:
         seed = checked(*inputs).ones_like()
         checked = gradient_function(checked, len(inputs))
         inputs = (*inputs, seed.requires_grad_())
-    derivatives = size * sum(x.size for x, needed in zip(given, taped, strict=True) if needed)
+    derivatives = size * sum(x.numel() for x, needed in zip(given, taped, strict=True) if needed)
     if derivatives > LARGE:
         reference = reference._replace(method="directional differences")
     comparison = compare(checked, inputs, reference)

@@ -77,8 +77,8 @@ def _moved(x: Tensor, value: Tensor, primitive: str) -> Tensor:
     """``x`` moved by up to the primitive's room, by the elements of ``value`` again and again."""
     room = SAMPLERS[primitive].room
     size = math.prod(x.shape)
-    repeats = max(1, -(-size // value.size))
-    elements = ops.concatenate(*[value.reshape(value.size)] * repeats)[:size].reshape(x.shape)
+    repeats = max(1, -(-size // value.numel()))
+    elements = ops.concatenate(*[value.reshape(value.numel())] * repeats)[:size].reshape(x.shape)
     return ops.add(x, ops.mul(room, ops.tanh(elements)))
 
 
@@ -93,7 +93,7 @@ def random_graph(choices: Choices, count: int) -> Graph:
     leaves = tuple(
         Tensor(numbers(choices, shape(choices, 0, 1), REAL)) for _ in range(choices.integer(1, 3))
     )
-    sizes = [leaf.size for leaf in leaves]
+    sizes = [leaf.numel() for leaf in leaves]
     steps = []
     for _ in range(count):
         name = choices.one_of(names)
@@ -105,5 +105,5 @@ def random_graph(choices: Choices, count: int) -> Graph:
             if isinstance(x, Tensor) and x.dtype.kind == "f"
         }
         steps.append(Step(name, sample, movers))
-        sizes.append(REGISTRY[name](*sample.inputs, **sample.keywords).size)
+        sizes.append(REGISTRY[name](*sample.inputs, **sample.keywords).numel())
     return Graph(leaves, tuple(steps))

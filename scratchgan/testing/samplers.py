@@ -129,6 +129,14 @@ def _condition(choices: Choices) -> Sample:
     return Sample((condition, *choices.one_of(numbers_too)), {})
 
 
+def _divided(choices: Choices) -> Sample:
+    """Quotients away from whole numbers."""
+    x, y = broadcastable(choices, 2)
+    size = np.broadcast_shapes(x, y)
+    divided = tensor(choices, size, ((0.2, 0.8), (2.4, 2.8)))
+    return Sample((divided, tensor(choices, y, ((1.0, 1.1),))), {})
+
+
 def _bits(count: int) -> Sampler:
     def sampler(choices: Choices) -> Sample:
         shapes = broadcastable(choices, count)
@@ -349,6 +357,9 @@ def _layer(choices: Choices) -> Sample:
 # --- The table ------------------------------------------------------------------------
 
 SLOPE: Domain = ((0.01, 0.5),)
+INNER: Domain = ((-0.8, 0.8),)
+#: Away from whole numbers, and from those in the middle between two.
+BETWEEN: Domain = ((-1.9, -1.6), (-1.4, -1.1), (0.1, 0.4), (0.6, 0.9))
 
 #: By the name of the primitive.
 SAMPLERS: dict[str, Row] = {
@@ -364,6 +375,28 @@ SAMPLERS: dict[str, Row] = {
     **{name: Row(_bits(2), 0.0) for name in ("bitwise_and", "bitwise_or", "bitwise_xor")},
     **{f"bitwise_{way}_shift": Row(_shifted, 0.0) for way in ("left", "right")},
     "bits_turned": Row(_bits(1), 0.0),
+    "tan": Row(elementwise(((-1.2, 1.2),))),
+    "atan": Row(elementwise(REAL), is_analytic=False),
+    "asin": Row(elementwise(INNER), is_analytic=False),
+    "acos": Row(elementwise(INNER), is_analytic=False),
+    "atan2": Row(elementwise(NONZERO, NONZERO), is_analytic=False),
+    "sinh": Row(elementwise(REAL), is_analytic=False),
+    "cosh": Row(elementwise(REAL), is_analytic=False),
+    "asinh": Row(elementwise(REAL), is_analytic=False),
+    "acosh": Row(elementwise(((1.3, 3.0),))),
+    "atanh": Row(elementwise(INNER)),
+    "reciprocal": Row(elementwise(NONZERO)),
+    "rsqrt": Row(elementwise(POSITIVE)),
+    "log2": Row(elementwise(POSITIVE)),
+    "log10": Row(elementwise(POSITIVE)),
+    "exp2": Row(elementwise(REAL), room=1.0),
+    **{name: Row(elementwise(BETWEEN), is_analytic=False) for name in ("floor", "ceil", "trunc")},
+    "to_nearest": Row(elementwise(BETWEEN), is_analytic=False),
+    "floored_quotient": Row(_divided, is_analytic=False),
+    "remainder": Row(_divided, is_analytic=False),
+    "erf": Row(elementwise(REAL), is_analytic=False),
+    "erfc": Row(elementwise(REAL), is_analytic=False),
+    "erfc_of_positive": Row(elementwise(((0.6, 3.0),)), is_analytic=False),
     "exp": Row(elementwise(REAL), room=1.0),
     "expm1": Row(elementwise(REAL), room=1.0),
     "log": Row(elementwise(POSITIVE)),

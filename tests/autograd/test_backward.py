@@ -1,6 +1,7 @@
 """The tape: what travels back, what is refused, and what is freed when."""
 
 import asyncio
+import copy
 import gc
 import itertools
 import threading
@@ -746,3 +747,77 @@ def test_the_gradient_of_a_sum_is_the_same_for_few_and_many(size):
     x.grad += 1.0  # it is no view of one number
     assert x.grad.array.sum() == 3.0 * size
     assert seed.item() == 2.0
+
+
+# --- Modes -----------------------------------------------------------------------------
+
+
+def test_a_mode_as_a_statement_a_context_and_a_decorator():
+    x = leaf(1.0)
+    sg.set_grad_enabled(False)
+    try:
+        assert not (x * 2).requires_grad
+        with sg.set_grad_enabled(True):
+            assert (x * 2).requires_grad
+        assert not (x * 2).requires_grad
+        with sg.enable_grad():
+            assert (x * 2).requires_grad
+    finally:
+        sg.set_grad_enabled(True)
+
+    @sg.set_grad_enabled(False)
+    def recorded():
+        return (x * 2).requires_grad
+
+    assert sg.is_grad_enabled()  # it is meant for the function alone
+    assert not recorded()
+    assert sg.is_grad_enabled()
+    assert (x * 2).requires_grad
+
+
+@pytest.mark.parametrize("decorate", [sg.no_grad(), sg.no_grad])
+def test_a_generator_and_a_method_and_a_class_without_a_tape(decorate):
+    x = leaf(1.0)
+
+    @decorate
+    def halves(count):
+        """Says so."""
+        for _ in range(count):
+            sent = yield (x * 2).requires_grad
+            assert not sg.is_grad_enabled()
+            if sent == "fail":
+                raise ValueError(sent)
+        return "end"
+
+    running = halves(3)
+    assert next(running) is False
+    assert (x * 2).requires_grad  # between two values the mode is the caller's
+    with sg.no_grad():
+        assert running.send(None) is False
+    with pytest.raises(ValueError, match="fail"):
+        running.send("fail")
+    assert sg.is_grad_enabled()
+    assert list(halves(2)) == [False, False]
+    assert halves.__doc__ == "Says so."
+
+    class Thing:
+        @decorate
+        def compute(self):
+            return (x * 2).requires_grad
+
+    assert Thing().compute() is False
+
+
+def test_a_result_on_the_tape_is_not_copied_with_it():
+    x = leaf(1.0, 2.0)
+    x.sum().backward()
+    again = copy.deepcopy(x)
+    assert again is not x
+    assert not np.shares_memory(again.array, x.array)
+    assert again.requires_grad
+    assert again.grad.tolist() == [1.0, 1.0]
+    assert again.grad is not x.grad
+    with pytest.raises(RuntimeError, match="deepcopy: of a result on the tape"):
+        copy.deepcopy(x * 2)
+    copied = copy.deepcopy((x * 2).detach())
+    assert copied.tolist() == [2.0, 4.0]

@@ -103,6 +103,9 @@ def test_shapes_that_do_not_fit_are_named_with_the_primitive(call, message):
 # --- Declaring ------------------------------------------------------------------------
 
 
+FACTOR = 2.0
+
+
 @pytest.mark.usefixtures("own_primitives")
 class TestOwnPrimitives:
     def test_one_row_is_all_it_takes(self):
@@ -177,7 +180,12 @@ class TestOwnPrimitives:
         def silent(x):
             y = x  # noqa: F841
 
+        @sg.elementwise()
+        def outside(x):
+            return x * FACTOR
+
         for own, message in (
+            (outside, "outside: its scalar definition reads 'FACTOR', which is neither"),
             (looped, "looped: line 3 of its scalar definition uses For"),
             (unknown, "unknown: its scalar definition calls 'erf'"),
             (silent, "silent: a scalar definition ends with a return"),
@@ -198,6 +206,30 @@ class TestOwnPrimitives:
             for body, expected in ((first, 2.0), (second, 3.0), (first, 2.0)):
                 # As where a notebook's cell is changed and runs again.
                 assert sg.elementwise()(body)(sg.ones(1)).item() == expected
+
+    @pytest.mark.parametrize("backend", ["numpy", "numba"])
+    @pytest.mark.parametrize("was_called", [False, True])
+    def test_of_two_with_one_name_each_is_itself(self, backend, was_called):
+        def doubled(x):
+            return 2 * x + 0 * math.exp(x)
+
+        def tripled(x):
+            return 3 * x + 0 * math.exp(x)
+
+        tripled.__name__ = doubled.__name__ = "scaled"
+        with sg.use_backend(backend):
+            x = sg.tensor([1.0, -2.0], requires_grad=True)
+            double = sg.elementwise(x=lambda g: 2.0 * g)(doubled)
+            if was_called:
+                double(x)
+            triple = sg.elementwise(x=lambda g: 3.0 * g)(tripled)
+            both = sg.jit(lambda x: (double(x), triple(x), triple(double(x))))
+            for _ in range(2):
+                eager = (double(x), triple(x), triple(double(x)))
+                for found in (eager, both(x.detach())):
+                    assert [y.tolist() for y in found] == [[2, -4], [3, -6], [6, -12]]
+            (g,) = sg.autograd.grad(double(x).sum() + triple(x).sum(), x)
+        assert g.tolist() == [5.0, 5.0]
 
     @pytest.mark.parametrize("name", ["mul", "softplus", "matmul", "normal"])
     def test_the_names_of_the_package_are_taken(self, name):

@@ -111,7 +111,8 @@ def test_to_python():
 
 def test_types_and_sizes():
     x = sg.zeros(2, 3, dtype="float64")
-    assert (x.shape, x.ndim, x.size, x.numel(), x.dtype) == ((2, 3), 2, 6, 6, np.float64)
+    assert (x.shape, x.ndim, x.size(), x.numel(), x.dtype) == ((2, 3), 2, (2, 3), 6, np.float64)
+    assert (x.size(0), x.size(-1), x.dim(), x.element_size()) == (2, 3, 2, 8)
     assert x.float().dtype == np.float32
     assert x.double() is x  # nothing to convert
     assert x.to("int32").dtype == np.int32

@@ -83,6 +83,8 @@ def elementwise(dtype: str) -> Iterator[Kernel]:
     for definition in DEFINITIONS.values():
         if definition.is_real and dtype not in FLOATS:
             continue  # computed in a floating type
+        if definition.is_of_bits and dtype in FLOATS:
+            continue  # refused
         loop = cuda_source.loop_of(definition)
         arrays = [array] * len(definition.inputs)
         ways: list[tuple[list[str | None], str, int]] = [([*arrays], array, 1)]

@@ -15,10 +15,12 @@ from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend.cpu import linear as layers
 from scratchgan.backend.cpu.codegen import machine_code
 from scratchgan.backend.cpu.elementwise import FLOATS, loop_source
+from scratchgan.backend.cpu.kernels import is_compiled
 from scratchgan.backend.cpu.processor import Processor
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.gan import Config, Game
 from scratchgan.ops.products import ACTIVATIONS
+from scratchgan.optim import algorithms
 
 LINUX = "x86_64-unknown-linux-gnu"
 AVX2 = "+sse4.2,+avx,+avx2,+fma"
@@ -79,7 +81,8 @@ def sources(processor: Processor) -> dict[str, str]:
         for activation in ("none", *ACTIVATIONS):
             found[f"layer {activation} {dtype}"] = layers.source_of(dtype, activation)
         for definition in DEFINITIONS.values():
-            if definition.name in REGISTRY:  # and not of another test
+            is_ours = definition.name in REGISTRY or hasattr(algorithms, definition.name)
+            if is_ours and is_compiled(definition.name):  # and not of another test
                 found[f"{definition.name} {dtype}"] = loop_source(definition, dtype)
     found["threads.worker"] = machine_code.source_for("threads.worker", "float32")
     if processor.has_matrix_unit:

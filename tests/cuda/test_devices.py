@@ -42,7 +42,7 @@ def test_creation(name: str) -> None:
 
 def test_results_lie_beside_their_inputs(second_gpu: str) -> None:
     x = sg.tensor(np.ones((3, 4)), device=second_gpu, requires_grad=True)
-    y = sg.log_softmax((x @ x.T + 1).tanh()[1:].sum(0, keepdims=True)) * sg.ones_like(x[0, 0])
+    y = sg.log_softmax((x @ x.T + 1).tanh()[1:].sum(0, keepdim=True), -1) * sg.ones_like(x[0, 0])
     loss = nn.functional.dropout(y, 0.5).mean()
     loss.backward()
     assert x.grad is not None

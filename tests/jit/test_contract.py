@@ -368,7 +368,7 @@ def test_results_that_are_views_of_what_was_given() -> None:
 CHANGES: dict[str, Callable[[SimpleNamespace], object]] = {
     "another parameter": lambda it: setattr(it.model[0], "weight", nn.Parameter(data(5, 4))),
     "no bias": lambda it: setattr(it.model[2], "bias", None),
-    "other memory": lambda it: setattr(it.model[0].weight, "data", data(5, 4).array),
+    "other memory": lambda it: setattr(it.model[0].weight, "data", data(5, 4)),
     "there and back": lambda it: it.model.double().float(),
     "frozen": lambda it: it.model[0].requires_grad_(False),
     "a hook": lambda it: it.model[0].weight.register_hook(lambda g: g * 2),

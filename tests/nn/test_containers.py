@@ -119,7 +119,7 @@ def test_slices_share_their_modules():
     head = net[-1:]
     assert type(head) is nn.Sequential
     assert head[0] is net[2]
-    assert list(head.state_dict()) == ["0.weight", "0.bias"]
+    assert list(head.state_dict()) == ["2.weight", "2.bias"]  # as in PyTorch
     assert len(net) == 3
 
 
@@ -130,7 +130,7 @@ def test_a_list_finds_parameters_and_can_be_subclassed():
             self.head = nn.Linear(2, 1, bias=False)
 
     tower = Tower()
-    assert list(tower.state_dict()) == ["head.weight", "0.weight", "1.weight"]
+    assert list(tower.state_dict()) == ["0.weight", "1.weight", "head.weight"]
 
 
 @pytest.mark.parametrize(

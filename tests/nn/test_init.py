@@ -70,3 +70,30 @@ def test_what_is_unknown_is_named():
         init.kaiming_normal_(sg.zeros(2, 2), mode="fan_all")
     with pytest.raises(ValueError, match="calculate_gain: no gain for 'swish'; choose one of lin"):
         init.calculate_gain("swish")
+
+
+def test_matrices_of_a_special_form():
+    sg.manual_seed(0)
+    for shape in ((3, 5), (5, 3), (2, 3, 2)):
+        rows = init.orthogonal_(sg.empty(*shape, dtype=sg.float64), gain=2).numpy()
+        rows = rows.reshape(shape[0], -1)
+        rows = rows if rows.shape[0] <= rows.shape[1] else rows.T
+        np.testing.assert_allclose(rows @ rows.T, 4 * np.eye(len(rows)), atol=1e-12)
+    assert init.eye_(nn.Parameter(sg.zeros(2, 3))).tolist() == [[1, 0, 0], [0, 1, 0]]
+    sparse = init.sparse_(sg.empty(10, 4), 0.25, std=2.0).numpy()
+    assert ((sparse == 0).sum(0) == 3).all()
+    for fill in (init.eye_, lambda x: init.sparse_(x, 0.5), init.orthogonal_):
+        with pytest.raises(ValueError, match=r"(eye|sparse|orthogonal)_: "):
+            fill(sg.zeros(3))
+
+
+def test_truncated_normal():
+    sg.manual_seed(0)
+    values = init.trunc_normal_(sg.empty(20_000), mean=1.0, std=2.0, a=0.0, b=2.0).numpy()
+    assert values.min() >= 0
+    assert values.max() <= 2
+    assert abs(values.mean() - 1) < 0.02
+    # Of a standard normal number within half a standard deviation of its mean.
+    assert abs(values.std() - 2 * 0.28386) < 0.01
+    with pytest.raises(ValueError, match="trunc_normal_: a is 1, not below b"):
+        init.trunc_normal_(sg.empty(2), a=1, b=1)

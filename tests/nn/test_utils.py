@@ -84,3 +84,57 @@ def test_refusals():
         spectral_norm(nn.ReLU())
     with pytest.raises(ValueError, match="spectral_norm: 0 power iterations; at least 1"):
         spectral_norm(nn.Linear(2, 2), n_power_iterations=0)
+
+
+# --- Gradients and vectors --------------------------------------------------------------------
+
+
+def with_gradients():
+    parameters = [nn.Parameter(sg.zeros(2)), nn.Parameter(sg.zeros(1, 2)), nn.Parameter(sg.ones(1))]
+    parameters[0].grad, parameters[1].grad = sg.tensor([3.0, 0.0]), sg.tensor([[0.0, -4.0]])
+    return parameters
+
+
+@pytest.mark.parametrize(
+    ("p", "norm"), [(2.0, 5.0), (1.0, 7.0), (np.inf, 4.0), (3.0, 91 ** (1 / 3))]
+)
+def test_clip_grad_norm(p, norm):
+    for limit in (1.0, 100.0):
+        parameters = with_gradients()
+        total = nn.utils.clip_grad_norm_((x for x in parameters), limit, p)
+        assert total.item() == pytest.approx(norm)
+        factor = min(limit / (norm + 1e-6), 1.0)
+        np.testing.assert_allclose(parameters[0].grad, [3 * factor, 0])
+        np.testing.assert_allclose(parameters[1].grad, [[0, -4 * factor]])
+    assert nn.utils.clip_grad_norm_(parameters[2], 1.0).item() == 0
+    parameters[0].grad.fill_(np.nan)
+    with pytest.raises(RuntimeError, match="clip_grad_norm_: the norm of the gradients is nan"):
+        nn.utils.clip_grad_norm_(parameters, 1.0, error_if_nonfinite=True)
+
+
+def test_clip_grad_norm_is_replayed():
+    parameters = with_gradients()
+    run = sg.jit(lambda: nn.utils.clip_grad_norm_(parameters, 1.0))
+    assert run().item() == pytest.approx(5)
+    assert run().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_clip_grad_value():
+    parameters = with_gradients()
+    nn.utils.clip_grad_value_(parameters, 2)
+    assert parameters[0].grad.tolist() == [2, 0]
+    assert parameters[1].grad.tolist() == [[0, -2]]
+
+
+def test_parameters_and_vectors():
+    layer = nn.Linear(2, 2)
+    vector = nn.utils.parameters_to_vector(layer.parameters())
+    assert vector.shape == (6,)
+    assert vector.requires_grad
+    nn.utils.vector_to_parameters(sg.arange(6) * 1.0, layer.parameters())
+    assert layer.weight.tolist() == [[0, 1], [2, 3]]
+    assert layer.bias.tolist() == [4, 5]
+    with pytest.raises(ValueError, match="vector_to_parameters: a vector of shape"):
+        nn.utils.vector_to_parameters(sg.zeros(5), layer.parameters())
+    with pytest.raises(TypeError, match="vec is a tensor, not a list"):
+        nn.utils.vector_to_parameters([1.0], layer.parameters())

@@ -44,6 +44,30 @@ EXACT = {
     "sin": mpmath.sin,
     "cos": mpmath.cos,
     "pow": lambda x, y: x**y,
+    "tan": mpmath.tan,
+    "atan": mpmath.atan,
+    "asin": mpmath.asin,
+    "acos": mpmath.acos,
+    "atan2": mpmath.atan2,
+    "sinh": mpmath.sinh,
+    "cosh": mpmath.cosh,
+    "asinh": mpmath.asinh,
+    "acosh": mpmath.acosh,
+    "atanh": mpmath.atanh,
+    "reciprocal": lambda x: 1 / x,
+    "rsqrt": lambda x: 1 / mpmath.sqrt(x),
+    "log2": lambda x: mpmath.log(x, 2),
+    "log10": mpmath.log10,
+    "exp2": lambda x: mpmath.mpf(2) ** x,
+    "floor": mpmath.floor,
+    "ceil": mpmath.ceil,
+    "trunc": lambda x: mpmath.floor(x) if x > 0 else mpmath.ceil(x),
+    "to_nearest": mpmath.nint,
+    "floored_quotient": lambda x, y: mpmath.floor(x / y),
+    "remainder": lambda x, y: x - y * mpmath.floor(x / y),
+    "erf": mpmath.erf,
+    "erfc": mpmath.erfc,
+    "erfc_of_positive": mpmath.erfc,
     "maximum": max,
     "minimum": min,
     "where": lambda condition, x, y: x if condition else y,
@@ -84,6 +108,13 @@ def gathered(x, *indices, template):
     return x[tuple(next(arrays) if part == "array" else part for part in template)]
 
 
+def put(x, value, *indices, template):
+    out = x.copy()
+    arrays = iter(indices)
+    out[tuple(next(arrays) if part == "array" else part for part in template)] = value
+    return out
+
+
 def layer(x, weight, bias, activation, scalars):
     before = x @ weight.T + bias
     return {
@@ -102,18 +133,25 @@ NUMPY = {
     "clone": np.copy,
     "to_device": lambda x, device, source: x,
     "reshape": lambda x, shape: x.reshape(shape),
-    "permute": lambda x, axes: x.transpose(axes),
+    "permute": lambda x, dims: x.transpose(dims),
     "expand": np.broadcast_to,
     "expand_copy": np.broadcast_to,
     "view": lambda x, index: x[index],
     "scatter": scattered,
     "gather": gathered,
     "scatter_add": scattered_sum,
-    "concatenate": lambda *tensors, axis: np.concatenate(tensors, axis),
-    "sum": np.sum,
-    "max": np.max,
-    "min": np.min,
-    "log_softmax": lambda x, axis: x - np.log(np.exp(x).sum(axis, keepdims=True)),
+    "put": put,
+    "concatenate": lambda *tensors, dim: np.concatenate(tensors, dim),
+    "sum": lambda x, dim, keepdim: x.sum(None if dim == () else dim, keepdims=keepdim),
+    "amax": lambda x, dim, keepdim: x.max(None if dim == () else dim, keepdims=keepdim),
+    "amin": lambda x, dim, keepdim: x.min(None if dim == () else dim, keepdims=keepdim),
+    "log_softmax": lambda x, dim: x - np.log(np.exp(x).sum(dim, keepdims=True)),
+    "bitwise_and": np.bitwise_and,
+    "bitwise_or": np.bitwise_or,
+    "bitwise_xor": np.bitwise_xor,
+    "bitwise_left_shift": np.left_shift,
+    "bitwise_right_shift": np.right_shift,
+    "bits_turned": np.invert,
     "matmul": np.matmul,
     "linear": layer,
 }

@@ -208,6 +208,9 @@ class ndarray:
     def argmax(self, axis: int, out: "ndarray") -> None:
         self._host.argmax(axis, out._host)
 
+    def argsort(self, axis: int) -> "ndarray":
+        return new(self._host.argsort(axis, kind="stable"), self._mem.gpu)
+
     def nonzero(self) -> tuple["ndarray", ...]:
         global reads
         reads += 1

@@ -17,6 +17,7 @@ void emulator_launch(
 
 double exp(double), expm1(double), log(double), log1p(double), sqrt(double), sin(double);
 double cos(double), tanh(double), floor(double), pow(double, double), frexp(double, int*);
+double fmod(double, double);
 float expf(float), expm1f(float), logf(float), log1pf(float), sqrtf(float), sinf(float);
 float cosf(float), tanhf(float), floorf(float), powf(float, float);
 }

@@ -61,7 +61,7 @@ def first_part(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """``x`` at the start of each axis that summing it to ``shape`` would sum over."""
     extra = x.ndim - len(shape)
     index = [0] * extra + [slice(0, 1) if n == 1 else slice(None) for n in shape]
-    return ops.view(x, index=tuple(index)) if x.size else x.sum_to_size(shape)
+    return ops.view(x, index=tuple(index)) if x.numel() else x.sum_to_size(shape)
 
 
 def without_reduction(primitive, name: str, function: Callable, fired: list) -> Callable:
@@ -79,14 +79,14 @@ def without_reduction(primitive, name: str, function: Callable, fired: list) -> 
             for module in places:
                 module.sum = summed
         shape = arguments[all_names.index(name + "_shape")]
-        if result.size > math.prod(shape):
+        if result.numel() > math.prod(shape):
             fired.append(name)
             result = first_part(result, shape)
         return result
 
     def first_summand(x, dim=None, keepdim=False):
         axes = ops.dims_of("sum", dim, x.ndim)
-        if not x.size or math.prod(x.shape[one] for one in axes) == 1:
+        if not x.numel() or math.prod(x.shape[one] for one in axes) == 1:
             return REGISTRY["sum"](x, dim=dim, keepdim=keepdim)
         fired.append(name)
         start = slice(0, 1) if keepdim else 0

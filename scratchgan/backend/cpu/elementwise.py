@@ -82,7 +82,7 @@ def loop_source(definition: Definition, dtype: str) -> str:
             f"from scratchgan.backend.cpu.{dtype}_math import real\n",
             *(as_numba(DEFINITIONS[name]) + "\n" for name in all_called_by(definition)),
             as_numba(definition),
-            f"defined = {definition.name}\n",
+            f"defined = {definition.kernel}\n",
             "from scratchgan.backend.cpu.codegen.intrinsics import forget_exceptions, loop, stack",
             f"from scratchgan.backend.cpu.codegen.intrinsics import {dtype}_at as numbers_at",
             _LOOP.format(

@@ -32,7 +32,7 @@ EXACT = frozenset(
     ("abs", "add", "clip", "div", "eq", "ge", "gt", "le", "lt", "maximum", "minimum", "mul", "ne")
     + ("neg", "sign", "sqrt", "square", "sub", "where")
     + ("bits_turned", "bitwise_and", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift")
-    + ("bitwise_xor",)
+    + ("bitwise_xor", "floored_quotient", "remainder")
 )
 
 

@@ -146,6 +146,12 @@ def argmax(x: Array, *, axis: int, out: Array) -> None:
 
 
 @on_one_gpu
+def argsort(x: Array, *, axis: int, out: Array) -> None:
+    """The places of the elements in order of size along ``axis``; equal ones keep their order."""
+    out[...] = x.argsort(axis=axis)
+
+
+@on_one_gpu
 def log_softmax(x: Array, *, axis: int, out: Array) -> None:
     """``x - log(sum(exp(x)))`` along ``axis``, shifted by the maximum so that nothing overflows."""
     if not out.size:

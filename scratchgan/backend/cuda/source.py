@@ -38,6 +38,39 @@ typedef {real} real;      // numbers
 typedef {index} index_t;  // positions in arrays
 #define INFINITE_VALUE __longlong_as_double(0x7ff0000000000000LL)
 #define NAN_VALUE __longlong_as_double(0x7ff8000000000000LL)
+
+// Python's x % y and x // y: rounded down, and exact.
+__device__ inline double remainder_of(double x, double y)
+{{
+    const double rest = ::fmod(x, y);
+    return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
+}}
+__device__ inline double floored_quotient_of(double x, double y)
+{{
+    if (y == 0) {{
+        return x / y;
+    }}
+    const double quotient = (x - remainder_of(x, y)) / y;
+    const double down = ::floor(quotient);
+    return quotient - down > 0.5 ? down + 1 : down;
+}}
+__device__ inline float remainder_of(float x, float y)
+{{
+    return (float)remainder_of((double)x, (double)y);
+}}
+__device__ inline float floored_quotient_of(float x, float y)
+{{
+    return (float)floored_quotient_of((double)x, (double)y);
+}}
+__device__ inline long long remainder_of(long long x, long long y)
+{{
+    const long long rest = y == 0 ? 0 : x % y;
+    return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
+}}
+__device__ inline long long floored_quotient_of(long long x, long long y)
+{{
+    return y == 0 ? 0 : x / y - (x % y != 0 && (x < 0) != (y < 0) ? 1 : 0);
+}}
 """
 
 
@@ -327,8 +360,8 @@ def loop_of(definition: Definition) -> Loop:
     """The elementwise loop over a scalar definition."""
     inputs = [f"{{{i}}}" for i in range(len(definition.inputs))]
     scalars = [f"{{{name}}}" for name in definition.scalars]
-    call = f"sg::{c_name(definition.name)}({', '.join(inputs + scalars)})"
-    return Loop(definition.name, call, (definition.name,), definition.scalars)
+    call = f"sg::{c_name(definition.kernel)}({', '.join(inputs + scalars)})"
+    return Loop(definition.kernel, call, (definition.kernel,), definition.scalars)
 
 
 def loop_kernel(

@@ -1,4 +1,4 @@
-"""Optimizers: they change parameters in place by their gradients, under PyTorch's names.
+"""What all optimizers share: they change parameters in place by their gradients.
 
 The arithmetic of a step stands in the backend, as one kernel for all of a parameter. Here is the
 rest: parameter groups, the arrays that a kernel keeps from step to step, and the hyperparameters,
@@ -6,12 +6,13 @@ read from the group anew in each step, so that a schedule may change ``group["lr
 """
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from scratchgan import creation, dtypes
+from scratchgan import dtypes
+from scratchgan.autograd import enable_grad
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.backend import Array, kernels_for
+from scratchgan.backend import Array, Backend, kernels_for
 from scratchgan.jit import context
 
 Group = dict[str, Any]
@@ -22,8 +23,8 @@ Layout = tuple[type, tuple[int, ...], Any]
 class Optimizer:
     """Base class: what all optimizers share.
 
-    A subclass names its :attr:`kernel`, and writes :meth:`new_state`, :meth:`hyperparameters` and
-    :meth:`check`.
+    A subclass writes :meth:`new_state`, :meth:`hyperparameters` and :meth:`check`, and names its
+    :attr:`kernel` or writes :meth:`update`.
 
     Args:
         params: Tensors, or dicts with ``"params"`` and the options in which this group differs.
@@ -72,6 +73,19 @@ class Optimizer:
         """The kernel's keywords for the parameters of ``group``, at this moment."""
         raise NotImplementedError(f"{self._name} has no hyperparameters method; write one")
 
+    def update(
+        self, kernels: Backend, gradient: Array, out: tuple[Array, ...], **scalars: float
+    ) -> None:
+        """Change ``out``, a parameter and its state, by its gradient.
+
+        Args:
+            kernels: What computes on these arrays.
+            gradient: Of the parameter.
+            out: The parameter, and its state in the order of :meth:`new_state`.
+            scalars: What :meth:`hyperparameters` gives.
+        """
+        getattr(kernels, self.kernel)(gradient, out=out, **scalars)
+
     def check(self, group: Group) -> None:
         """Raise a ValueError if an option of ``group`` is outside its range."""
 
@@ -105,13 +119,23 @@ class Optimizer:
             self._layouts[parameter] = _layout(parameter.array), parts
         self.param_groups.append(complete)
 
-    def step(self) -> None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient, in place.
+
+        Args:
+            closure: Computes the loss and its gradients, and is called first.
+
+        Returns:
+            What ``closure`` gives.
 
         Raises:
             RuntimeError: A parameter, its gradient or its state is not what it was when the
                 optimizer was made; nothing of this parameter was changed.
         """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
         for group in self.param_groups:
             hyperparameters = context.dynamic_scalars(
                 functools.partial(self.hyperparameters, group), group
@@ -121,9 +145,10 @@ class Optimizer:
                 if gradient is None:
                     continue
                 kept = self._arrays_of_state(parameter, gradient)
-                update = getattr(kernels_for[type(parameter.array)], self.kernel)
-                update(gradient.array, out=(parameter.array, *kept), **hyperparameters)
+                kernels, out = kernels_for[type(parameter.array)], (parameter.array, *kept)
+                self.update(kernels, gradient.array, out, **hyperparameters)
                 parameter.mark_changed()
+        return loss
 
     def _arrays_of_state(self, parameter: Tensor, gradient: Tensor) -> list[Array]:
         """The arrays that the kernel keeps, in its order; refused if anything does not fit."""
@@ -194,7 +219,10 @@ class Optimizer:
             )
         numbers = [n for group in loaded for n in group["params"]]
         fresh = [self.new_state(parameter) for parameter in self.state]
-        given = [state_dict["state"].get(n, new) for n, new in zip(numbers, fresh, strict=True)]
+        given = [
+            self.completed(state_dict["state"].get(n, {}), new)
+            for n, new in zip(numbers, fresh, strict=True)
+        ]
         faults = [
             f"parameter {n}: {_shapes(state)}, expected {_shapes(new)}"
             for n, state, new in zip(numbers, given, fresh, strict=True)
@@ -215,6 +243,16 @@ class Optimizer:
         for state, source in zip(self.state.values(), given, strict=True):
             for name, tensor in state.items():
                 tensor.copy_(source[name])
+
+    def completed(self, state: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The loaded state of a parameter, or ``new``, its first one, if there is none."""
+        return state or new
+
+    def refuse(self, **options: Any) -> None:
+        """Raise a TypeError if an option of PyTorch's that is not there is asked for."""
+        for name, value in options.items():
+            if value:
+                raise TypeError(f"{self._name}: the option {name} is not there; leave it out")
 
     def _require(self, group: Group, name: str, holds: bool, what: str) -> None:
         if not holds:
@@ -241,126 +279,7 @@ def _shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(state[name].shape) for name in sorted(state)}
 
 
-def _count(parameter: Tensor) -> Tensor:
+def count_of(parameter: Tensor) -> Tensor:
     """A step count where the parameter lies, at 0."""
     kernels = kernels_for[type(parameter.array)]
     return Tensor(kernels.from_host(0, dtypes.int64, like=parameter.array))
-
-
-class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum (Sutskever et al. 2013, eq. 1 to 4).
-
-    As in PyTorch, the learning rate stands outside of the velocity: with gradient g,
-    v ← momentum v + (1 − dampening) g and p ← p − lr v, or with ``nesterov``
-    p ← p − lr (g + momentum v). The first velocity is g.
-
-    Args:
-        params: Tensors, or dicts with ``"params"`` and the options in which this group differs.
-        lr: Learning rate.
-        momentum: How much of the velocity remains in each step; 0 for none.
-        dampening: Share of the gradient that does not enter the velocity.
-        weight_decay: Times the parameter, added to the gradient.
-        nesterov: Look ahead along the velocity.
-
-    Raises:
-        ValueError: An option is outside its range, or :class:`Optimizer` says why.
-    """
-
-    kernel = "sgd"
-
-    def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1e-3,
-        momentum: float = 0,
-        dampening: float = 0,
-        weight_decay: float = 0,
-        nesterov: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "dampening": dampening,
-                "weight_decay": weight_decay,
-                "nesterov": nesterov,
-            },
-        )
-
-    def new_state(self, parameter: Tensor) -> dict[str, Tensor]:
-        """The velocity, and the count of steps, by which the kernel knows the first."""
-        return {"momentum_buffer": creation.zeros_like(parameter), "step": _count(parameter)}
-
-    def hyperparameters(self, group: Group) -> dict[str, float]:
-        """The keywords of the kernel ``sgd``."""
-        return {
-            "lr": float(group["lr"]),
-            "momentum": float(group["momentum"]),
-            "dampening": float(group["dampening"]),
-            "weight_decay": float(group["weight_decay"]),
-            "nesterov": bool(group["nesterov"]),
-        }
-
-    def check(self, group: Group) -> None:
-        """Nothing is negative, and ``nesterov`` has a velocity that it can look along."""
-        for name in ("lr", "momentum", "weight_decay"):
-            self._require(group, name, group[name] >= 0, "0 or more")
-        if group["nesterov"]:
-            self._require(group, "momentum", group["momentum"] > 0, "more than 0 with nesterov")
-            self._require(group, "dampening", group["dampening"] == 0, "0 with nesterov")
-
-
-class Adam(Optimizer):
-    """Steps scaled by running averages of the gradient and its square (Kingma & Ba 2015, alg. 1).
-
-    Args:
-        params: Tensors, or dicts with ``"params"`` and the options in which this group differs.
-        lr: Step size α.
-        betas: How much of the averages remains in each step, β1 and β2.
-        eps: ε, added to the denominator.
-        weight_decay: Times the parameter, added to the gradient.
-
-    Raises:
-        ValueError: An option is outside its range, or :class:`Optimizer` says why.
-    """
-
-    kernel = "adam"
-
-    def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-    ) -> None:
-        super().__init__(
-            params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        )
-
-    def new_state(self, parameter: Tensor) -> dict[str, Tensor]:
-        """The averages m and v, and the count of steps t."""
-        return {
-            "exp_avg": creation.zeros_like(parameter),
-            "exp_avg_sq": creation.zeros_like(parameter),
-            "step": _count(parameter),
-        }
-
-    def hyperparameters(self, group: Group) -> dict[str, float]:
-        """The keywords of the kernel ``adam``."""
-        beta1, beta2 = group["betas"]
-        return {
-            "lr": float(group["lr"]),
-            "beta1": float(beta1),
-            "beta2": float(beta2),
-            "eps": float(group["eps"]),
-            "weight_decay": float(group["weight_decay"]),
-        }
-
-    def check(self, group: Group) -> None:
-        """Nothing is negative, and the betas are below 1."""
-        for name in ("lr", "eps", "weight_decay"):
-            self._require(group, name, group[name] >= 0, "0 or more")
-        within = len(group["betas"]) == 2 and all(0 <= beta < 1 for beta in group["betas"])
-        self._require(group, "betas", within, "two numbers from 0 to below 1")

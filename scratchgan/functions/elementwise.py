@@ -1,0 +1,380 @@
+"""Elementwise functions composed of primitives, under PyTorch's names."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from scratchgan import dtypes, ops
+from scratchgan.autograd.tensor import Tensor, method
+
+# --- Arithmetic with options --------------------------------------------------------------
+
+
+def _scaled(name: str, input: Any, other: Any, alpha: float) -> Any:
+    """``alpha * other``, which must not be a fraction where both are integers."""
+    if alpha == 1:
+        return other
+    kinds = {x.dtype.kind if isinstance(x, Tensor) else "" for x in (input, other)}
+    if (
+        "f" not in kinds
+        and isinstance(alpha, float)
+        and not any(isinstance(x, float) for x in (input, other))
+    ):
+        raise TypeError(f"{name}: alpha is {alpha}; for integers it must be an integer")
+    return ops.mul(other, alpha) if isinstance(other, Tensor) else other * alpha
+
+
+@method()
+def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """``input + alpha * other``."""
+    return ops.add(input, _scaled("add", input, other, alpha))
+
+
+@method("sub", "subtract")
+def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """``input - alpha * other``."""
+    return ops.sub(input, _scaled("sub", input, other, alpha))
+
+
+def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+    """``other - alpha * input``."""
+    return ops.sub(other, _scaled("rsub", other, input, alpha))
+
+
+@method("mul", "multiply")
+def mul(input: Any, other: Any) -> Tensor:
+    """``input * other``."""
+    return ops.mul(input, other)
+
+
+@method("div", "divide")
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """``input / other``; with ``rounding_mode`` ``"floor"`` or ``"trunc"`` a whole number.
+
+    Raises:
+        ValueError: There is no such rounding mode.
+    """
+    if rounding_mode is None:
+        return ops.div(input, other)
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode != "trunc":
+        raise ValueError(f"div: rounding_mode is {rounding_mode!r}; choose floor or trunc")
+    if _are_whole(input, other):
+        down = floor_divide(input, other)
+        is_cut = ops.bitwise_and(ops.lt(down, 0), ops.ne(ops.mul(down, other), input))
+        return ops.add(down, is_cut.to(down.dtype))
+    return ops.trunc(ops.div(input, other))
+
+
+true_divide = div
+
+
+def _are_whole(*inputs: Any) -> bool:
+    """Whether none has fractions."""
+    return all(
+        x.dtype.kind in "biu" if isinstance(x, Tensor) else not isinstance(x, float) for x in inputs
+    )
+
+
+def _require_divisor(name: str, other: Any) -> None:
+    if isinstance(other, int) and other == 0:
+        raise ZeroDivisionError(f"{name}: integers cannot be divided by 0")
+
+
+@method("floor_divide", "__floordiv__", reflected="__rfloordiv__")
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """``floor(input / other)``; its derivative is taken as 0.
+
+    Raises:
+        ZeroDivisionError: Integers, and ``other`` is 0.
+    """
+    if _are_whole(input, other):
+        _require_divisor("floor_divide", other)
+    return ops.floored_quotient(input, other)
+
+
+@method("remainder", "__mod__", reflected="__rmod__")
+def remainder(input: Any, other: Any) -> Tensor:
+    """``input - other * floor(input / other)``, which has the sign of ``other``.
+
+    Raises:
+        ZeroDivisionError: Integers, and ``other`` is 0.
+    """
+    if _are_whole(input, other):
+        _require_divisor("remainder", other)
+    return ops.remainder(input, other)
+
+
+@method()
+def fmod(input: Any, other: Any) -> Tensor:
+    """``input - other * trunc(input / other)``, which has the sign of ``input``.
+
+    Raises:
+        ZeroDivisionError: Integers, and ``other`` is 0.
+    """
+    rest = remainder(input, other)
+    is_other_side = ops.bitwise_and(ops.ne(rest, 0), ops.ne(ops.lt(rest, 0), ops.lt(input, 0)))
+    return ops.where(is_other_side, ops.sub(rest, other), rest)
+
+
+@method()
+def float_power(input: Any, exponent: Any) -> Tensor:
+    """``input ** exponent`` in float64."""
+    both = [x.to(dtypes.float64) if isinstance(x, Tensor) else float(x) for x in (input, exponent)]
+    return ops.pow(*both)
+
+
+# --- Rounding and parts --------------------------------------------------------------------
+
+
+@method()
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """The nearest number with so many decimals, and of two the even one."""
+    if input.dtype.kind != "f":
+        return input.clone()
+    if not decimals:
+        return ops.to_nearest(input)
+    scale = 10.0 ** abs(decimals)
+    if decimals < 0:
+        return ops.mul(ops.to_nearest(ops.div(input, scale)), scale)
+    return ops.div(ops.to_nearest(ops.mul(input, scale)), scale)
+
+
+@method()
+def frac(input: Tensor) -> Tensor:
+    """What is behind the point: ``input - trunc(input)``."""
+    return ops.sub(input, ops.trunc(input))
+
+
+@method("sign", "sgn")
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1; nan for nan; booleans as they are. The derivative is 0."""
+    return input.clone() if input.dtype == dtypes.bool_ else ops.sign(input)
+
+
+sgn = sign
+
+
+@method()
+def positive(input: Tensor) -> Tensor:
+    """``input`` itself.
+
+    Raises:
+        TypeError: It is made of booleans.
+    """
+    if input.dtype == dtypes.bool_:
+        raise TypeError("positive: booleans have no sign")
+    return input
+
+
+@method()
+def signbit(input: Tensor) -> Tensor:
+    """Whether an element has a minus sign, as -0.0 has."""
+    below: Tensor = ops.lt(input, 0)
+    if input.dtype.kind != "f":
+        return below
+    is_minus_zero = ops.bitwise_and(ops.eq(input, 0), ops.lt(ops.reciprocal(input.detach()), 0))
+    return ops.bitwise_or(below, is_minus_zero)
+
+
+@method()
+def copysign(input: Tensor, other: Any) -> Tensor:
+    """The size of ``input`` with the sign of ``other``."""
+    size = ops.abs(_as_float(input))
+    if not isinstance(other, Tensor):
+        return ops.mul(size, math.copysign(1.0, other))
+    return ops.where(signbit(other), ops.neg(size), size)
+
+
+@method()
+def heaviside(input: Tensor, values: Tensor) -> Tensor:
+    """0 below 0, 1 above, ``values`` at 0."""
+    return ops.where(ops.eq(input, 0), values, ops.gt(input, 0).to(input.dtype))
+
+
+def _as_float(x: Tensor) -> Tensor:
+    return x if x.dtype.kind == "f" else x.to(dtypes.get_default_dtype())
+
+
+# --- Functions -----------------------------------------------------------------------------
+
+
+@method()
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """``log(x / (1 - x))``, of ``x`` kept within [``eps``, 1 - ``eps``]."""
+    x = _as_float(input)
+    if eps is not None:
+        x = ops.clip(x, min=eps, max=1 - eps)
+    return ops.log(x / (1.0 - x))
+
+
+@method()
+def xlogy(input: Any, other: Any) -> Tensor:
+    """``input * log(other)``; 0 where ``input`` is 0."""
+    x, y = (x if isinstance(x, Tensor) else Tensor(np.asarray(float(x))) for x in (input, other))
+    is_none = ops.bitwise_and(ops.eq(x, 0), ops.eq(y, y))
+    log = ops.log(ops.where(is_none, 1.0, y))
+    return ops.where(is_none, 0.0, ops.mul(x, log))
+
+
+@method()
+def logaddexp(input: Tensor, other: Tensor) -> Tensor:
+    """``log(exp(input) + exp(other))``; never overflows."""
+    highest = ops.maximum(input, other).detach()
+    is_infinite = ops.eq(ops.abs(highest), math.inf)
+    shift = ops.where(is_infinite, 0.0, highest)
+    total = ops.add(ops.exp(ops.sub(input, shift)), ops.exp(ops.sub(other, shift)))
+    found = ops.add(ops.log(ops.where(is_infinite, 1.0, total)), shift)
+    return ops.where(is_infinite, ops.add(ops.mul(ops.add(input, other), 0.0), highest), found)
+
+
+@method()
+def hypot(input: Tensor, other: Tensor) -> Tensor:
+    """``sqrt(input**2 + other**2)``."""
+    return ops.sqrt(ops.add(ops.square(input), ops.square(other)))
+
+
+@method()
+def sinc(input: Tensor) -> Tensor:
+    """``sin(πx) / (πx)``; 1 at 0."""
+    x = ops.mul(_as_float(input), math.pi)
+    is_zero = ops.eq(x, 0)
+    safe = ops.where(is_zero, 1.0, x)
+    # At 0 the series, so that the derivatives are right there too.
+    return ops.where(is_zero, 1.0 - ops.square(x) / 6.0, ops.sin(safe) / safe)
+
+
+@method()
+def deg2rad(input: Tensor) -> Tensor:
+    """Degrees to radians."""
+    return ops.mul(input, math.pi / 180)
+
+
+@method()
+def rad2deg(input: Tensor) -> Tensor:
+    """Radians to degrees."""
+    return ops.mul(input, 180 / math.pi)
+
+
+@method()
+def nan_to_num(
+    input: Tensor, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """Numbers in the place of nan (0), and of infinities (the largest there are)."""
+    if input.dtype.kind != "f":
+        return input.clone()
+    most = float(np.finfo(input.dtype).max)
+    x = ops.where(ops.ne(input, input), 0.0 if nan is None else nan, input)
+    x = ops.where(ops.eq(input, math.inf), most if posinf is None else posinf, x)
+    return ops.where(ops.eq(input, -math.inf), -most if neginf is None else neginf, x)
+
+
+# --- Of several tensors ---------------------------------------------------------------------
+
+
+@method()
+def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    """``input + weight * (end - input)``."""
+    return ops.add(input, ops.mul(ops.sub(end, input), weight))
+
+
+@method()
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """``input + value * tensor1 * tensor2``."""
+    product = ops.mul(tensor1, tensor2)
+    return ops.add(input, product if value == 1 else ops.mul(product, value))
+
+
+@method()
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """``input + value * tensor1 / tensor2``.
+
+    Raises:
+        TypeError: Both are integers.
+    """
+    if _are_whole(tensor1, tensor2):
+        raise TypeError("addcdiv: of integers; convert one to a floating type")
+    return ops.add(input, ops.mul(ops.div(tensor1, tensor2), value))
+
+
+# --- Truth ----------------------------------------------------------------------------------
+
+
+@method()
+def logical_not(input: Tensor) -> Tensor:
+    """Whether an element is 0."""
+    return ops.eq(input, 0)
+
+
+@method()
+def logical_and(input: Tensor, other: Tensor) -> Tensor:
+    """Whether neither is 0."""
+    return ops.bitwise_and(ops.ne(input, 0), ops.ne(other, 0))
+
+
+@method()
+def logical_or(input: Tensor, other: Tensor) -> Tensor:
+    """Whether one is not 0."""
+    return ops.bitwise_or(ops.ne(input, 0), ops.ne(other, 0))
+
+
+@method()
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
+    """Whether just one is 0."""
+    return ops.bitwise_xor(ops.ne(input, 0), ops.ne(other, 0))
+
+
+@method()
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Where ``|input - other| <= atol + rtol * |other|``.
+
+    Raises:
+        ValueError: A tolerance is negative.
+        TypeError: The types differ.
+    """
+    if rtol < 0 or atol < 0:
+        raise ValueError(f"isclose: rtol is {rtol} and atol {atol}; they must not be negative")
+    if input.dtype != other.dtype:
+        raise TypeError(f"isclose: the types {input.dtype} and {other.dtype} differ")
+    x, y = input.detach(), other.detach()
+    found: Tensor = ops.eq(x, y)
+    if x.dtype.kind == "b":
+        return found
+    x, y = (z.to(dtypes.float64) for z in (x, y))
+    apart = ops.abs(ops.sub(x, y))
+    near = ops.le(apart, ops.add(ops.mul(ops.abs(y), rtol), atol))
+    found = ops.bitwise_or(found, ops.bitwise_and(near, ops.lt(apart, math.inf)))
+    if equal_nan:
+        found = ops.bitwise_or(found, ops.bitwise_and(ops.ne(x, x), ops.ne(y, y)))
+    return found
+
+
+@method()
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether all elements are close: a boolean; errors as :func:`isclose`."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all().item())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape and elements: a boolean."""
+    if input.shape != other.shape:
+        return False
+    return bool(ops.eq(input, other).all().item())
+
+
+@method()
+def isneginf(input: Tensor) -> Tensor:
+    """True where an element is minus infinity."""
+    return ops.eq(input, -math.inf) if input.dtype.kind == "f" else ops.ne(input, input)
+
+
+@method()
+def isposinf(input: Tensor) -> Tensor:
+    """True where an element is infinity."""
+    return ops.eq(input, math.inf) if input.dtype.kind == "f" else ops.ne(input, input)
