@@ -1,5 +1,6 @@
 """Activations as functions."""
 
+import functools
 import math
 import warnings
 from collections.abc import Callable
@@ -14,9 +15,13 @@ from scratchgan.nn.functional.common import changed_in_place, require_floats, re
 
 
 def _maybe_in_place(
-    name: str, input: Any, inplace: bool, compute: Callable[[Tensor], Tensor]
+    name: str,
+    input: Any,
+    inplace: bool,
+    compute: Callable[[Tensor], Tensor],
+    require: Callable[..., None] = require_floats,
 ) -> Tensor:
-    require_floats(name, input=input)
+    require(name, input=input)
     return changed_in_place(name, input, compute) if inplace else compute(input)
 
 
@@ -234,7 +239,8 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
         "threshold",
         input,
         inplace,
-        lambda x: ops.where(ops.le(x, threshold), float(value), x),
+        lambda x: ops.where(ops.le(x, threshold), _of_type(x, value), x),
+        require_tensors,
     )
 
 
@@ -297,17 +303,24 @@ def hardtanh(
     """
     if not min_val <= max_val:
         raise ValueError(f"hardtanh: min_val is {min_val}, above max_val, which is {max_val}")
-    return _maybe_in_place("hardtanh", input, inplace, lambda x: _kept(x, min_val, max_val))
+    compute = functools.partial(_kept, least=min_val, most=max_val)
+    return _maybe_in_place("hardtanh", input, inplace, compute, require_tensors)
 
 
 def _kept(x: Tensor, least: float, most: float) -> Tensor:
-    kept = ops.where(ops.le(x, least), float(least), x)
-    return ops.where(ops.ge(x, most), float(most), kept)
+    kept = ops.where(ops.le(x, least), _of_type(x, least), x)
+    return ops.where(ops.ge(x, most), _of_type(x, most), kept)
+
+
+def _of_type(x: Tensor, number: float) -> float:
+    """A number as an element of ``x`` may be it: whole among integers."""
+    return float(number) if x.dtype.kind == "f" else int(number)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """``x`` kept within [0, 6]."""
-    return _maybe_in_place("relu6", input, inplace, lambda x: _kept(x, 0.0, 6.0))
+    compute = functools.partial(_kept, least=0.0, most=6.0)
+    return _maybe_in_place("relu6", input, inplace, compute, require_tensors)
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:

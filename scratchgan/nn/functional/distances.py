@@ -7,13 +7,13 @@ import numpy as np
 from scratchgan import functions, ops
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
-from scratchgan.nn.functional.common import require_floats
+from scratchgan.nn.functional.common import require_floats, require_tensors
 
 
 def _norm(x: Tensor, p: float, dim: int, keepdim: bool) -> Tensor:
     """``sum(|x| ** p) ** (1 / p)`` along ``dim``; where it is 0 the derivative is 0."""
     if p == 0:
-        return ops.sum(ops.ne(x, 0), dim=dim, keepdim=keepdim).to(x.dtype)
+        return ops.sum(ops.square(ops.sign(x)), dim=dim, keepdim=keepdim)
     if p == math.inf:
         return ops.amax(ops.abs(x), dim=dim, keepdim=keepdim)
     if p == 1:
@@ -68,7 +68,7 @@ def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
     """The p-norm of ``x1 - x2 + eps`` along the last dimension; the others broadcast."""
-    require_floats("pairwise_distance", x1=x1, x2=x2)
+    require_tensors("pairwise_distance", x1=x1, x2=x2)
     return _norm(ops.add(ops.sub(x1, x2), eps), p, -1, keepdim)
 
 

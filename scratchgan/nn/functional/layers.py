@@ -95,7 +95,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
         functions.matmul(functions.reshape(input1, rows, first), table), rows, out, second
     )
     product = ops.sum(ops.mul(half, functions.reshape(input2, rows, 1, second)), dim=2)
-    product = functions.reshape(product, *leading, out)
+    product = functions.reshape(product, *leading, out).to(input1.dtype)
     return product if bias is None else ops.add(product, bias)
 
 

@@ -22,6 +22,7 @@ from scratchgan.nn.functional.common import (
     reduced,
     reduction_of,
     require_floats,
+    require_tensors,
 )
 
 # --- Binary cross-entropy -------------------------------------------------------------------
@@ -340,7 +341,7 @@ def poisson_nll_loss(
         ValueError: There is no such reduction.
     """
     reduction = reduction_of("poisson_nll_loss", size_average, reduce, reduction)
-    require_floats("poisson_nll_loss", input=input)
+    require_tensors("poisson_nll_loss", input=input)
     if log_input:
         losses = ops.sub(ops.exp(input), ops.mul(target, input))
     else:

@@ -1,6 +1,6 @@
 """Losses that ask for a margin, as functions; ``reduction`` and its older words as in losses.py."""
 
-from scratchgan import ops
+from scratchgan import functions, ops
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn.functional.common import (
     reduced,
@@ -69,7 +69,7 @@ def margin_ranking_loss(
         ValueError: The inputs do not have equally many dimensions, or there is no such reduction.
     """
     reduction = reduction_of("margin_ranking_loss", size_average, reduce, reduction)
-    require_floats("margin_ranking_loss", input1=input1, input2=input2)
+    require_tensors("margin_ranking_loss", input1=input1, input2=input2)
     require_tensors("margin_ranking_loss", target=target)
     if not input1.ndim == input2.ndim == target.ndim:
         raise ValueError(
@@ -105,7 +105,7 @@ def cosine_embedding_loss(
     """
     name = "cosine_embedding_loss"
     reduction = reduction_of(name, size_average, reduce, reduction)
-    require_floats(name, input1=input1, input2=input2)
+    require_tensors(name, input1=input1, input2=input2)
     require_tensors(name, target=target)
     if target.ndim > 1 or not input1.ndim == input2.ndim == target.ndim + 1:
         raise ValueError(
@@ -114,7 +114,7 @@ def cosine_embedding_loss(
         )
     dim = target.ndim
     product = ops.sum(ops.mul(input1, input2), dim=dim)
-    squares = [ops.add(ops.sum(ops.square(x), dim=dim), 1e-12) for x in (input1, input2)]
+    squares = [ops.add(ops.sum(functions.square(x), dim=dim), 1e-12) for x in (input1, input2)]
     cosine = ops.div(product, ops.sqrt(ops.mul(*squares)))
     alike = ops.where(ops.eq(target, 1), ops.sub(1.0, cosine), 0.0)
     apart = _positive_part(ops.sub(cosine, margin))
@@ -154,7 +154,7 @@ def triplet_margin_loss(
     """
     name = "triplet_margin_loss"
     reduction = reduction_of(name, size_average, reduce, reduction)
-    require_floats(name, anchor=anchor, positive=positive, negative=negative)
+    require_tensors(name, anchor=anchor, positive=positive, negative=negative)
     if not margin > 0:
         raise ValueError(f"{name}: margin is {margin}; it must be more than 0")
     if not anchor.ndim == positive.ndim == negative.ndim:

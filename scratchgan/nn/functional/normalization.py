@@ -44,6 +44,8 @@ def batch_norm(
             a batch has just one value for each channel, which has no variance.
     """
     require_floats("batch_norm", input=input)
+    if input.shape == (0,):  # nothing at all, which PyTorch lets pass
+        return input.clone()
     x = input
     shape = (1, x.shape[1], *[1] * (x.ndim - 2)) if x.ndim >= 2 else ()
     statistics = {"running_mean": running_mean, "running_var": running_var}
