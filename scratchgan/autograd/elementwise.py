@@ -19,6 +19,7 @@ _KINDS = {
     "biuf": "real numbers",
     "biu": "integers and booleans",
     "iu": "integers",
+    "iuf": "numbers",
     "f": "floating point elements",
 }
 

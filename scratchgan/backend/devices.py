@@ -44,12 +44,12 @@ class Device(str):
     @property
     def type(self) -> str:
         """``"cpu"`` or ``"cuda"``."""
-        return self.partition(":")[0]
+        return str(self).partition(":")[0]
 
     @property
     def index(self) -> int | None:  # type: ignore[override]
         """Number of the GPU; None for the CPU, and for the current GPU."""
-        number = self.partition(":")[2]
+        number = str(self).partition(":")[2]
         return int(number) if number else None
 
     def __repr__(self) -> str:

@@ -151,7 +151,8 @@ def squeeze(input: Tensor, dim: Dims = None) -> Tensor:
     Raises:
         IndexError: There is no such dimension.
     """
-    dims = ops.dims_of("squeeze", dim, input.ndim) if dim != () else ()
+    is_none = isinstance(dim, tuple | list) and not dim
+    dims = () if is_none else ops.dims_of("squeeze", dim, input.ndim)
     gone = [i in dims and n == 1 for i, n in enumerate(input.shape)]
     return ops.view(input, index=tuple([0 if one else slice(None) for one in gone]))
 

@@ -44,7 +44,7 @@ def div(x: float, y: float) -> float:
 
 
 @method("__neg__")
-@elementwise(x=lambda g: -g)
+@elementwise(takes="iuf", x=lambda g: -g)
 def neg(x: float) -> float:
     """``-x``."""
     return -x

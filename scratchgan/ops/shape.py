@@ -27,9 +27,10 @@ def dims_of(name: str, dim: Any, ndim: int) -> tuple[int, ...]:
         TypeError: It is no integer.
         ValueError: It stands there twice.
     """
-    if dim is None or dim == ():
+    given = dim if isinstance(dim, tuple | list) else (dim,)
+    if dim is None or not given:
         return tuple(range(ndim))
-    dims = [dim_of(name, one, ndim) for one in (dim if isinstance(dim, tuple | list) else (dim,))]
+    dims = [dim_of(name, one, ndim) for one in given]
     if len(set(dims)) != len(dims):
         raise ValueError(f"{name}: a dim stands twice in {dim}")
     return tuple(sorted(dims)) if ndim else ()
