@@ -311,9 +311,9 @@ class Scope:
             refusals = ("__setattr__", "__delattr__") if _is_frozen_dataclass(cls) else ()
             for key, value in list(attributes.items()):
                 is_special = key.startswith("__") and (is_called or key not in _OF_MAKING)
-                is_special = is_special and key not in (*NOT_CALLED, *refusals)
+                is_special = is_special and key not in NOT_CALLED
                 is_special = is_special and (is_users(cls.__module__) or key not in _OF_OWN)
-                if key not in self._names and not is_special:
+                if key in refusals or (key not in self._names and not is_special):
                     continue
                 name = f"{cls.__name__}.{key}"
                 self._waiting += [(name, x) for x in functions_of(value)]

@@ -158,7 +158,10 @@ def test_an_option_is_read_anew_though_another_object_has_its_name() -> None:
     @dataclass(frozen=True)
     class Settings:
         lr: float = 0.5
-        factor: float = 2.0
+        factor: float = 1.0
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "factor", 2 * self.factor)  # mentions the refusal by name
 
     settings = Settings()
     w = sg.tensor([1.0, 2.0], requires_grad=True)
