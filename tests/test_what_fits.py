@@ -166,6 +166,8 @@ def test_a_state_that_no_longer_fits(name: str, what: str) -> None:
     optimizer = OPTIMIZERS[name]([first, w], lr=0.1)
     good = optimizer.state[w]
     for part in good:
+        if good[part].shape == WRONG[what][0].shape:
+            continue  # a count is one number
         optimizer.state[w] = {**good, part: WRONG[what][0]}
         before = w.tolist()
         with pytest.raises(RuntimeError, match=rf"^{name}.step: the state of parameter 1 ") as e:

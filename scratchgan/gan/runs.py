@@ -166,7 +166,7 @@ class Run:
             state = module.state_dict()
             # safetensors writes memory as it lies, whatever the strides say.
             arrays = {
-                key: np.ascontiguousarray(tensor.numpy(force=True)) for key, tensor in state.items()
+                key: np.array(tensor.numpy(force=True), order="C") for key, tensor in state.items()
             }
             with whole(self.folder / f"{name}.safetensors") as file:
                 file.write(save(arrays))

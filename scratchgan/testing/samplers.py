@@ -132,8 +132,7 @@ def _condition(choices: Choices) -> Sample:
 def _divided(choices: Choices) -> Sample:
     """Quotients away from whole numbers."""
     x, y = broadcastable(choices, 2)
-    size = np.broadcast_shapes(x, y)
-    divided = tensor(choices, size, ((0.2, 0.8), (2.4, 2.8)))
+    divided = tensor(choices, x, ((0.2, 0.8), (2.4, 2.8)))
     return Sample((divided, tensor(choices, y, ((1.0, 1.1),))), {})
 
 

@@ -51,7 +51,9 @@ def computed(name: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> li
     out = REGISTRY[name](*inputs, **keywords)
     results = [out]
     if out.requires_grad:
-        first = autograd.grad(ops.sum(ops.square(out)), floats, None, None, True, True)
+        first = autograd.grad(
+            ops.sum(ops.square(out)), floats, create_graph=True, allow_unused=True
+        )
         taped = [ops.sum(ops.square(g)) for g in first if g is not None and g.requires_grad]
         second = autograd.grad(taped, floats, allow_unused=True) if taped else ()
         out = REGISTRY[name](*inputs, **keywords)

@@ -29,7 +29,7 @@ def twin(x: Any) -> Any:
         return x
     lowest, highest = np.lib.array_utils.byte_bounds(x.array)
     memory = np.zeros(highest - lowest, np.uint8)
-    array = np.ndarray(x.shape, x.dtype, memory, x.data.ctypes.data - lowest, x.data.strides)
+    array = np.ndarray(x.shape, x.dtype, memory, x.array.ctypes.data - lowest, x.array.strides)
     array[...] = x.array * 1.01
     return Tensor(array)
 
@@ -38,7 +38,7 @@ def derivatives(out: Tensor, leaves: list[Tensor]) -> list[Tensor]:
     """First and second ones."""
     if not out.requires_grad:
         return []
-    first = autograd.grad(ops.sum(ops.square(out)), leaves, None, None, True, True)
+    first = autograd.grad(ops.sum(ops.square(out)), leaves, create_graph=True, allow_unused=True)
     taped = [ops.sum(ops.square(g)) for g in first if g is not None and g.requires_grad]
     second = autograd.grad(taped, leaves, allow_unused=True) if taped else ()
     return [g for g in (*first, *second) if g is not None]

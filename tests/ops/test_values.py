@@ -231,7 +231,7 @@ def test_values_are_those_of_numpy(name, backend, dtype):
     @examples(2)
     @given(samples(SAMPLERS[name].sampler))
     def holds(sample):
-        exact = [x.array if isinstance(x, Tensor) else x for x in sample.inputs]
+        exact = [x.array if isinstance(x, Tensor) else np.asarray(x) for x in sample.inputs]
         tensors = [Tensor(x.astype(dtype) if x.dtype.kind == "f" else x) for x in exact]
         with sg.use_backend(backend):
             out = REGISTRY[name](*tensors, **sample.keywords)
