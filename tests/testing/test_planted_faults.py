@@ -122,7 +122,10 @@ def faults(primitive) -> Iterator[tuple[str, str, Callable, list | None]]:
     """For each VJP: the input, what is wrong, the faulty VJP, and where it notes that it fired."""
     operands = {*primitive.inputs, "out"}
     for name, vjp in {**primitive.vjps, **primitive.shared}.items():
-        if primitive.name not in FLAT:
+        if primitive.name in FLAT:
+            yield name, "a slope up", lambda g: g, None
+            yield name, "a slope down", lambda g: ops.neg(g), None
+        else:
             yield name, "wrong sign", changed(vjp, ops.neg), None
             yield name, "1% off", changed(vjp, lambda g: ops.mul(g, 1.01)), None
         used = operands.intersection(parameters_of(vjp))
