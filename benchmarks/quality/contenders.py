@@ -16,7 +16,7 @@ EPOCHS = 10
 #: The recipe whose objective is exchanged, to compare objectives with all else equal.
 BASE = "remedies"
 
-LIBRARIES = {"scratchgan": "", "torch": ", PyTorch"}
+PACKAGES = {"scratchgan": "", "torch": ", PyTorch"}
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,18 @@ class Contender:
 
     Attributes:
         name: As it stands in tables; a training of PyTorch's has the name of its twin and a word.
-        recipe: The name without the library.
-        library: Which of :data:`LIBRARIES` trains it.
+        recipe: The name without the package.
+        package: Which of :data:`PACKAGES` trains it.
         config: All settings but the seed.
     """
 
     recipe: str
-    library: str
+    package: str
     config: Config
 
     @property
     def name(self) -> str:
-        return self.recipe + LIBRARIES[self.library]
+        return self.recipe + PACKAGES[self.package]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Trial:
 
     @property
     def folder(self) -> str:
-        words = f"{self.contender.library} {self.contender.recipe} {self.seed}"
+        words = f"{self.contender.package} {self.contender.recipe} {self.seed}"
         return "-".join(words.replace(":", "").split())
 
 

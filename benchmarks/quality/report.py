@@ -35,11 +35,11 @@ class Results:
     trials: list[tuple[Trial, Result]]
     about: dict[str, Any]
 
-    def of(self, library: str) -> dict[str, list[Result]]:
-        """The results of each contender of a library over the seeds, by the recipe."""
+    def of(self, package: str) -> dict[str, list[Result]]:
+        """The results of each contender of a package over the seeds, by the recipe."""
         found: dict[str, list[Result]] = {}
         for trial, result in self.trials:
-            if trial.contender.library == library:
+            if trial.contender.package == package:
                 found.setdefault(trial.contender.recipe, []).append(result)
         return found
 

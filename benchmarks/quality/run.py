@@ -64,7 +64,7 @@ def _done(folder: Path, trial: Trial) -> dict[str, Any]:
     shutil.rmtree(where, ignore_errors=True)
     where.mkdir(parents=True)
     given.write_text(json.dumps(settings))
-    script = f"benchmarks.quality.{SCRIPTS[trial.contender.library]}"
+    script = f"benchmarks.quality.{SCRIPTS[trial.contender.package]}"
     process.run("-m", script, json.dumps(settings), str(where))
     _judge(folder, where)
     return report.read(where)

@@ -35,17 +35,17 @@ def results(trials=TRIALS):
         **{"command": "python -m benchmarks quality", "date": "2026-01-01", "failures": {}},
     }
     made = [
-        (trial, result(1.0 + trial.seed, 30.0 if trial.contender.library == "torch" else 10.0))
+        (trial, result(1.0 + trial.seed, 30.0 if trial.contender.package == "torch" else 10.0))
         for trial in trials
     ]
     return report.Results(result(0.04, 0.0), made, about)
 
 
 def test_every_objective_and_every_recipe_is_trained_with_each_seed():
-    ours = [c for c in contenders.contenders() if c.library == "scratchgan"]
+    ours = [c for c in contenders.contenders() if c.package == "scratchgan"]
     assert {c.config.objective for c in ours} == set(OBJECTIVES)
     assert {c.recipe for c in ours} >= set(RECIPES)
-    twins = {c.recipe for c in contenders.contenders() if c.library == "torch"}
+    twins = {c.recipe for c in contenders.contenders() if c.package == "torch"}
     assert twins == set(RECIPES)
     assert len(TRIALS) == 3 * len(contenders.contenders())
     assert len({trial.folder for trial in TRIALS}) == len(TRIALS)
@@ -53,7 +53,7 @@ def test_every_objective_and_every_recipe_is_trained_with_each_seed():
 
 
 def test_objectives_are_compared_with_all_else_equal():
-    by_name = {c.recipe: c.config for c in contenders.contenders() if c.library == "scratchgan"}
+    by_name = {c.recipe: c.config for c in contenders.contenders() if c.package == "scratchgan"}
     base = by_name[contenders.BASE]
     for name, config in by_name.items():
         if name.startswith(f"{contenders.BASE}: "):
