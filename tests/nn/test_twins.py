@@ -365,7 +365,7 @@ def test_functions_have_pytorchs_signatures():
 
 
 #: Parameters of PyTorch's functions that are not here.
-UNSUPPORTED = {"normalize": ["out"], "spectral_norm": ["name", "dim"]}
+UNSUPPORTED = {"normalize": ["out"]}
 
 
 #: Of each: how a module is made, and arguments that both refuse.
