@@ -7,23 +7,29 @@ primitive       a forward and its VJPs, and what calling them does
 elementwise     primitives from arithmetic on one element
 backward        from the last node to the first
 modes, hooks    ``no_grad``; who may see gradients pass
+function        operations whose forward and backward a user writes
+functional      Jacobians, Hessians, and their products with vectors
 observe, anomaly  who may see primitives run; where a nan first appears
 arguments       the ways to give a primitive its arguments
 =============== ====================================================================
 """
 
+from scratchgan.autograd import functional
 from scratchgan.autograd.anomaly import detect_anomaly
 from scratchgan.autograd.backward import backward, grad
+from scratchgan.autograd.function import Function
 from scratchgan.autograd.hooks import HookHandle, register_hook, retain_grad
 from scratchgan.autograd.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from scratchgan.autograd.tape import TapeError
 
 __all__ = [
+    "Function",
     "HookHandle",
     "TapeError",
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "functional",
     "grad",
     "is_grad_enabled",
     "no_grad",

@@ -40,7 +40,7 @@ def backpropagate(
                 gradients[edge] = gradients[edge] + gradient
                 continue
             gradients[edge] = gradient
-            if type(edge) is Node:
+            if isinstance(edge, Node):
                 heapq.heappush(waiting, (-edge.number, edge))
         if not waiting:
             break
@@ -57,7 +57,7 @@ def backpropagate(
             if not retain_graph:
                 node.kept = None
     for edge, gradient in gradients.items():
-        if edge.hooks and type(edge) is not Node:
+        if edge.hooks and not isinstance(edge, Node):
             gradients[edge] = call_hooks(edge.hooks, gradient)
     return gradients
 

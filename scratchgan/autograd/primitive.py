@@ -10,7 +10,7 @@ A parameter with a default is the VJP's own.
         return x * y
 
 An input without a VJP has the derivative zero everywhere (or none at all, as an index has). The
-VJP of ``*inputs`` gives a sequence with a gradient for each; their shapes are
+VJP of ``*inputs`` gives a sequence with a gradient for each, or None; their shapes are
 ``<inputs>_shapes``. For ``elementwise``, see :mod:`scratchgan.autograd.elementwise`;
 :func:`primitive` is for all other functions.
 """

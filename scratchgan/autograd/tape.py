@@ -217,9 +217,11 @@ class Node:
             position, edge = step.position, edges[step.position]
             asked = map(values.__getitem__, step.parameters)
             if position == rule.variadic:
-                for edge, gradient in zip(edges[position:], step.vjp(*asked), strict=True):
-                    if edge is not None and (path is None or edge in path):
-                        found.append((edge, self._fitted(gradient, edge, step.name)))
+                given = zip(edges[position:], step.vjp(*asked), strict=True)
+                for i, (edge, gradient) in enumerate(given):
+                    if edge is not None and (path is None or edge in path) and gradient is not None:
+                        name = f"{step.name}[{i}]"
+                        found.append((edge, self._fitted(gradient, edge, name)))
             elif edge is not None and (path is None or edge in path):
                 gradient = step.vjp(*asked)
                 array = gradient.array

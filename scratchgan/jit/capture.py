@@ -125,20 +125,11 @@ class Capture:
         passed = layout_of((args, kwargs))
         draws = _draws()
         dtype = dtypes.get_default_dtype()
-        started = next(clock)
+        self.started = next(clock)
         on_tape = [x for _, x in self.scope.tensors.values() if x.node and not x.node.is_freed]
 
         def watch(primitive: Any, inputs: Any, _keywords: Any, _result: Any) -> None:
-            for x in inputs:
-                if isinstance(x, Tensor):
-                    self.used.add(id(x))
-                    is_outside = x.node is not None and x.node.number < started
-                    if is_outside and mode.get().is_recording:
-                        raise JitError(
-                            f"jit: {primitive.name} takes a tensor of shape {x.shape} that was "
-                            "recorded on the tape outside of the step; pass its detach(), or "
-                            "compute it inside"
-                        )
+            self._takes(primitive.name, inputs)
 
         before = mode.get()
         token = gradient_watch.set(self.gradients)
@@ -171,6 +162,18 @@ class Capture:
         self.has_drawn = _draws() != draws
         self.has_set_dtype = dtypes.get_default_dtype() != dtype
         return value
+
+    def _takes(self, name: str, inputs: tuple[Any, ...]) -> None:
+        """Note that a primitive or a Function, by its name, takes ``inputs``."""
+        for x in inputs:
+            if isinstance(x, Tensor):
+                self.used.add(id(x))
+                is_outside = x.node is not None and x.node.number < self.started
+                if is_outside and mode.get().is_recording:
+                    raise JitError(
+                        f"jit: {name} takes a tensor of shape {x.shape} that was recorded on the "
+                        "tape outside of the step; pass its detach(), or compute it inside"
+                    )
 
     def _outcome(self, value: Any) -> Outcome:
         """What is to be done each time, if the function returned ``value``."""
@@ -207,7 +210,7 @@ class Capture:
                 tensor._grad = given.stand_in._gradient()
 
     def _watch_gradients(self) -> GradientWatch:
-        watch = GradientWatch(self._input_for)
+        watch = GradientWatch(self._input_for, self._takes)
         for name, tensor in self.scope.tensors.values():
             watch.add(name, tensor, tensor)
         for i, given in enumerate(self.inputs):

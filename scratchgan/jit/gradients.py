@@ -32,10 +32,17 @@ class GradientWatch:
 
     Args:
         input_for: Gives the input for a gradient from before the call, when it is first read.
+        takes: Called with the name of a Function and its inputs when one is applied: gradients go
+            through it to them, though no primitive that records has taken them.
     """
 
-    def __init__(self, input_for: Callable[[Tensor], Input]) -> None:
+    def __init__(
+        self,
+        input_for: Callable[[Tensor], Input],
+        takes: Callable[[str, tuple[Any, ...]], None],
+    ) -> None:
         self._input_for = input_for
+        self.takes = takes
         self._watched: dict[int, _Watched] = {}
 
     def add(self, name: str, leaf: Tensor | int, tensor: Tensor) -> None:

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scratchgan.autograd.function import Function
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 from scratchgan.jit.names import (
@@ -313,6 +314,8 @@ class Scope:
                 is_special = key.startswith("__") and (is_called or key not in _OF_MAKING)
                 is_special = is_special and key not in NOT_CALLED
                 is_special = is_special and (is_users(cls.__module__) or key not in _OF_OWN)
+                # A Function's apply calls these, and that is no code that is looked at.
+                is_special |= key in _OF_FUNCTIONS and issubclass(owner, Function)
                 if key in refusals or (key not in self._names and not is_special):
                     continue
                 name = f"{cls.__name__}.{key}"
@@ -389,6 +392,8 @@ class Scope:
 _OF_MAKING = {"__init__", "__new__", "__post_init__"}
 #: Methods of this package's classes that compute nothing.
 _OF_OWN = {"__init__", "__repr__", "__setattr__"}
+#: Methods of a Function that its ``apply`` and the backward pass call.
+_OF_FUNCTIONS = {"forward", "setup_context", "backward"}
 #: No name: it has the scope be looked through once more.
 _AGAIN = "?"
 #: Objects that are compared by what is in them.
