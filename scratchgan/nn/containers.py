@@ -192,6 +192,8 @@ def _is_plain(module: Module, forward: Callable[..., Any]) -> bool:
         and "forward" not in vars(module)
         and not module._forward_hooks
         and not module._forward_pre_hooks
+        and not module._backward_hooks
+        and not module._backward_pre_hooks
     )
 
 

@@ -10,13 +10,10 @@ T = TypeVar("T")
 
 #: What PyTorch's modules have and these have not, and what to do instead.
 _ELSEWHERE = {
-    **dict.fromkeys(
-        ("register_full_backward_hook", "register_full_backward_pre_hook"),
-        "use register_hook of a tensor that goes in or comes out, within a forward hook",
-    ),
+    "register_backward_hook": "it sees the gradients of the last operation alone; use "
+    "register_full_backward_hook",
     **dict.fromkeys(("half", "bfloat16"), "the floating types here are float32 and float64"),
 }
-_ELSEWHERE["register_backward_hook"] = _ELSEWHERE["register_full_backward_hook"]
 
 
 class Holder:

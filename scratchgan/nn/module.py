@@ -19,6 +19,7 @@ from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import devices
 from scratchgan.creation import as_tensor
 from scratchgan.nn import hooks
+from scratchgan.nn.backward_hooks import Passage
 from scratchgan.nn.holder import Holder, once
 from scratchgan.nn.parameter import Parameter
 
@@ -49,6 +50,8 @@ class Module(Holder):
     training: bool = True
     _forward_hooks: hooks.Hooks | None = None
     _forward_pre_hooks: hooks.Hooks | None = None
+    _backward_hooks: hooks.Hooks | None = None
+    _backward_pre_hooks: hooks.Hooks | None = None
 
     def forward(self, *inputs: Any, **keywords: Any) -> Any:
         """The computation; called as ``module(...)``."""
@@ -56,12 +59,16 @@ class Module(Holder):
 
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         """Call :meth:`forward`, and the hooks before and after it."""
+        passage: Passage | None = None
         if self._forward_pre_hooks:
             inputs, keywords = hooks.before_forward(self, self._forward_pre_hooks, inputs, keywords)
+        if self._backward_hooks or self._backward_pre_hooks:
+            passage = Passage(self, self._backward_hooks, self._backward_pre_hooks)
+            inputs = passage.enter(inputs)
         result = self.forward(*inputs, **keywords)
         if self._forward_hooks:
             result = hooks.after_forward(self, self._forward_hooks, inputs, keywords, result)
-        return result
+        return result if passage is None else passage.leave(result)
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -108,6 +115,49 @@ class Module(Holder):
         if self._forward_hooks is None:
             self._forward_hooks = OrderedDict()
         return hooks.register(self._forward_hooks, hook, prepend, with_kwargs)
+
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call ``hook(module, grad_input, grad_output)`` when the inputs' gradients are known.
+
+        Both are tuples, with a gradient for each input by position and each output, and None in the
+        place of what is no tensor. What the hook returns, if anything, replaces ``grad_input``.
+        Where no input requires a gradient it is called when those of the outputs are known, with
+        None for each input.
+
+        Inputs and outputs of a module with hooks cannot be changed in place, and two backward
+        passes from several outputs need ``retain_graph`` in the first. Outputs in anything but a
+        tuple are not seen, of which there is a warning.
+
+        Args:
+            hook: The function.
+            prepend: Whether it is called before the hooks that are there.
+
+        Raises:
+            RuntimeError: In a backward: the hook returned gradients unlike those it was given.
+        """
+        if self._backward_hooks is None:
+            self._backward_hooks = OrderedDict()
+        return hooks.register(self._backward_hooks, hook, prepend, with_kwargs=False)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> HookHandle:
+        """Call ``hook(module, grad_output)`` when the outputs' gradients are known.
+
+        What it returns, if anything, replaces them, before they go through the module.
+
+        Args:
+            hook: The function.
+            prepend: Whether it is called before the hooks that are there.
+
+        Raises:
+            RuntimeError: In a backward: the hook returned gradients unlike those it was given.
+        """
+        if self._backward_pre_hooks is None:
+            self._backward_pre_hooks = OrderedDict()
+        return hooks.register(self._backward_pre_hooks, hook, prepend, with_kwargs=False)
 
     # --- Saving and loading --------------------------------------------------------------
 
