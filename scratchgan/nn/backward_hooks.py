@@ -28,6 +28,7 @@ class BackwardHooks(Function):
     def forward(
         ctx: Any, seen: Callable[[Gradients], Gradients], are_inputs: bool, *tensors: Tensor
     ) -> Any:
+        """The tensors."""
         ctx.seen = seen
         ctx.set_materialize_grads(are_inputs)
         ctx.mark_non_differentiable(*[x for x in tensors if not x.requires_grad])
@@ -35,6 +36,7 @@ class BackwardHooks(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
+        """What the hooks made of their gradients."""
         return None, None, *ctx.seen(gradients)
 
 

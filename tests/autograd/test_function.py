@@ -261,6 +261,10 @@ def test_memory_is_freed_as_backward_goes_and_nothing_is_a_cycle():
         context = weakref.ref(outputs[0].node.edges[0].saved["ctx"])
         del outputs
         assert context() is None
+        out = Doubled.apply(x * 1, None)  # saves what it gives back itself
+        context = weakref.ref(out.node.edges[0].saved["ctx"])
+        del out
+        assert context() is None
     finally:
         gc.enable()
 
