@@ -1,22 +1,41 @@
-"""Functions composed of primitives, under PyTorch's names; most are methods of Tensor too."""
+"""Functions composed of primitives, under PyTorch's names; most are methods of Tensor too.
+
+- ``arithmetic``, ``elementwise``: Python's operators, and more that goes element by element
+- ``shapes``, ``broadcasting``, ``joining``: the same elements in another shape, repeated, together
+- ``indexing``, ``gather_scatter``: brackets and masks; places that integers name along a dimension
+- ``reductions``, ``scans``: many elements to one, or to as many as there are before each; orders
+- ``matrices``, ``contractions``: their products and diagonals; sums of products, einsum
+- ``conversion``, ``words``: other types and devices; NumPy's words for PyTorch's
+"""
 
 from scratchgan.functions.arithmetic import (
     bitwise_not,
-    bmm,
     clamp,
     clamp_max,
     clamp_min,
     differs,
-    dot,
     equals,
     isfinite,
     isinf,
     isnan,
-    matmul,
-    mm,
-    mv,
     power,
     square,
+)
+from scratchgan.functions.broadcasting import (
+    broadcast_tensors,
+    broadcast_to,
+    expand,
+    expand_as,
+    meshgrid,
+    repeat,
+    repeat_interleave,
+    sum_to_size,
+    tile,
+)
+from scratchgan.functions.contractions import (
+    einsum,
+    inner,
+    tensordot,
 )
 from scratchgan.functions.conversion import (
     cpu,
@@ -67,24 +86,38 @@ from scratchgan.functions.elementwise import (
     true_divide,
     xlogy,
 )
-from scratchgan.functions.indexing import (
-    Parsed,
+from scratchgan.functions.gather_scatter import (
     gather,
-    getitem,
     index_add,
     index_copy,
     index_fill,
     index_select,
+    scatter,
+    scatter_add,
+    take_along_dim,
+    without_negatives,
+)
+from scratchgan.functions.indexing import (
+    Parsed,
+    getitem,
     masked_fill,
     masked_select,
     nonzero,
     parse_index,
-    repeat_interleave,
-    scatter,
-    scatter_add,
-    take_along_dim,
     truth_of_index,
-    without_negatives,
+)
+from scratchgan.functions.joining import (
+    cat,
+    chunk,
+    flip,
+    hstack,
+    narrow,
+    roll,
+    select,
+    split,
+    stack,
+    unbind,
+    vstack,
 )
 from scratchgan.functions.matrices import (
     addbmm,
@@ -92,19 +125,17 @@ from scratchgan.functions.matrices import (
     addmv,
     addr,
     baddbmm,
-    broadcast_tensors,
+    bmm,
     diag,
     diag_embed,
     diagflat,
     diagonal,
-    dist,
-    einsum,
-    inner,
+    dot,
     kron,
-    meshgrid,
-    norm,
+    matmul,
+    mm,
+    mv,
     outer,
-    tensordot,
     trace,
     tril,
     triu,
@@ -116,10 +147,12 @@ from scratchgan.functions.reductions import (
     any,
     argmax,
     argmin,
+    dist,
     logsumexp,
     max,
     mean,
     min,
+    norm,
     softmax,
     std,
     var,
@@ -141,35 +174,18 @@ from scratchgan.functions.scans import (
     topk,
 )
 from scratchgan.functions.shapes import (
-    broadcast_to,
-    cat,
-    chunk,
-    expand,
-    expand_as,
     flatten,
-    flip,
-    hstack,
     movedim,
-    narrow,
     permute,
-    repeat,
     reshape,
-    roll,
-    select,
     sizes_of,
-    split,
     squeeze,
-    stack,
-    sum_to_size,
     t,
-    tile,
     transpose,
-    unbind,
     unflatten,
     unsqueeze,
     view,
     view_as,
-    vstack,
 )
 from scratchgan.functions.words import (
     numpy_words,

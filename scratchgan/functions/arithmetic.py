@@ -4,66 +4,7 @@ import math
 from typing import Any
 
 from scratchgan import dtypes, ops
-from scratchgan.autograd.arguments import lifted
 from scratchgan.autograd.tensor import Tensor, method
-from scratchgan.functions.shapes import reshape, unsqueeze
-
-# --- Products -----------------------------------------------------------------------------
-
-
-def _tensors(name: str, *inputs: Any) -> list[Tensor]:
-    """Both factors as tensors, of which one may be an array."""
-    found = [lifted(name, x) for x in inputs]
-    for x in found:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name}: takes tensors, not {type(x).__name__}; for a number use *")
-    return found
-
-
-@method("matmul", "__matmul__")
-def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """Matrix product; a vector counts as a row on the left and as a column on the right.
-
-    Raises:
-        TypeError: One is no tensor.
-        ValueError: The shapes do not fit together.
-    """
-    x, y = _tensors("matmul", input, other)
-    if x.ndim > 1 and y.ndim > 1:
-        return ops.matmul(x, y)
-    if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
-        raise ValueError(f"matmul: cannot multiply the shapes {x.shape} and {y.shape}")
-    product = ops.matmul(
-        unsqueeze(x, 0) if x.ndim == 1 else x, unsqueeze(y, 1) if y.ndim == 1 else y
-    )
-    batch = product.shape[:-2]
-    rows = () if x.ndim == 1 else product.shape[-2:-1]
-    columns = () if y.ndim == 1 else product.shape[-1:]
-    return reshape(product, *batch, *rows, *columns)
-
-
-def _product_of(name: str, *ndims: int) -> Any:
-    def product(input: Tensor, other: Tensor) -> Tensor:
-        input, other = _tensors(name, input, other)
-        if (input.ndim, other.ndim) != ndims:
-            raise ValueError(
-                f"{name}: the shapes {input.shape} and {other.shape}; expected {ndims[0]} and "
-                f"{ndims[1]} dimensions; matmul takes any"
-            )
-        return matmul(input, other)
-
-    product.__name__ = product.__qualname__ = name
-    product.__doc__ = f"Product of {ndims[0]} and {ndims[1]} dimensions, as :func:`matmul`."
-    return method()(product)
-
-
-mm = _product_of("mm", 2, 2)
-mv = _product_of("mv", 2, 1)
-dot = _product_of("dot", 1, 1)
-bmm = _product_of("bmm", 3, 3)
-
-
-# --- Functions ----------------------------------------------------------------------------
 
 
 @method("pow", "__pow__", reflected="__rpow__")
@@ -177,6 +118,3 @@ def equals(x: Tensor, y: object) -> Any:
 def differs(x: Tensor, y: object) -> Any:
     """``x != y``, elementwise; no tensor is None."""
     return True if y is None else ops.ne(x, y)
-
-
-method("__rmatmul__")(lambda x, y: matmul(y, x))

@@ -9,7 +9,7 @@ from scratchgan import dtypes, ops
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.arithmetic import bitwise_not
-from scratchgan.functions.indexing import gather
+from scratchgan.functions.gather_scatter import gather
 from scratchgan.functions.shapes import flatten, squeeze
 from scratchgan.functions.words import numpy_words
 from scratchgan.ops import Dims
@@ -234,3 +234,64 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
         highest = ops.clip(highest, min=-most, max=most)
     total = ops.log(ops.sum(ops.exp(input - highest), dim=dims or None, keepdim=True)) + highest
     return total if keepdim else squeeze(total, dims)
+
+
+# --- Lengths -----------------------------------------------------------------------------
+
+
+@method()
+@numpy_words
+def norm(
+    input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False, dtype: Any = None
+) -> Tensor:
+    """The length of vectors, ``(Σ |x|**p) ** (1/p)``, over all elements or over ``dim``.
+
+    Where a length is 0 its derivative is taken as 0.
+
+    Args:
+        input: Floating point elements.
+        p: A number, ``inf``, ``-inf``, or ``"fro"``, which is 2.
+        dim: The dimensions of a vector; all, if None.
+        keepdim: Whether they stay, of size 1.
+        dtype: Of the result.
+
+    Raises:
+        TypeError: The elements are not floating point.
+        ValueError: There is no such ``p``.
+    """
+    if input.dtype.kind != "f" and dtype is None:
+        raise TypeError(f"norm: takes floating point elements, not {input.dtype}")
+    x = input if dtype is None else input.to(dtype)
+    power = 2.0 if p in ("fro", None) else p
+    if not isinstance(power, int | float):
+        raise ValueError(f"norm: p is {p!r}; it must be a number or 'fro'")
+    size = ops.abs(x)
+    if power == math.inf:
+        return ops.amax(size, dim=dim, keepdim=keepdim)
+    if power == -math.inf:
+        return ops.amin(size, dim=dim, keepdim=keepdim)
+    if power == 0:
+        return ops.sum(ops.square(ops.sign(x)), dim=dim, keepdim=keepdim)
+    if power == 1:
+        return ops.sum(size, dim=dim, keepdim=keepdim)
+    if power == 2:
+        total = ops.sum(ops.square(x), dim=dim, keepdim=keepdim)
+    else:
+        total = ops.sum(_powers(size, power), dim=dim, keepdim=keepdim)
+    is_zero = ops.eq(total, 0)
+    safe = ops.where(is_zero, 1.0, total)
+    root = ops.sqrt(safe) if power == 2 else ops.pow(safe, 1.0 / power)
+    return ops.where(is_zero, 0.0 if power > 0 else root, root)
+
+
+@method()
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The length of ``input - other``; ``p`` as in :func:`norm`."""
+    return norm(ops.sub(input, other), p)
+
+
+def _powers(size: Tensor, power: float) -> Tensor:
+    """``size ** power`` with the derivative 0 where ``size`` is 0."""
+    is_zero = ops.eq(size, 0)
+    raised = ops.pow(ops.where(is_zero, 1.0, size), power)
+    return ops.where(is_zero, 0.0 if power > 0 else math.inf, raised)

@@ -13,9 +13,10 @@ from scratchgan import dtypes, ops
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.elementwise import logaddexp
-from scratchgan.functions.indexing import gather
+from scratchgan.functions.gather_scatter import gather
+from scratchgan.functions.joining import cat, flip, narrow
 from scratchgan.functions.reductions import Extremes
-from scratchgan.functions.shapes import cat, flatten, flip, narrow, reshape, squeeze
+from scratchgan.functions.shapes import flatten, reshape, squeeze
 from scratchgan.functions.words import numpy_words
 from scratchgan.ops import Dims
 
