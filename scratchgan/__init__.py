@@ -18,7 +18,6 @@ from scratchgan.backend.devices import Device as device
 from scratchgan.creation import (
     arange,
     as_tensor,
-    bernoulli,
     empty,
     empty_like,
     eye,
@@ -27,16 +26,8 @@ from scratchgan.creation import (
     full,
     full_like,
     linspace,
-    normal,
     ones,
     ones_like,
-    rand,
-    rand_like,
-    randint,
-    randint_like,
-    randn,
-    randn_like,
-    randperm,
     tensor,
     zeros,
     zeros_like,
@@ -259,7 +250,19 @@ from scratchgan.ops import (
     trunc,
     where,
 )
-from scratchgan.random import Generator, manual_seed
+from scratchgan.random import (
+    Generator,
+    bernoulli,
+    manual_seed,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+)
 from scratchgan.serialization import load, save
 from scratchgan.threads import get_num_threads, set_num_threads
 

@@ -14,7 +14,6 @@ from numpy.typing import DTypeLike
 from scratchgan import dtypes
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import Array, devices, kernels_for
-from scratchgan.random import Generator, default_generator
 
 
 def tensor(
@@ -220,39 +219,6 @@ def ones_like(
     return full_like(input, 1, dtype, device, requires_grad)
 
 
-def rand_like(
-    input: Tensor,
-    dtype: DTypeLike | None = None,
-    device: str | None = None,
-    requires_grad: bool = False,
-    generator: Generator | None = None,
-) -> Tensor:
-    """Uniform random numbers in [0, 1), of the shape and type of ``input``."""
-    made = _empty_like(input, dtype, device)
-    return _draw("uniform", made, generator).requires_grad_(requires_grad)
-
-
-def randn_like(
-    input: Tensor,
-    dtype: DTypeLike | None = None,
-    device: str | None = None,
-    requires_grad: bool = False,
-    generator: Generator | None = None,
-) -> Tensor:
-    """Standard normal random numbers, of the shape and type of ``input``."""
-    made = _empty_like(input, dtype, device)
-    return _draw("normal", made, generator).requires_grad_(requires_grad)
-
-
-def randint_like(
-    input: Tensor, low: int, high: int | None = None, dtype: DTypeLike | None = None
-) -> Tensor:
-    """Uniform random integers ``low <= n < high``, or from 0 on, in the shape of ``input``."""
-    drawn = randint(low, high, input.shape, device=input.device)
-    wanted: Tensor = drawn.to(dtype or input.dtype)
-    return wanted
-
-
 def _new(name: str, make: Callable[..., Tensor]) -> None:
     """Attach ``x.new_name(...)``: of the type of ``x``, and where that lies."""
 
@@ -352,125 +318,3 @@ def eye(
     if n < 0 or (m or 0) < 0:
         raise ValueError(f"eye: the sizes are {n} and {m}; they must be 0 or more")
     return tensor(np.eye(n, m), dtype or dtypes.get_default_dtype(), requires_grad, device=device)
-
-
-# --- At random --------------------------------------------------------------------------------
-
-
-def rand(
-    *shape: Any,
-    dtype: DTypeLike | None = None,
-    requires_grad: bool = False,
-    generator: Generator | None = None,
-    device: str | None = None,
-) -> Tensor:
-    """Uniform random numbers in [0, 1), the same on every device."""
-    return _drawn("uniform", shape, dtype, requires_grad, generator, device)
-
-
-def randn(
-    *shape: Any,
-    dtype: DTypeLike | None = None,
-    requires_grad: bool = False,
-    generator: Generator | None = None,
-    device: str | None = None,
-) -> Tensor:
-    """Standard normal random numbers, the same on every device."""
-    return _drawn("normal", shape, dtype, requires_grad, generator, device)
-
-
-def _drawn(
-    kernel: str,
-    shape: tuple[Any, ...],
-    dtype: DTypeLike | None,
-    requires_grad: bool,
-    generator: Generator | None,
-    device: str | None,
-) -> Tensor:
-    made = empty(*shape, dtype=dtype, device=device)
-    return _draw(kernel, made, generator).requires_grad_(requires_grad)
-
-
-def _draw(kernel: str, out: Tensor, generator: Generator | None) -> Tensor:
-    draw = getattr(kernels_for[type(out.array)], kernel)
-    draw((generator or default_generator).state, out=out.array)
-    return out
-
-
-def randint(
-    low: int = 0,
-    high: Any = None,
-    size: Sequence[int] | None = None,
-    generator: Generator | None = None,
-    dtype: DTypeLike | None = None,
-    device: str | None = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Uniform random integers ``low <= n < high``, int64; ``randint(high, size)`` counts from 0.
-
-    Raises:
-        ValueError: ``high`` is not above ``low``.
-    """
-    if size is None:
-        low, high, size = (0, low, high) if isinstance(high, Sequence) else (0, low, ())
-    elif high is None:
-        low, high = 0, low
-    if high <= low:
-        raise ValueError(f"randint: from {low} up to but without {high} there is no integer")
-    draws = rand(*size, dtype=dtypes.float64, generator=generator, device=device)
-    drawn = (draws * (high - low)).to(dtypes.int64) + low
-    wanted: Tensor = drawn if dtype is None else drawn.to(dtype)
-    return wanted.requires_grad_(requires_grad)
-
-
-def randperm(
-    n: int,
-    generator: Generator | None = None,
-    dtype: DTypeLike | None = None,
-    device: str | None = None,
-) -> Tensor:
-    """The integers 0 to ``n - 1`` in random order, int64.
-
-    Raises:
-        ValueError: ``n`` is negative.
-    """
-    if n < 0:
-        raise ValueError(f"randperm: n is {n}; it must be 0 or more")
-    keys = rand(n, dtype=dtypes.float64, generator=generator)
-    order = np.argsort(keys.array, kind="stable")
-    return tensor(order, dtype or dtypes.int64, device=device)
-
-
-def normal(
-    mean: Any = 0.0,
-    std: Any = 1.0,
-    size: Sequence[int] | None = None,
-    generator: Generator | None = None,
-    dtype: DTypeLike | None = None,
-    device: str | None = None,
-) -> Tensor:
-    """Normal random numbers: of a mean and a standard deviation each, or of a ``size``.
-
-    Raises:
-        ValueError: A standard deviation is negative.
-    """
-    given = [x for x in (mean, std) if isinstance(x, Tensor)]
-    if not isinstance(std, Tensor) and std < 0:
-        raise ValueError(f"normal: std is {std}; it must be 0 or more")
-    shape = tuple(size or ()) if not given else np.broadcast_shapes(*[x.shape for x in given])
-    kind = dtype or (given[0].dtype if given else None)
-    place = device or (given[0].device if given else None)
-    drawn: Tensor = randn(*shape, dtype=kind, generator=generator, device=place) * std + mean
-    return drawn
-
-
-def bernoulli(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that each element says, else 0.
-
-    Raises:
-        TypeError: The elements are not floating point.
-    """
-    if input.dtype.kind != "f":
-        raise TypeError(f"bernoulli: takes probabilities, not {input.dtype}")
-    drawn: Tensor = (rand_like(input, generator=generator) < input.detach()).to(input.dtype)
-    return drawn

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scratchgan import nn, optim
 from scratchgan.autograd import no_grad
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.creation import as_tensor, randn
+from scratchgan.creation import as_tensor
 from scratchgan.data.batches import to_float
 from scratchgan.gan.files import RunError
 from scratchgan.gan.game import frozen
@@ -22,7 +22,7 @@ from scratchgan.gan.runs import Run
 from scratchgan.gan.sampling import MAX_IMAGES, Stream, check_seed, draw, generate, label_of
 from scratchgan.gan.trainer import load_images
 from scratchgan.jit import jit
-from scratchgan.random import Generator
+from scratchgan.random import Generator, randn
 
 #: Vectors from which a search begins; the best of them wins.
 _STARTS = 32

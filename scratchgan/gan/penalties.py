@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from scratchgan.autograd import grad
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.creation import rand
 from scratchgan.functions import cat, split
+from scratchgan.random import rand
 
 #: D with the labels in it: images (N, ...) to logits (N, 1).
 Scorer = Callable[[Tensor], Tensor]

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scratchgan import nn, viz
 from scratchgan.autograd import no_grad
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.creation import as_tensor, randn
+from scratchgan.creation import as_tensor
 from scratchgan.gan.config import SEEDS
 from scratchgan.gan.files import RunError, whole
 from scratchgan.gan.runs import Run
-from scratchgan.random import Generator
+from scratchgan.random import Generator, randn
 
 #: Most images that are made at once; they take 784 MB.
 MAX_IMAGES = 1_000_000

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scratchgan import data
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.creation import as_tensor, randn
+from scratchgan.creation import as_tensor
 from scratchgan.data import Images
 from scratchgan.data.batches import index_batches, to_float
 from scratchgan.gan.config import SCHEDULES, Config
@@ -21,7 +21,7 @@ from scratchgan.gan.files import RunError
 from scratchgan.gan.game import Game, Moves, retake_statistics
 from scratchgan.gan.sampling import Stream, class_labels, draw, noise
 from scratchgan.jit import jit
-from scratchgan.random import default_generator, manual_seed
+from scratchgan.random import default_generator, manual_seed, randn
 
 #: Steps from one row of metrics to the next.
 LOG_EVERY = 100

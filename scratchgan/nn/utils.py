@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from scratchgan import functions, ops
 from scratchgan.autograd import no_grad
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.creation import as_tensor, randn
+from scratchgan.creation import as_tensor
 from scratchgan.nn import functional
 from scratchgan.nn.layers import Linear
 from scratchgan.nn.module import Module
 from scratchgan.nn.parameter import Parameter
+from scratchgan.random import randn
 
 # --- Gradients --------------------------------------------------------------------------
 

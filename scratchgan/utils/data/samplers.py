@@ -6,9 +6,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from scratchgan.creation import rand, randint
 from scratchgan.dtypes import float64
-from scratchgan.random import Generator
+from scratchgan.random import Generator, rand, randint
 
 T = TypeVar("T", covariant=True)
 

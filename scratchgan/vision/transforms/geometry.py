@@ -5,9 +5,10 @@ from enum import Enum
 from typing import Any
 
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.creation import full, rand
+from scratchgan.creation import full
 from scratchgan.functions import flip
 from scratchgan.nn.module import Module
+from scratchgan.random import rand
 from scratchgan.vision.transforms.images import is_picture, size_of
 
 
