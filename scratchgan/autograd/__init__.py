@@ -7,7 +7,7 @@ primitive       a forward and its VJPs, and what calling them does
 elementwise     primitives from arithmetic on one element
 backward        from the last node to the first
 modes, hooks    ``no_grad``; who may see gradients pass
-function        operations whose forward and backward a user writes
+function, calls  operations whose forward and backward a user writes; their nodes
 functional      Jacobians, Hessians, and their products with vectors
 observe, anomaly  who may see primitives run; where a nan first appears
 arguments       the ways to give a primitive its arguments

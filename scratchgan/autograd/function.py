@@ -29,6 +29,8 @@ from scratchgan.autograd.modes import no_grad
 from scratchgan.autograd.tape import Node, Rule, TapeError, edge_of, mode
 from scratchgan.autograd.tensor import Tensor, gradient_watch
 
+__all__ = ["Function", "FunctionCtx", "once_differentiable"]
+
 
 class _Backward:
     """The VJP of a call: the ``backward`` of a Function, and a look at what it gives."""

@@ -4,11 +4,13 @@ import inspect
 
 import pytest
 
-from scratchgan import nn, optim
+from scratchgan import autograd, nn, optim
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch")
 
 ROOMS = {
+    "autograd.function": (autograd.function, torch.autograd.function),
+    "autograd.functional": (autograd.functional, torch.autograd.functional),
     "nn": (nn, torch.nn),
     "nn.functional": (nn.functional, torch.nn.functional),
     "nn.init": (nn.init, torch.nn.init),

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import ModuleType
 
 import scratchgan as sg
-from scratchgan import nn, optim, utils
+from scratchgan import autograd, nn, optim, utils
+from scratchgan.autograd import function, functional
 from scratchgan.utils import data
 from scratchgan.vision import datasets, transforms
 from scratchgan.vision import utils as pictures
@@ -35,6 +36,9 @@ def methods() -> list[str]:
 ROOMS = {
     "`scratchgan`": lambda: public(sg),
     "`Tensor`": methods,
+    "`autograd`": lambda: public(autograd),
+    "`autograd.function`": lambda: public(function),
+    "`autograd.functional`": lambda: public(functional),
     "`nn`": lambda: public(nn),
     "`nn.functional`": lambda: public(nn.functional),
     "`nn.init`": lambda: public(nn.init),

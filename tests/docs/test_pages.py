@@ -13,7 +13,7 @@ PAGES = Path(__file__).parents[2] / "docs"
 @pytest.mark.usefixtures("own_primitives")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of a division by zero
 @pytest.mark.parametrize(
-    ("page", "count"), [("gradients", 9), ("backprop", 7), ("jit", 5), ("gan", 2), ("pytorch", 1)]
+    ("page", "count"), [("gradients", 9), ("backprop", 7), ("jit", 5), ("gan", 2), ("pytorch", 2)]
 )
 def test_a_page(
     page: str, count: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
