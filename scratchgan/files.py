@@ -7,13 +7,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+#: How the names of files end that were not finished.
+_DRAFT = ".part"
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Write the file ``path``, which comes to be when the ``with`` block ends well.
 
     Until then, and for ever if the block fails, what was there before stays there. Readers see the
-    old content or the new, never a part.
+    old content or the new, never a part, also after the power has failed.
 
     Args:
         path: The file; its folder exists.
@@ -23,12 +26,32 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """
     # In the same folder, because only within one file system is a rename a single act. The name is
     # not longer than the file's own, which may be as long as names can be.
-    draft = path.with_name(f".{secrets.token_hex(8)}.part")
+    draft = path.with_name(f".{secrets.token_hex(8)}{_DRAFT}")
     try:
         with draft.open("xb") as file:  # with the permissions that the umask leaves
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # or the name could reach the disk before the content
         os.replace(draft, path)
+        _flush_folder(path.parent)
     except BaseException:
         with suppress(OSError):
             draft.unlink()
         raise
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what a process left that was killed while it wrote into ``folder``."""
+    for draft in folder.glob(f".*{_DRAFT}"):
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _flush_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where a folder can be flushed."""
+    with suppress(OSError):  # Windows opens no folder, and some file systems flush none
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

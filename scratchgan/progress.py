@@ -164,6 +164,15 @@ class Rows(Callback):
                 self.live.update(self._row(self._cells(now)), refresh=True)
             self.drawn = now
 
+    def tell(self, sentence: str) -> None:
+        """Print a sentence between the rows."""
+        self.notice.clear()
+        if not self.live:
+            say(sentence)
+            return
+        with unread_is_fine():
+            self.live.console.print(sentence)
+
     def _cells(self, now: float) -> tuple[str, ...]:
         epoch = -(-self.step // self.steps_per_epoch) if self.step else 0
         speed = left = loss_d = loss_g = d_real = d_fake = "-"

@@ -1,9 +1,11 @@
 """save and load: tensors, and what is made of them, in a file that is safe to open.
 
 The file is a safetensors file, which other programs read too. How the tensors belong together, and
-the numbers and texts beside them, stand in its metadata as JSON. Nothing is ever unpickled.
+the numbers and texts beside them, stand in its metadata as JSON, with a checksum of the whole file.
+Nothing is ever unpickled.
 """
 
+import hashlib
 import json
 import os
 from collections import OrderedDict
@@ -21,6 +23,8 @@ from scratchgan.files import atomic_write
 File = str | os.PathLike[str] | BinaryIO
 
 _KEY = "scratchgan"
+#: What stands in the place of the checksum while that is computed.
+_NO_CHECKSUM = "0" * 64
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -45,7 +49,11 @@ def save(obj: Any, f: File) -> None:
 
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     described = _described(obj, arrays, "")
-    content = to_bytes(arrays, {_KEY: json.dumps(described)})
+    about = {"sha256": _NO_CHECKSUM, "content": described}
+    content = to_bytes(arrays, {_KEY: json.dumps(about)})
+    # The metadata come first in the file, so that no other zeros are taken for the checksum's.
+    checksum = hashlib.sha256(content).hexdigest()
+    content = content.replace(_NO_CHECKSUM.encode(), checksum.encode(), 1)
     if isinstance(f, str | os.PathLike):
         with atomic_write(Path(f)) as file:
             file.write(content)
@@ -87,6 +95,8 @@ def _described(value: Any, arrays: dict[str, np.ndarray[Any, Any]], at: str) -> 
 def load(f: File, map_location: Any = None, *, weights_only: bool = True) -> Any:
     """What :func:`save` wrote; of another program's safetensors file a dict of its tensors.
 
+    A file of :func:`save` of which a byte has changed is refused.
+
     Args:
         f: The file's name, or a file that is open for reading bytes.
         map_location: The device where the tensors are to lie; by default the CPU.
@@ -106,12 +116,27 @@ def load(f: File, map_location: Any = None, *, weights_only: bool = True) -> Any
         arrays = from_bytes(content)
         size = int.from_bytes(content[:8], "little")
         about = json.loads(content[8 : 8 + size]).get("__metadata__", {}).get(_KEY)
+        described = None if about is None else _checked(json.loads(about), content)
         tensors = {key: as_tensor(array).to(device=map_location) for key, array in arrays.items()}
-        return tensors if about is None else _restored(json.loads(about), tensors)
+        return tensors if about is None else _restored(described, tensors)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as fault:
         raise LoadError(
             f"load: {name} is no file that save wrote, or it is damaged ({fault})"
         ) from None
+
+
+def _checked(about: Any, content: bytes) -> Any:
+    """What the metadata say of the content of a file, whose checksum is right.
+
+    Raises:
+        ValueError: It is wrong.
+    """
+    checksum = about["sha256"]
+    if len(checksum) == len(_NO_CHECKSUM):
+        without = content.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1)
+        if hashlib.sha256(without).hexdigest() == checksum:
+            return about["content"]
+    raise ValueError("its checksum is wrong")
 
 
 _KINDS: dict[str, Callable[[list[Any]], Any]] = {

@@ -4,6 +4,7 @@ import errno
 import inspect
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from scratchgan.backend.cpu.codegen import machine_code, object_files
 from scratchgan.backend.cpu.processor import host
 from scratchgan.cli import training
 from scratchgan.gan import OBJECTIVES, PENALTIES, RECIPES, Config, Run
+from scratchgan.gan.checkpoints import checkpoints_of
 from scratchgan.gan.evaluation import Evaluation
 from scratchgan.gan.sweep import Result
 
@@ -112,9 +114,10 @@ def test_train_writes_the_run(trained):
     folder, _ = trained
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert files == {
-        *("config.json", "metrics.csv", "losses.png"),
+        *(".lock", "config.json", "metrics.csv", "timings.csv", "losses.png"),
         *("generator.safetensors", "discriminator.safetensors"),
         *("samples/epoch-0001.png", "samples/epoch-0002.png"),
+        "checkpoints/step-00000016.safetensors",
     }
 
 
@@ -141,7 +144,10 @@ def test_without_out_each_training_has_a_new_folder(scratchgan, tiny_mnist, tmp_
 
 def test_every_setting_is_an_option(scratchgan):
     options = inspect.signature(training.train).parameters
-    assert set(options) - {field.name for field in fields(Config)} == {"recipe", "out", "evaluate"}
+    assert set(options) - {field.name for field in fields(Config)} == {
+        *("recipe", "out", "evaluate", "resume"),
+        *("checkpoint_every", "keep_every", "on_divergence"),
+    }
     _, text, _ = scratchgan("train", "--help")
     text = re.sub(r"-?\n +", lambda cut: cut[0][: cut[0].index("\n")] or " ", text)
     for choice in (*OBJECTIVES, *PENALTIES, *RECIPES, *sg.backend.CPU_BACKENDS):
@@ -237,7 +243,9 @@ def test_a_training_on_mnist_says_how_good_its_digits_are(scratchgan, tmp_path, 
         assert (f"scratchgan generate {out} --out digits.png" in text) == (not options)
 
 
-def test_ctrl_c_ends_cleanly(tiny_mnist, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_cleanly(number, code, tiny_mnist, tmp_path):
+    """Ctrl-C, or what a batch system sends before it kills."""
     folder = tmp_path / "run"
     options = ["--data", tiny_mnist, "--epochs", 1_000_000, "--batch-size", 64, "--out", folder]
     # A shell's background has Ctrl-C ignored, which processes inherit.
@@ -251,16 +259,52 @@ def test_ctrl_c_ends_cleanly(tiny_mnist, tmp_path):
     ) as process:
         signal.signal(signal.SIGINT, before)
         wait_for(folder / "generator.safetensors")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
 
-    assert process.returncode == 130
+    assert process.returncode == code
     assert err in ("", COMPILING)
     last = out.splitlines()[-1]
-    assert re.fullmatch(rf"Stopped after [\d,]+ steps; .* {re.escape(str(folder))}", last)
+    how = re.escape(f"to go on: scratchgan train --resume {folder}")
+    steps = int(re.fullmatch(rf"Stopped after ([\d,]+) steps; {how}", last)[1].replace(",", ""))
+    assert checkpoints_of(Run.open(folder))[0].name == f"step-{steps:08d}.safetensors"
     for name in ("metrics.csv", "losses.png", "discriminator.safetensors", "samples"):
         assert (folder / name).exists(), name
     assert Run.open(folder).load_generator() is not None
+
+
+def test_a_training_goes_on(scratchgan, trained, tiny_mnist, tmp_path):
+    """From a checkpoint to the same weights; what contradicts its settings is listed."""
+    whole, _ = trained
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    options = ["--recipe", "seed", "--data", tiny_mnist, "--epochs", 2, "--batch-size", 32]
+    options += ["--seed", 7]
+    again = tmp_path / "again"
+    paced = ["--checkpoint-every", 5, "--keep-every", 1]
+    assert scratchgan("train", *options, *paced, "--out", again)[0] == 0
+    names = sorted(path.name for path in (again / "checkpoints").iterdir())
+    assert names == [f"step-{step:08d}.safetensors" for step in (8, 15, 16)]
+    (again / "checkpoints" / names[-1]).unlink()
+    code, out, err = scratchgan("train", "--resume", again, "--epochs", 2)
+    assert (code, err) == (0, "")
+    assert f"Going on from step 15, as {again / 'checkpoints' / names[1]} has it\n" in out
+    for name in ("generator.safetensors", "metrics.csv", "samples/epoch-0002.png", "losses.png"):
+        assert (again / name).read_bytes() == (whole / name).read_bytes()
+
+    code, _, err = scratchgan("train", "--resume", again, "--lr", 0.5, "--seed", 8)
+    sentence = "was begun with other settings, and goes on with them"
+    assert code == 1
+    assert err == f"scratchgan: {again}: {sentence}: lr is 0.0002, not 0.5; seed is 7, not 8\n"
+    code, _, err = scratchgan("train", "--resume", again, "--recipe", "seed")
+    assert err.endswith(": epochs is 2, not 30; batch_size is 32, not 64\n")
+    code, _, err = scratchgan("train", "--resume", tmp_path / "nowhere")
+    assert err == f"scratchgan: {tmp_path / 'nowhere'}: holds no run (there is no config.json)\n"
+    code, _, err = scratchgan("train", "--resume", again, "--out", tmp_path / "new")
+    assert (code, err) == (
+        1,
+        f"scratchgan: --resume {again} writes into that folder; leave --out away\n",
+    )
 
 
 def wait_for(path, seconds=120):
@@ -291,6 +335,9 @@ def wait_for(path, seconds=120):
         (["--seed", -1], "seed is -1; it must be"),
         (["--backend", "abacus"], "there is no backend named 'abacus'; choose one of"),
         (["--turbo"], "No such option: --turbo"),
+        (["--checkpoint-every", "often"], "checkpoint_every is 'often'; it must be a number of"),
+        (["--keep-every", -1], "Invalid value for '--keep-every': "),
+        (["--on-divergence", "cry"], "on_divergence is 'cry'; it must be stop or restore"),
         (["--data", "{tmp}/nowhere"], "{tmp}/nowhere: no such file or folder; give"),
         (["--data", "{tmp}"], "{tmp}: holds no pictures and no IDX files; give "),
         (["--data", "{tmp}/broken"], "{tmp}/broken/train-images-idx3-ubyte: "),
@@ -349,7 +396,7 @@ def test_a_training_that_nobody_reads_is_whole(where, tiny_mnist, tmp_path):
     code, _, err = in_a_shell(f'set -o pipefail; "$@" {options} {where}')
     assert code == 0
     assert err in ("", COMPILING)
-    assert len(list((tmp_path / "run").rglob("*.*"))) == 7
+    assert len(list((tmp_path / "run").rglob("*.*"))) == 10
 
 
 @linux

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,27 @@ PACKAGE = str(Path(__file__).parents[1])
 
 
 class AnomalyError(RuntimeError):
-    """A nan or an inf appeared; the message says in which primitive, and who called it."""
+    """A nan or an inf appeared; the message says in which primitive, and who called it.
+
+    Attributes:
+        what: ``"a nan"`` or ``"an inf"``.
+        where: The primitive, and whether in its forward or its backward.
+        module: The innermost module whose ``forward`` called the primitive, or None.
+    """
+
+    def __init__(self, what: str, where: str, caller: "_Caller", origin: str) -> None:
+        super().__init__(f"{what} appears in {where}\n  called at {caller.line}\n  {origin}")
+        self.what = what
+        self.where = where
+        self.module = caller.module
+
+
+class _Caller(NamedTuple):
+    """Who called a primitive."""
+
+    line: str  #: The innermost line outside of this package.
+    module: Any  #: The innermost module, or None.
+    in_backward: bool  #: Whether a backward pass did.
 
 
 @contextmanager
@@ -51,21 +71,21 @@ class _Detector:
         self, primitive: Primitive, inputs: tuple[Any, ...], keywords: dict[str, Any], result: Any
     ) -> None:
         """Check what a primitive gave, and have its VJPs checked when their time comes."""
-        line, in_backward = _caller()
+        caller = _caller()
         if not self.depth:
-            during = "in the backward" if in_backward else "in the forward"
-            _require_finite(f"{primitive.name!r}, {during}", result, inputs, line)
+            during = "in the backward" if caller.in_backward else "in the forward"
+            _require_finite(f"{primitive.name!r}, {during}", result, inputs, caller)
         if result.node is not None:
-            self._guard(result.node, line)
+            self._guard(result.node, caller)
 
-    def _guard(self, node: Node, line: str) -> None:
+    def _guard(self, node: Node, caller: _Caller) -> None:
         """Wrap the VJPs of this one node."""
         node.rule = rule = copy.copy(node.rule)
         name = node.name
-        rule.steps = [self._guarded(name, step, repr(step.name), line) for step in rule.steps]
-        rule.shared = [self._guarded(name, step, "its inputs", line) for step in rule.shared]
+        rule.steps = [self._guarded(name, step, repr(step.name), caller) for step in rule.steps]
+        rule.shared = [self._guarded(name, step, "its inputs", caller) for step in rule.shared]
 
-    def _guarded(self, primitive: str, step: Step, whose: str, line: str) -> Step:
+    def _guarded(self, primitive: str, step: Step, whose: str, caller: _Caller) -> Step:
         """``step`` with a VJP that checks what it gives."""
 
         def vjp(*arguments: Any) -> Any:
@@ -79,7 +99,7 @@ class _Detector:
                     f"the backward of {primitive!r}, in the gradient of {whose}",
                     gradient,
                     arguments,
-                    line,
+                    caller,
                 )
             return result
 
@@ -88,7 +108,7 @@ class _Detector:
         return guarded
 
 
-def _require_finite(where: str, result: Tensor, given: Iterable[Any], line: str) -> None:
+def _require_finite(where: str, result: Tensor, given: Iterable[Any], caller: _Caller) -> None:
     """Raise where ``result`` has a nan, or an inf that was not among what was ``given``."""
     found = _trouble(result)
     if found is None:
@@ -101,7 +121,7 @@ def _require_finite(where: str, result: Tensor, given: Iterable[Any], line: str)
         if found in before
         else "no input of it held one"
     )
-    raise AnomalyError(f"{found} appears in {where}\n  called at {line}\n  {origin}")
+    raise AnomalyError(found, where, caller, origin)
 
 
 def _trouble(x: Any) -> str | None:
@@ -116,13 +136,18 @@ def _trouble(x: Any) -> str | None:
     return "a nan" if np.isnan(values).any() else "an inf"
 
 
-def _caller() -> tuple[str, bool]:
-    """The line outside of this package that led here, and whether through a backward."""
+def _caller() -> _Caller:
+    """The line outside of this package that led here, and what it went through."""
     frame = sys._getframe(1)
-    in_backward = False
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        in_backward |= frame.f_code is backpropagate.__code__
+    in_backward, module = False, None
+    while True:
+        code = frame.f_code
+        in_backward |= code is backpropagate.__code__
+        if module is None and code.co_name == "forward":
+            module = frame.f_locals.get("self")
+        if frame.f_back is None or not code.co_filename.startswith(PACKAGE):
+            break
         frame = frame.f_back
     file, number = frame.f_code.co_filename, frame.f_lineno
     source = linecache.getline(file, number, frame.f_globals).strip()
-    return f"{file}:{number} in {frame.f_code.co_name}: {source}", in_backward
+    return _Caller(f"{file}:{number} in {code.co_name}: {source}", module, in_backward)

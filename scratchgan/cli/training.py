@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import os
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 
 from scratchgan import gan
 from scratchgan.cli.app import app
+from scratchgan.data import Images
 from scratchgan.gan.config import Config
 from scratchgan.gan.recipes import RECIPES, load
 from scratchgan.progress import compilation_shown, say
@@ -62,12 +64,35 @@ def _from_options(options: dict[str, Any]) -> dict[str, Any]:
 @_with_settings
 def train(
     recipe: Annotated[
-        str, typer.Option(help=f"Settings to start from: {', '.join(RECIPES)}, or a file *.toml.")
-    ] = "default",
+        str | None,
+        typer.Option(
+            help=f"Settings to start from: {', '.join(RECIPES)}, or a file *.toml.",
+            show_default="default",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="The run folder, new or empty.", show_default="runs/mnist, mnist-2, ..."),
     ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the training of this run folder.")
+    ] = None,
+    checkpoint_every: Annotated[
+        str, typer.Option(help="Steps from one checkpoint to the next, or seconds as in 60s.")
+    ] = "30s",
+    keep_every: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Also keep the checkpoint of every so many epochs; 0 for the newest two."
+        ),
+    ] = 0,
+    on_divergence: Annotated[
+        str,
+        typer.Option(
+            help="When a loss is not finite: stop, or restore the last checkpoint and go on with "
+            "half the learning rate."
+        ),
+    ] = "stop",
     evaluate: Annotated[
         bool, typer.Option(help="Say at the end how good the digits are (10 seconds).")
     ] = True,
@@ -75,44 +100,42 @@ def train(
 ) -> None:
     """Train a GAN on MNIST and write a run folder.
 
-    It gets the settings, metrics every 100 steps, samples of every epoch, the curves and the
-    weights. Ctrl-C ends the training early, with all of this written. What is given as an option
-    is taken in the place of what the recipe says.
+    It gets the settings, metrics every 100 steps, samples of every epoch, the curves, the weights
+    and checkpoints. Ctrl-C ends the training early, with all of this written, and --resume goes on
+    with it. What is given as an option is taken in the place of what the recipe says.
     """
-    from scratchgan.backend import devices, get_backend, set_backend
     from scratchgan.progress import Rows
 
+    pace = gan.Pace.parse(checkpoint_every)
+    if on_divergence not in gan.ON_DIVERGENCE:
+        raise gan.RunError(f"on_divergence is {on_divergence!r}; it must be stop or restore")
     settings = _from_options(options)
-    config = Config.from_recipe(recipe, **settings)
-    if "backend" in load(recipe) | settings:
-        set_backend(config.backend)
-    config = dataclasses.replace(
-        config, backend=get_backend(), device=devices.full_name(config.device)
-    )
-    if config.data is not None:
-        with suppress(OSError):  # the current folder is gone; what is read will say so
-            config = dataclasses.replace(config, data=os.path.realpath(config.data))
-    images = gan.load_images(config)
-    name = "mnist" if config.data is None else Path(config.data).stem
-    run = (
-        gan.Run.create_next(name, config, images.subject)
-        if out is None
-        else gan.Run.create(out, config, images.subject)
-    )
+    if resume is not None:
+        run, images = _existing_run(resume, recipe, out, settings)
+    else:
+        run, images = _new_run(recipe or "default", out, settings)
     say(f"Training on {len(images.pixels):,} images, writing to {run.folder}")
-    rows = None
+    config, rows = run.config, None
     try:
         with compilation_shown() as notice, Rows(config, notice) as rows:
-            trainer = gan.Trainer(config, images)
-            trainer.run([*gan.writing_to(run), rows])
-    except KeyboardInterrupt:
+            gan.train(
+                run,
+                images,
+                [rows],
+                pace=pace,
+                keep_every=keep_every,
+                on_divergence=on_divergence,
+                tell=rows.tell,
+            )
+    except KeyboardInterrupt as stop:
         kept = run.discard_if_untrained()
         say(
-            f"Stopped after {rows.step if rows else 0:,} steps; what they gave is in {run.folder}"
+            f"Stopped after {rows.step if rows else 0:,} steps; to go on: scratchgan train "
+            f"--resume {run.folder}"
             if kept
             else "Stopped before there was anything to keep"
         )
-        raise typer.Exit(130) from None
+        raise typer.Exit(128 + getattr(stop, "number", signal.SIGINT)) from None
     except BaseException as error:
         if run.discard_if_untrained() and isinstance(error, gan.RunError):
             raise gan.RunError(f"{error}; {run.folder} keeps what was written before") from None
@@ -120,6 +143,61 @@ def train(
     say(f"Done: {run.sample_path(config.epochs)} shows what the generator has learned")
     if evaluate and config.data is None:
         _say_how_good(run)
+
+
+def _new_run(recipe: str, out: Path | None, settings: dict[str, Any]) -> tuple["gan.Run", Images]:
+    """A new run folder, and its images."""
+    from scratchgan.backend import devices, get_backend, set_backend
+
+    config = Config.from_recipe(recipe, **settings)
+    if "backend" in load(recipe) | settings:
+        set_backend(config.backend)
+    config = dataclasses.replace(
+        config,
+        backend=get_backend(),
+        device=devices.full_name(config.device),
+        data=_full_name(config.data),
+    )
+    images = gan.load_images(config)
+    name = "mnist" if config.data is None else Path(config.data).stem
+    if out is None:
+        return gan.Run.create_next(name, config, images.subject), images
+    return gan.Run.create(out, config, images.subject), images
+
+
+def _existing_run(
+    folder: Path, recipe: str | None, out: Path | None, settings: dict[str, Any]
+) -> tuple["gan.Run", Images]:
+    """The run that is to go on, and its images.
+
+    Raises:
+        RunError: Settings were given that it does not have.
+    """
+    from scratchgan.backend import devices, set_backend
+
+    if out is not None:
+        raise gan.RunError(f"--resume {folder} writes into that folder; leave --out away")
+    run = gan.Run.open(folder)
+    if recipe is not None:
+        settings = {**load(recipe), **settings}
+    given = Config.from_dict({**run.config.to_dict(), **settings})
+    given = dataclasses.replace(
+        given, device=devices.full_name(given.device), data=_full_name(given.data)
+    )
+    if differences := run.config.differences(given.to_dict()):
+        raise gan.RunError(
+            f"{folder}: was begun with other settings, and goes on with them: {differences}"
+        )
+    set_backend(run.config.backend)
+    return run, gan.load_images(run.config)
+
+
+def _full_name(data: str | None) -> str | None:
+    """The name of a data set from the root on."""
+    if data is not None:
+        with suppress(OSError):  # the current folder is gone; what is read will say so
+            return os.path.realpath(data)
+    return data
 
 
 def _say_how_good(run: "gan.Run") -> None:

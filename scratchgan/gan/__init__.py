@@ -1,6 +1,7 @@
 """The laboratory of generative adversarial networks: players, games, trainings, runs on disk."""
 
 from scratchgan.gan.callbacks import writing_to
+from scratchgan.gan.checkpoints import Pace
 from scratchgan.gan.config import Config
 from scratchgan.gan.evaluation import evaluate
 from scratchgan.gan.files import RunError
@@ -11,21 +12,26 @@ from scratchgan.gan.penalties import PENALTIES
 from scratchgan.gan.recipes import RECIPES
 from scratchgan.gan.runs import Run
 from scratchgan.gan.sampling import generate
-from scratchgan.gan.trainer import Callback, Trainer, load_images
+from scratchgan.gan.trainer import Callback, Diverged, Trainer, load_images
+from scratchgan.gan.training import ON_DIVERGENCE, train
 
 __all__ = [
     "MODELS",
     "OBJECTIVES",
+    "ON_DIVERGENCE",
     "PENALTIES",
     "RECIPES",
     "Callback",
     "Config",
+    "Diverged",
     "Game",
+    "Pace",
     "Run",
     "RunError",
     "Trainer",
     "evaluate",
     "generate",
     "load_images",
+    "train",
     "writing_to",
 ]

@@ -3,39 +3,45 @@
 import csv
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 from scratchgan import viz
 from scratchgan.gan.evaluation import evaluate
 from scratchgan.gan.files import RunError, whole
 from scratchgan.gan.runs import Run
 from scratchgan.gan.sampling import GRID_ROWS, Stream
-from scratchgan.gan.trainer import Callback, Trainer
+from scratchgan.gan.trainer import Callback, Row, Trainer
 
 
 class MetricsTable(Callback):
     """Writes metrics.csv: a row of numbers every 100 steps, and where digits were judged.
 
-    Columns that a row has no number for are left empty.
+    Columns that a row has no number for are left empty. The seconds are in timings.csv, so that the
+    same settings give the same bytes.
 
     Args:
-        run: Whose file it is.
+        run: Whose files they are.
     """
 
     def __init__(self, run: Run) -> None:
-        self.path = run.folder / "metrics.csv"
+        self.folder = run.folder
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write all rows until now."""
-        text = io.StringIO()
-        names = {name: None for row in trainer.rows for name in row}
-        table = csv.DictWriter(text, names or COLUMNS, lineterminator="\n")
-        table.writeheader()
-        for row in trainer.rows:
-            table.writerow(
-                {name: f"{x:.6g}" if isinstance(x, float) else x for name, x in row.items()}
-            )
-        with whole(self.path) as file:
-            file.write(text.getvalue().encode())
+        names = {name: None for row in trainer.rows for name in row if name != "seconds"}
+        _write_table(self.folder / "metrics.csv", tuple(names) or COLUMNS, trainer.rows)
+        _write_table(self.folder / "timings.csv", ("step", "seconds"), trainer.rows)
+
+
+def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Write these columns of all rows as CSV."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        table.writerow({name: f"{x:.6g}" if isinstance(x, float) else x for name, x in row.items()})
+    with whole(path) as file:
+        file.write(text.getvalue().encode())
 
 
 class SampleGrid(Callback):
@@ -73,7 +79,7 @@ class Weights(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write them as they are by now."""
-        self.run.save_weights(trainer.game)
+        self.run.save_weights(trainer.drawing_generator(), trainer.game.discriminator)
 
 
 class Curves(Callback):
@@ -109,8 +115,7 @@ class Evaluation(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Judge, if it is time to."""
-        is_cut_short = trainer.step % trainer.steps_per_epoch
-        if trainer.epoch % self.every or is_cut_short:
+        if trainer.epoch % self.every or trainer.is_within_epoch:
             return
         found = evaluate(trainer.generate(self.n, Stream.GENERATE)).numbers()
         if trainer.rows and trainer.rows[-1]["step"] == trainer.step:
@@ -119,9 +124,7 @@ class Evaluation(Callback):
 
 
 #: The columns of metrics.csv where there is no row yet.
-COLUMNS = (
-    *("step", "epoch", "discriminator_loss", "generator_loss", "d_real", "d_fake", "seconds"),
-)
+COLUMNS = ("step", "epoch", "discriminator_loss", "generator_loss", "d_real", "d_fake")
 
 
 def writing_to(run: Run) -> Sequence[Callback]:

@@ -192,14 +192,24 @@ class Config:
     def from_dict(cls, settings: Any) -> "Config":
         """The reverse of :meth:`to_dict`.
 
+        A setting that is missing was not there when they were written, and takes its default: so
+        the default of a new setting must be what was done before there was one.
+
         Raises:
-            RunError: A setting is missing, unknown, or not as it must be.
+            RunError: A setting is unknown, or not as it must be.
         """
         check_names(settings)
-        for each in dataclasses.fields(cls):
-            if each.name not in settings:
-                raise RunError(f"the setting {each.name!r} is missing")
         return cls(**settings)
+
+    def differences(self, settings: dict[str, Any]) -> str:
+        """Where ``settings`` say otherwise, in words; empty if nowhere."""
+        own = self.to_dict()
+        given = {n: tuple(x) if isinstance(x, list) else x for n, x in settings.items()}
+        return "; ".join(
+            f"{name} is {own[name]!r}, not {value!r}"
+            for name, value in given.items()
+            if value != own[name]
+        )
 
     @classmethod
     def from_recipe(cls, recipe: str, **settings: Any) -> "Config":

@@ -5,7 +5,7 @@ momentum. Nothing here reads a value, so that a step can be recorded and replaye
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -18,6 +18,9 @@ from scratchgan.gan.config import Config
 from scratchgan.gan.models import MODELS, Players
 from scratchgan.gan.objectives import OBJECTIVES
 from scratchgan.gan.penalties import PENALTIES
+
+#: What a game is made of, but for the average.
+_PARTS = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
 
 
 class DiscriminatorMove(NamedTuple):
@@ -166,6 +169,27 @@ class Game:
         if self.average is not self.generator:
             self._move_average()
         return loss.detach()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that later steps depend on: dicts of tensors, which share memory with the game."""
+        state = {name: getattr(self, name).state_dict() for name in _PARTS}
+        if self.average is not self.generator:
+            state |= {"average": self.average.state_dict(), "average_steps": self._steps}
+        return state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave; tensors are copied into those here.
+
+        Raises:
+            KeyError: A part is missing.
+            RuntimeError, ValueError: A part does not fit; see ``load_state_dict`` of modules and
+                optimizers. The game is of no use then.
+        """
+        for name in _PARTS:
+            getattr(self, name).load_state_dict(state_dict[name])
+        if self.average is not self.generator:
+            self.average.load_state_dict(state_dict["average"])
+            self._steps.copy_(state_dict["average_steps"])
 
     def _logits(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
         """D's logits of both, in one pass: the same as from two, in fewer and larger products."""

@@ -4,18 +4,20 @@
 
     config.json                 the settings, and the version that wrote them
     metrics.csv                 a row every 100 steps
+    timings.csv                 how many seconds each of them had taken
     samples/epoch-0001.png      what G makes of the same noise, after each epoch
     losses.png                  the metrics as curves
     generator.safetensors       the weights, by the names of ``state_dict``
     discriminator.safetensors
+    checkpoints/                all that the training is at a step (gan/checkpoints.py)
 
 Nothing is ever unpickled, and every file appears whole or not at all.
 """
 
 import json
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,11 +29,13 @@ from scratchgan.data import Subject
 from scratchgan.data.images import MOST_PIXELS
 from scratchgan.gan.config import Config
 from scratchgan.gan.files import RunError, whole
-from scratchgan.gan.game import Game, new_players
+from scratchgan.gan.game import new_players
 
 #: More than the weights of the largest generator, and than any settings.
 _MOST_BYTES, _MOST_SETTINGS = 1 << 30, 1 << 20
 _MNIST = Subject()
+#: The file that a process holds while it trains the run; it stays, and means nothing.
+_LOCK = ".lock"
 
 
 class FolderTaken(RunError):
@@ -125,7 +129,7 @@ class Run:
         path = folder / "config.json"
         try:
             missing = f"{folder}: holds no run (there is no config.json)"
-            settings = json.loads(_read(path, missing, most=_MOST_SETTINGS))
+            settings = json.loads(read(path, missing, most=_MOST_SETTINGS))
         except (ValueError, RecursionError) as fault:
             if isinstance(fault, RunError):
                 raise
@@ -144,25 +148,52 @@ class Run:
         Returns:
             Whether there are weights, and all was kept.
         """
-        if (self.folder / "generator.safetensors").exists():
+        if self.is_trained() or any((self.folder / "checkpoints").glob("step-*.safetensors")):
             return True
         samples = self.folder / "samples"
-        names = ("config.json", "metrics.csv", "losses.png", "discriminator.safetensors")
+        tables = ("config.json", "metrics.csv", "timings.csv")
+        names = (*tables, "losses.png", "discriminator.safetensors", _LOCK)
         for path in (*samples.glob("epoch-*.png"), *(self.folder / name for name in names)):
             with suppress(OSError):
                 path.unlink()
-        _remove((samples, *self.made))
+        _remove((samples, self.folder / "checkpoints", *self.made))
         return False
 
     def sample_path(self, epoch: int) -> Path:
         """Where the sample grid of an epoch lies."""
         return self.folder / "samples" / f"epoch-{epoch:04d}.png"
 
-    def save_weights(self, game: Game) -> None:
-        """Write both networks: of G, the average that draws, if there is one."""
+    def is_trained(self) -> bool:
+        """Whether there are weights of a generator."""
+        return (self.folder / "generator.safetensors").exists()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold this run: another process cannot, until the ``with`` block or this process ends.
+
+        Raises:
+            RunError: Another process holds it, or it cannot be held.
+        """
+        from filelock import FileLock, Timeout
+
+        path = self.folder / _LOCK
+        lock = FileLock(path, blocking=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(f"{self.folder}: another process trains this run") from None
+        except (OSError, NotImplementedError) as fault:
+            raise RunError(f"{path}: cannot be locked ({fault})") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def save_weights(self, generator: nn.Module, discriminator: nn.Module) -> None:
+        """Write both networks."""
         from safetensors.numpy import save
 
-        for name, module in (("generator", game.average), ("discriminator", game.discriminator)):
+        for name, module in (("generator", generator), ("discriminator", discriminator)):
             state = module.state_dict()
             # safetensors writes memory as it lies, whatever the strides say.
             arrays = {
@@ -192,7 +223,7 @@ class Run:
         from safetensors.numpy import load
 
         path = self.folder / f"{name}.safetensors"
-        content = _read(path, f"{self.folder}: holds no {name}.safetensors; train it first")
+        content = read(path, f"{self.folder}: holds no {name}.safetensors; train it first")
         try:
             state = load(content)
         except (SafetensorError, KeyError) as fault:  # a KeyError is a type NumPy has not
@@ -217,8 +248,10 @@ def _subject_in(settings: Any) -> Subject:
     """
     if not isinstance(settings, dict):
         return _MNIST  # Config says what is wrong
-    settings.pop("scratchgan", None)
-    shape, names = settings.pop("shape", None), settings.pop("classes", None)
+    if not isinstance(settings.pop("scratchgan", None), str):
+        raise RunError("it says nothing of the version that wrote it, so it is not of a run")
+    # The first versions knew no other images than MNIST's.
+    shape, names = settings.pop("shape", [28, 28]), settings.pop("classes", list(_MNIST.names))
     is_shape = isinstance(shape, list) and len(shape) == 2
     if not is_shape or not all(type(x) is int and 1 <= x <= MOST_PIXELS for x in shape):
         raise RunError(f"shape is {shape!r}; it must be a height and a width to {MOST_PIXELS}")
@@ -243,7 +276,17 @@ def _remove(folders: Sequence[Path]) -> None:
             folder.rmdir()
 
 
-def _read(path: Path, missing: str, most: int = _MOST_BYTES) -> bytes:
+def read(path: Path, missing: str, most: int = _MOST_BYTES) -> bytes:
+    """The content of a file of a run.
+
+    Args:
+        path: The file.
+        missing: What is said if there is none.
+        most: Bytes that it may hold.
+
+    Raises:
+        RunError: It is not there, cannot be read, is no file, or is too large.
+    """
     try:
         size = path.stat().st_size
         if not path.is_file():  # a pipe would be waited for

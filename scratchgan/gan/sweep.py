@@ -33,14 +33,14 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.gan.callbacks import writing_to
 from scratchgan.gan.config import Config
 from scratchgan.gan.evaluation import evaluate, require_digits
 from scratchgan.gan.files import RunError, whole
 from scratchgan.gan.recipes import read_toml
 from scratchgan.gan.runs import Run
 from scratchgan.gan.sampling import generate
-from scratchgan.gan.trainer import Trainer, load_images
+from scratchgan.gan.trainer import load_images
+from scratchgan.gan.training import train
 
 #: Most trials of a grid; more are a mistake.
 _MOST = 10_000
@@ -303,7 +303,7 @@ def _main() -> None:
     images = load_images(config)
     require_digits(images.subject, "a sweep judges what its trainings draw")
     run = Run.create(folder, config, images.subject)
-    Trainer(config, images).run(writing_to(run))
+    train(run, images)
     found = asdict(evaluate(generate(run, 10_000, 0)))
     with whole(run.folder / "evaluation.json") as file:
         file.write(json.dumps(found, indent=2).encode() + b"\n")

@@ -20,7 +20,8 @@ def run(tmp_path):
 
 def at(step, epoch, *rows):
     """A trainer that is at this step."""
-    return SimpleNamespace(step=step, epoch=epoch, rows=list(rows), steps_per_epoch=100)
+    within = step % 100 != 0
+    return SimpleNamespace(step=step, epoch=epoch, rows=list(rows), is_within_epoch=within)
 
 
 COLUMNS = ("step", "epoch", "discriminator_loss", "generator_loss", "d_real", "d_fake", "seconds")
@@ -30,15 +31,19 @@ def test_metrics(run):
     rows = (100, 1, 1.25, 0.1, 2 / 3, 0.5, 0.75), (1234567, 2, math.nan, 1e-7, 1.0, 0.0, 12345.678)
     MetricsTable(run).on_epoch_end(at(200, 2, *[dict(zip(COLUMNS, r, strict=True)) for r in rows]))
     assert (run.folder / "metrics.csv").read_bytes() == (
-        b"step,epoch,discriminator_loss,generator_loss,d_real,d_fake,seconds\n"
-        b"100,1,1.25,0.1,0.666667,0.5,0.75\n"
-        b"1234567,2,nan,1e-07,1,0,12345.7\n"
+        b"step,epoch,discriminator_loss,generator_loss,d_real,d_fake\n"
+        b"100,1,1.25,0.1,0.666667,0.5\n"
+        b"1234567,2,nan,1e-07,1,0\n"
+    )
+    assert (run.folder / "timings.csv").read_bytes() == (
+        b"step,seconds\n100,0.75\n1234567,12345.7\n"
     )
 
 
 def test_metrics_before_there_are_any(run):
     MetricsTable(run).on_epoch_end(at(3, 1))
-    assert (run.folder / "metrics.csv").read_text() == ",".join(COLUMNS) + "\n"
+    assert (run.folder / "metrics.csv").read_text() == ",".join(COLUMNS[:-1]) + "\n"
+    assert (run.folder / "timings.csv").read_text() == "step,seconds\n"
 
 
 def test_digits_are_judged_as_often_as_asked(tiny_mnist, tmp_path, monkeypatch):

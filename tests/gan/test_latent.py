@@ -22,7 +22,7 @@ def made(folder, **settings):
     with sg.no_grad():
         for parameter in game.generator.parameters():
             parameter.mul_(3)
-    run.save_weights(game)
+    run.save_weights(game.average, game.discriminator)
     return run
 
 
@@ -193,7 +193,8 @@ def test_a_search_without_steps(run):
 def test_neighbours_are_training_images_nearest_first(tiny_mnist, tmp_path):
     config = Config.from_recipe("seed", data=str(tiny_mnist), latent_dim=4)
     run = Run.create(tmp_path / "run", config)
-    run.save_weights(Game(config))
+    game = Game(config)
+    run.save_weights(game.average, game.discriminator)
     rows, distances = neighbours(run, 3, 5, seed=2)
     assert rows.shape == (3, 6, 28, 28)
     np.testing.assert_array_equal(rows[:, 0], generate(run, 3, 2))

@@ -13,7 +13,8 @@ from scratchgan.gan.sampling import Stream, noise, save, to_bytes
 def run(tmp_path_factory):
     config = Config.from_recipe("seed", latent_dim=7)
     run = Run.create(tmp_path_factory.mktemp("sampling") / "run", config)
-    run.save_weights(Game(config))
+    game = Game(config)
+    run.save_weights(game.average, game.discriminator)
     return run
 
 
@@ -21,7 +22,8 @@ def run(tmp_path_factory):
 def conditional(tmp_path_factory):
     config = Config.from_recipe("seed", latent_dim=7, conditional=True, batch_norm=True)
     run = Run.create(tmp_path_factory.mktemp("sampling") / "conditional", config)
-    run.save_weights(Game(config))
+    game = Game(config)
+    run.save_weights(game.average, game.discriminator)
     return run
 
 

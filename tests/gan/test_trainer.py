@@ -22,10 +22,10 @@ from scratchgan.gan import (
     load_images,
     writing_to,
 )
-from scratchgan.gan.trainer import interrupts_between_steps
+from scratchgan.gan.signals import Stopped, stops_between_steps
 
 FILES = ["config.json", "discriminator.safetensors", "generator.safetensors"]
-FILES += ["losses.png", "metrics.csv", "samples"]
+FILES += ["losses.png", "metrics.csv", "samples", "timings.csv"]
 
 STEPS_PER_EPOCH = 256 // 4
 
@@ -88,7 +88,7 @@ def results(run):
     """All that a training made, but for the time that it took."""
     paths = [*run.folder.glob("*.safetensors"), *run.folder.glob("samples/*")]
     files = {path.relative_to(run.folder).as_posix(): path.read_bytes() for path in paths}
-    return files, [{**row, "seconds": None} for row in rows(run)]
+    return files, rows(run)
 
 
 def test_all_files_are_written(whole_run):
@@ -113,7 +113,10 @@ def test_metrics_every_100_steps(whole_run):
         # The logarithm is concave: -log of a mean is the least that the mean of -log can be.
         assert d_loss >= -np.log(d_real) - np.log(1 - d_fake)
         assert g_loss > 0
-    assert 0 < float(table[0]["seconds"]) < float(table[1]["seconds"])
+    with (run.folder / "timings.csv").open(newline="") as file:
+        timings = list(csv.DictReader(file))
+    assert [row["step"] for row in timings] == ["100", "200"]
+    assert 0 < float(timings[0]["seconds"]) < float(timings[1]["seconds"])
 
     assert [step for step, _ in seen] == list(range(1, 257))
     read = {row["step"]: row for _, row in seen if row}
@@ -199,11 +202,15 @@ def press_ctrl_c():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def raise_interrupt():
-    raise KeyboardInterrupt
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.parametrize("interrupt", [press_ctrl_c, raise_interrupt])
+def ask():
+    raise Stopped(signal.SIGINT)
+
+
+@pytest.mark.parametrize("interrupt", [press_ctrl_c, terminate, ask])
 def test_an_interrupted_run_has_everything_until_then(
     whole_run, config, images, tmp_path, interrupt
 ):
@@ -246,7 +253,7 @@ def test_ctrl_c_cuts_no_step_in_half(config, images, tmp_path, monkeypatch):
 
 
 def test_a_second_ctrl_c_strikes_at_once():
-    with interrupts_between_steps():
+    with stops_between_steps():
         press_ctrl_c()
         with pytest.raises(KeyboardInterrupt):
             press_ctrl_c()
@@ -257,9 +264,9 @@ def test_who_handles_ctrl_c_otherwise_is_left_alone():
     pressed = []
     signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
     try:
-        with interrupts_between_steps() as stop_if_interrupted:
+        with stops_between_steps() as stop_if_asked:
             press_ctrl_c()
-            stop_if_interrupted()
+            stop_if_asked()
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     assert pressed == [True]
