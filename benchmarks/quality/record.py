@@ -1,7 +1,6 @@
 """What a training leaves: its digits, and how they got better."""
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,29 +16,22 @@ DIGITS = 10_000
 
 
 class Record:
-    """Follows a training; the clock stands still while digits are judged.
+    """Follows a training.
 
     Attributes:
-        points: Images seen, seconds trained, and the Fréchet distance of the digits then.
+        points: Images seen, and the Fréchet distance of the digits then.
     """
 
     def __init__(self) -> None:
         self.classifier = digit_classifier()
         self.real, _ = self.classifier.judge(MNIST().images[-REFERENCE:])
         self.points: list[dict[str, float]] = []
-        self._spent = 0.0
-        self._begin = time.perf_counter()
-
-    def pause(self) -> None:
-        """Stop the clock: what follows, until the next point is added, is not training."""
-        self._spent += time.perf_counter() - self._begin
 
     def add(self, images: int, digits: NDArray[np.uint8]) -> None:
-        """Judge what the generator draws after so many images, and start the clock again."""
+        """Judge what the generator draws after so many images."""
         features, _ = self.classifier.judge(digits)
         distance = frechet_distance(self.real, features)
-        self.points.append({"images": images, "seconds": self._spent, "distance": distance})
-        self._begin = time.perf_counter()
+        self.points.append({"images": images, "distance": distance})
 
     def write(self, folder: Path, digits: NDArray[np.uint8]) -> None:
         """Leave the points and the last digits in ``folder``."""

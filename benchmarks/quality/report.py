@@ -28,19 +28,24 @@ class Results:
     Attributes:
         real: What real digits get.
         trials: Each training, and what came of it.
+        paces: The seconds that an image takes, by the names of contenders, in each round.
         about: The machine, the command, and why trainings failed.
     """
 
     real: Result
     trials: list[tuple[Trial, Result]]
+    paces: dict[str, list[float]]
     about: dict[str, Any]
 
     def of(self, package: str) -> dict[str, list[Result]]:
         """The results of each contender of a package over the seeds, by the recipe."""
         found: dict[str, list[Result]] = {}
         for trial, result in self.trials:
-            if trial.contender.package == package:
-                found.setdefault(trial.contender.recipe, []).append(result)
+            contender = trial.contender
+            if contender.package == package and contender.name in self.paces:
+                pace = statistics.median(self.paces[contender.name])
+                curve = [{**point, "seconds": point["images"] * pace} for point in result["curve"]]
+                found.setdefault(contender.recipe, []).append({**result, "curve": curve})
         return found
 
 
@@ -66,7 +71,7 @@ MEASURES: dict[str, tuple[Measure, str]] = {
 
 
 def seconds(result: Result) -> float:
-    """How long the training took."""
+    """How long the training takes, without its judges."""
     return float(result["curve"][-1]["seconds"])
 
 

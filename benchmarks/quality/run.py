@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,10 +13,13 @@ import numpy as np
 
 from benchmarks import machine, process
 from benchmarks.quality import report
-from benchmarks.quality.contenders import Trial, trials
+from benchmarks.quality.contenders import Contender, Trial, contenders, trials
 from scratchgan.data import MNIST
 
 SCRIPTS = {"scratchgan": "with_scratchgan", "torch": "with_torch"}
+
+#: How often the pace of each contender is measured.
+ROUNDS = 3
 
 #: The name of real digits, which are judged like those of a generator.
 REAL = "real digits"
@@ -38,7 +42,8 @@ def run(folder: Path, quick: bool, command: str, say: Callable[[str], None]) -> 
     folder.mkdir(parents=True, exist_ok=True)
     planned = trials(quick)
     real, results = _real(folder), []
-    failures = {}
+    failures: dict[str, str] = {}
+    paces = _paces(folder, contenders(quick), say)
     for number, trial in enumerate(planned, start=1):
         name = f"{trial.contender.name}, seed {trial.seed}"
         say(f"{number} of {len(planned)}: {name}")
@@ -51,7 +56,7 @@ def run(folder: Path, quick: bool, command: str, say: Callable[[str], None]) -> 
             **{"command": command, "failures": failures},
         }
         # After each, so that what was measured is there when a later one is interrupted.
-        report.write(folder, report.Results(real, results, about))
+        report.write(folder, report.Results(real, results, paces, about))
     return len(failures)
 
 
@@ -68,6 +73,27 @@ def _done(folder: Path, trial: Trial) -> dict[str, Any]:
     process.run("-m", script, json.dumps(settings), str(where))
     _judge(folder, where)
     return report.read(where)
+
+
+def _paces(folder: Path, of: list[Contender], say: Callable[[str], None]) -> dict[str, list[float]]:
+    """The seconds that an image takes each contender, by its name, measured in turns.
+
+    A contender that fails has none: its training will say why.
+    """
+    path = folder / "paces.json"
+    if path.exists():
+        found: dict[str, list[float]] = json.loads(path.read_text())
+        return found
+    paces: dict[str, list[float]] = {}
+    for number in range(1, ROUNDS + 1):
+        for contender in of:
+            say(f"pace, round {number} of {ROUNDS}: {contender.name}")
+            with suppress(RuntimeError):
+                settings = json.dumps(contender.config.to_dict())
+                spent = process.run("-m", "benchmarks.quality.pace", contender.package, settings)
+                paces.setdefault(contender.name, []).append(float(spent.output))
+    path.write_text(json.dumps(paces))
+    return paces
 
 
 def _real(folder: Path) -> dict[str, Any]:

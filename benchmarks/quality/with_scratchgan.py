@@ -21,7 +21,6 @@ class Watch(Callback):
         self.record = record
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        self.record.pause()
         self.digits = trainer.generate(DIGITS, Stream.GENERATE)
         self.record.add(trainer.epoch * len(trainer.images.pixels), self.digits)
 

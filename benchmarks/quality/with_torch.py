@@ -7,7 +7,7 @@ The networks, the objectives, the penalties and the order of images are those of
 import copy
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -188,18 +188,16 @@ class Twin:
         return ((pixels + 1) * 127.5).round().to(torch.uint8).view(-1, 28, 28).numpy()
 
 
-def train(config: Config, record: Record) -> NDArray[np.uint8]:
-    """Train to the end; the digits that the generator draws then."""
-    torch.manual_seed(config.seed)
+def steps(twin: Twin) -> Iterator[int]:
+    """Train to the end; yields after each step how many images were seen."""
+    config = twin.config
     pixels = torch.from_numpy(MNIST().images.reshape(-1, 784))
-    same_noise = torch.randn(DIGITS, config.latent_dim)
-    twin = Twin(config)
     size = config.batch_size * config.discriminator_steps
-    steps = config.epochs * (len(pixels) // size)
+    total = config.epochs * (len(pixels) // size)
     done = 0
     for epoch in range(1, config.epochs + 1):
         for places in index_batches(len(pixels), size, seed=config.seed, epoch=epoch):
-            lr = config.lr * SCHEDULES[config.lr_schedule](done / steps)
+            lr = config.lr * SCHEDULES[config.lr_schedule](done / total)
             for adam in (twin.g_adam, twin.d_adam):
                 for group in adam.param_groups:
                     group["lr"] = lr
@@ -207,9 +205,19 @@ def train(config: Config, record: Record) -> NDArray[np.uint8]:
             d_noise = torch.randn(size, config.latent_dim)
             twin.step(real, d_noise, torch.randn(config.batch_size, config.latent_dim))
             done += 1
-        record.pause()
-        digits = twin.draw(same_noise)
-        record.add(epoch * len(pixels), digits)
+            yield done * size
+
+
+def train(config: Config, record: Record) -> NDArray[np.uint8]:
+    """Train to the end; the digits that the generator draws then."""
+    torch.manual_seed(config.seed)
+    same_noise = torch.randn(DIGITS, config.latent_dim)
+    twin = Twin(config)
+    per_epoch = 60_000 // (config.batch_size * config.discriminator_steps)
+    for number, images in enumerate(steps(twin), start=1):
+        if number % per_epoch == 0:
+            digits = twin.draw(same_noise)
+            record.add(images, digits)
     return digits
 
 
