@@ -1,42 +1,42 @@
 """The ``numpy`` backend: the readable reference that says what every kernel means.
 
 A kernel takes arrays (an elementwise one also Python numbers in their place), keyword scalars,
-and ``out``, the array or tuple of arrays that it writes. It knows nothing of gradients. View
-kernels (:func:`reshape`, :func:`permute`, :func:`expand`, :func:`view`) write nothing: they
-return another view of their input's memory.
+and ``out``, the array or tuple of arrays that it writes. It knows nothing of gradients. Those that
+compute nothing (new memory, views, values for Python) stand in :mod:`scratchgan.backend.memory`.
 
 An elementwise kernel of one or two inputs that gives their type may be called without ``out``, and
 makes its result: if the first is contiguous and has a floating type and dimensions, and the second
 is like it or is a Python number.
 """
 
-import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
 from scratchgan.backend import counter_rng, decompositions
+from scratchgan.backend.memory import (  # noqa: F401, the kernels among them are this backend's
+    Array,
+    Axis,
+    Index,
+    address,
+    allocate,
+    empty,
+    expand,
+    from_host,
+    is_contiguous,
+    memory,
+    part,
+    permute,
+    reshape,
+    to_host,
+    view,
+    wait,
+)
 from scratchgan.backend.scalar import DEFINITIONS, Definition, as_numpy
-from scratchgan.backend.specs import SPECS, KernelSpec, kernel
+from scratchgan.backend.specs import kernel
 
-Array = np.ndarray[Any, Any]
-Index = tuple[Any, ...]
-Axis = tuple[int, ...]
-
-# --- Making arrays, and reading them back ----------------------------------------------
-
-# glibc hands the memory of large arrays back to the system when they are freed, and each page of
-# the next ones is a fault again: an eager step with a batch of 4096 took a fifth longer. It keeps
-# that memory once it has seen an array of the largest size that it looks at freed (mallopt(3),
-# M_MMAP_THRESHOLD): this one, of which no page is ever touched.
-np.empty((1 << 25) - (1 << 13), np.uint8)
-
-
-#: ``empty(shape, dtype, like=x)`` is an uninitialized array where ``x`` lies, if that is given.
-empty = np.empty
-SPECS["empty"] = KernelSpec("allocate")
+# --- Given values ---------------------------------------------------------------------
 
 
 def fill(value: float, *, out: Array) -> None:
@@ -47,78 +47,6 @@ def fill(value: float, *, out: Array) -> None:
 def arange(*, out: Array) -> None:
     """``out = [0, 1, 2, ...]``, of one dimension."""
     out[:] = np.arange(out.size)
-
-
-@kernel(
-    kind="transfer",
-    refusal=(
-        "makes a tensor from Python numbers or a NumPy array",
-        "make it outside and pass it as an argument",
-    ),
-)
-def from_host(
-    value: ArrayLike, dtype: DTypeLike | None = None, *, like: Array | None = None
-) -> Array:
-    """An array of this backend that holds a copy of ``value``, where ``like`` lies."""
-    return np.array(value, dtype)
-
-
-@kernel(
-    kind="transfer",
-    refusal=(
-        "reads a value (item(), float(), bool(), numpy(), print)",
-        "return the tensor and read it outside",
-    ),
-)
-def to_host(x: Array) -> Array:
-    """``x`` as a NumPy array, sharing memory where that is possible."""
-    return x
-
-
-def wait() -> None:
-    """Return when all is computed; at once, since these kernels compute while they are called."""
-
-
-def memory(x: Array) -> tuple[Array, int]:
-    """The array that owns the memory of ``x``, and where in it ``x`` starts, in bytes."""
-    owner = x
-    while isinstance(owner.base, np.ndarray | _Part):
-        owner = owner.base if isinstance(owner.base, np.ndarray) else owner.base.owner
-    return owner, x.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-
-
-def allocate(nbytes: int, *, like: Array | None = None) -> Array:
-    """``nbytes`` bytes of memory that begin at a multiple of 64, a line of the cache."""
-    memory = np.zeros(nbytes + 64, np.uint8)
-    start = -memory.__array_interface__["data"][0] % 64
-    return memory[start : start + nbytes]
-
-
-class _Part:
-    """A description from which NumPy makes an array of another array's memory."""
-
-    def __init__(self, owner: Array, interface: dict[str, Any]) -> None:
-        self.owner = owner
-        self.__array_interface__ = interface
-
-
-def part(owner: Array, *, offset: int, shape: Axis, strides: Axis, dtype: np.dtype[Any]) -> Array:
-    """A view of ``owner``'s memory from byte ``offset`` on; ``strides`` are in bytes.
-
-    Raises:
-        ValueError: It would reach beyond that memory.
-    """
-    reach = [(n - 1) * stride for n, stride in zip(shape, strides, strict=True)]
-    first = offset + builtins.sum(x for x in reach if x < 0)
-    last = offset + builtins.sum(x for x in reach if x > 0) + dtype.itemsize
-    if 0 not in shape and not 0 <= first <= last <= owner.nbytes:
-        raise ValueError(
-            f"part: bytes {first} to {last} of a memory of {owner.nbytes}: an array of shape "
-            f"{shape} does not fit there"
-        )
-    address = owner.__array_interface__["data"][0] + offset
-    description = {"data": (address, False), "shape": shape, "strides": strides}
-    return np.asarray(_Part(owner, {**description, "typestr": dtype.str, "version": 3}))
 
 
 def copy(x: Array, *, out: Array) -> None:
@@ -252,58 +180,13 @@ def log_softmax(x: Array, *, axis: int, out: Array) -> None:
         out -= np.log(np.exp(out).sum(axis=axis, keepdims=True))
 
 
-# --- Views: the same memory under another shape ---------------------------------------
-
-
-@kernel(kind="query")
-def address(x: Array) -> int:
-    """Where in memory the first element lies."""
-    begin: int = x.__array_interface__["data"][0]
-    return begin
-
-
-@kernel(kind="query")
-def is_contiguous(x: Array) -> bool:
-    """Whether the elements lie in memory in row-major order without gaps."""
-    return x.flags.c_contiguous
-
-
-@kernel(kind="view")
-def reshape(x: Array, *, shape: Sequence[int]) -> Array:
-    """The contiguous array ``x`` seen under another shape of the same size."""
-    return x.reshape(shape)
-
-
-@kernel(kind="view")
-def permute(x: Array, *, axes: Sequence[int]) -> Array:
-    """``x`` with its axes in the order ``axes``."""
-    return x.transpose(axes)
-
-
-@kernel(kind="view")
-def expand(x: Array, *, shape: Sequence[int]) -> Array:
-    """``x`` broadcast to ``shape``; the repeated elements share memory."""
-    if x.ndim:
-        return np.broadcast_to(x, shape)
-    out = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))  # in a tenth of the time
-    out.flags.writeable = False
-    return out
-
-
-@kernel(kind="view")
-def view(x: Array, *, index: Index) -> Array:
-    """``x[index]`` for integers, slices, ``None`` and ``...``."""
-    # The ellipsis makes NumPy return an array, not a number, also for one element.
-    return x[index if ... in index else (*index, ...)]
-
-
 # --- Indexing by arrays ---------------------------------------------------------------
 
 
 def filled_in(template: Index, indices: Sequence[Array]) -> Index:
     """The index ``template`` with each :data:`ARRAY` in it replaced by the next of ``indices``."""
     arrays = iter(indices)
-    return tuple(next(arrays) if part is ARRAY else part for part in template)
+    return tuple(next(arrays) if one is ARRAY else one for one in template)
 
 
 #: Stands in an index template for an array that is passed as an input.

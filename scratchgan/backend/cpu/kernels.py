@@ -48,7 +48,7 @@ def __getattr__(name: str) -> Any:
     return getattr(reference, name)
 
 
-#: See :func:`scratchgan.backend.reference.address`.
+#: See :func:`scratchgan.backend.memory.address`.
 address = begin_of
 
 # --- Elementwise kernels from scalar definitions ----------------------------------------

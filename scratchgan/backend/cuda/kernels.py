@@ -16,7 +16,7 @@ import cupy
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from scratchgan.backend import reference
+from scratchgan.backend import memory as host_memory
 from scratchgan.backend.cuda import blas, launch
 from scratchgan.backend.cuda import source as cuda_source
 from scratchgan.backend.cuda.launch import CompiledLoop, beside, contiguous, empty, on_one_gpu
@@ -59,9 +59,9 @@ def wait() -> None:
 
 
 def memory(x: Array) -> tuple[Array, int]:
-    """See :func:`scratchgan.backend.reference.memory`; ``x`` may be a stream's host array."""
+    """See :func:`scratchgan.backend.memory.memory`; ``x`` may be a stream's host array."""
     if isinstance(x, np.ndarray):
-        return reference.memory(x)
+        return host_memory.memory(x)
     owner = x if x.base is None else x.base
     return owner, x.data.ptr - owner.data.ptr
 
@@ -74,9 +74,9 @@ def allocate(nbytes: int, *, like: Array | None = None) -> Array:
 
 
 def part(owner: Array, *, offset: int, shape: Axis, strides: Axis, dtype: np.dtype[Any]) -> Array:
-    """See :func:`scratchgan.backend.reference.part`."""
+    """See :func:`scratchgan.backend.memory.part`."""
     if isinstance(owner, np.ndarray):
-        return reference.part(owner, offset=offset, shape=shape, strides=strides, dtype=dtype)
+        return host_memory.part(owner, offset=offset, shape=shape, strides=strides, dtype=dtype)
     return cupy.ndarray(shape, dtype, memptr=owner.data + offset, strides=strides)
 
 
@@ -172,8 +172,8 @@ def log_softmax(x: Array, *, axis: int, out: Array) -> None:
 
 
 def address(x: Array) -> int:
-    """See :func:`scratchgan.backend.reference.address`."""
-    return reference.address(x) if isinstance(x, np.ndarray) else int(x.data.ptr)
+    """See :func:`scratchgan.backend.memory.address`."""
+    return host_memory.address(x) if isinstance(x, np.ndarray) else int(x.data.ptr)
 
 
 def is_contiguous(x: Array) -> bool:
