@@ -2,7 +2,8 @@
 
 function, capture   what the user calls; one call of it, as it is recorded
 arguments           what distinguishes arguments, and the stand-ins for them
-names, scope, guards what code mentions, what it rests on, whether that is still the same
+names, scope        what code mentions, what it rests on
+places, guards      where it looks, and whether the same still stands there
 record, gradients   the kernel calls; who looks at ``grad``
 makers, outcome     what a call reads anew and leaves behind, and how that is made again
 replay              a recording that is ready to run

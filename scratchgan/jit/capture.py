@@ -31,9 +31,10 @@ from scratchgan.jit.lower import lowering_of
 from scratchgan.jit.makers import Input, Makers, copy
 from scratchgan.jit.outcome import Outcome
 from scratchgan.jit.passes.plan import changed_by, make_plan
+from scratchgan.jit.places import Place, attribute, content
 from scratchgan.jit.record import Recording, plain, recording_on
 from scratchgan.jit.replay import Replay
-from scratchgan.jit.scope import Place, Scope, attribute, content
+from scratchgan.jit.scope import Scope
 
 
 class Capture:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.jit.scope import ABSENT, Attributes, Place, attribute, content, lookup, size
+from scratchgan.jit.places import ABSENT, Attributes, Place, attribute, content, lookup, size
 
 #: Values that are the same if they are equal, and not only if they are the same object.
 _VALUES = (int, float, complex, str, bytes, bool, np.generic, np.dtype)

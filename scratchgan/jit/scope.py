@@ -7,7 +7,6 @@ code. So ``self.losses.append(...)`` beside the function does not concern it, an
 inside it does.
 """
 
-import array
 import functools
 import random
 import sys
@@ -18,13 +17,12 @@ from contextvars import ContextVar
 from operator import attrgetter, getitem, methodcaller
 from types import (
     BuiltinFunctionType,
-    CellType,
     FunctionType,
     MethodType,
     MethodWrapperType,
     ModuleType,
 )
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -43,88 +41,18 @@ from scratchgan.jit.names import (
     names_in,
     names_of_self,
 )
+from scratchgan.jit.places import (
+    COMPARED,
+    LARGEST_CONTENT,
+    Attributes,
+    Place,
+    attribute,
+    content,
+    is_filled,
+    lookup,
+    size,
+)
 from scratchgan.random import Generator, default_generator
-
-
-class Place(NamedTuple):
-    """A place where a function looks, and what stood there.
-
-    Attributes:
-        name: As the function would write it: ``"model.layers[0].weight"``.
-        read: ``getitem``, :func:`lookup`, :func:`attribute`, :func:`size` or :func:`content`,
-            called with ``holder`` and ``key``.
-        holder: A dict, list, cell, class or object.
-        key: An index, or the name of an attribute; for ``size`` of an object's attributes, the
-            names that matter.
-        value: What was found.
-    """
-
-    name: str
-    read: Callable[[Any, Any], Any]
-    holder: Any
-    key: Any
-    value: Any
-
-
-class Attributes(NamedTuple):
-    """The attributes of an object that matter.
-
-    Attributes:
-        owner: The object's class.
-        names: The names that are mentioned; None if names are computed.
-        present: The attributes that were there.
-        are_listed: Whether the function may go through all of them.
-    """
-
-    owner: type
-    names: frozenset[str] | None
-    present: frozenset[str]
-    are_listed: bool
-
-
-#: Stands where nothing is.
-ABSENT = object()
-
-
-def lookup(holder: dict[Any, Any], key: Any) -> Any:
-    """An element of a dict, which may be absent."""
-    return holder.get(key, ABSENT)
-
-
-def attribute(holder: Any, key: str) -> Any:
-    """An attribute, which may be absent."""
-    return getattr(holder, key, ABSENT)
-
-
-def size(holder: Any, _: object) -> int:
-    """How many elements there are."""
-    return len(holder)
-
-
-#: Larger arrays of NumPy's, in bytes, are not compared.
-LARGEST_CONTENT = 1 << 16
-
-
-def content(holder: Any, _: object) -> Any:
-    """What a function may read of an object in other ways than as an element or attribute."""
-    if isinstance(holder, np.ndarray):
-        return holder.tobytes()
-    if isinstance(holder, np.random.Generator):
-        return repr(holder.bit_generator.state)
-    if isinstance(holder, np.random.RandomState):
-        return repr(holder.get_state(legacy=False))
-    if isinstance(holder, random.Random):
-        return holder.getstate()
-    if isinstance(holder, bytearray | array.array):
-        return bytes(holder)
-    if isinstance(holder, CellType):
-        return _is_filled(holder)
-    if isinstance(holder, ContextVar | weakref.ref):
-        return id(holder() if isinstance(holder, weakref.ref) else holder.get(None))
-    if isinstance(holder, functools._lru_cache_wrapper):
-        _, misses, _, count = holder.cache_info()
-        return misses, count
-    return frozenset(holder)
 
 
 class Scope:
@@ -232,7 +160,7 @@ class Scope:
         elif isinstance(value, attrgetter | methodcaller):
             texts = [x for x in value.__reduce__()[1] if isinstance(x, str)]
             self._found.update(part for text in texts for part in text.split("."))
-        elif isinstance(value, _COMPARED) and not isinstance(value, random.SystemRandom):
+        elif isinstance(value, COMPARED) and not isinstance(value, random.SystemRandom):
             self._compare(name, value)
             if isinstance(value, functools._lru_cache_wrapper):
                 self._waiting.append((name, value.__wrapped__))
@@ -278,7 +206,7 @@ class Scope:
         for key, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
-            if _is_filled(cell):
+            if is_filled(cell):
                 self._look(key, attribute, cell, "cell_contents")
             else:
                 self._compare(key, cell)
@@ -396,19 +324,6 @@ _OF_OWN = {"__init__", "__repr__", "__setattr__"}
 _OF_FUNCTIONS = {"forward", "setup_context", "backward"}
 #: No name: it has the scope be looked through once more.
 _AGAIN = "?"
-#: Objects that are compared by what is in them.
-_COMPARED = (
-    *(set, np.random.Generator, np.random.RandomState, random.Random, bytearray, array.array),
-    *(ContextVar, weakref.ref, functools._lru_cache_wrapper),
-)
-
-
-def _is_filled(cell: CellType) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
 
 
 def _is_frozen_dataclass(cls: type) -> bool:
