@@ -13,6 +13,7 @@ from scratchgan import dtypes
 from scratchgan.autograd import enable_grad
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, Backend, kernels_for
+from scratchgan.backend.scalar import define
 from scratchgan.jit import context
 
 Group = dict[str, Any]
@@ -283,3 +284,9 @@ def count_of(parameter: Tensor) -> Tensor:
     """A step count where the parameter lies, at 0."""
     kernels = kernels_for[type(parameter.array)]
     return Tensor(kernels.from_host(0, dtypes.int64, like=parameter.array))
+
+
+@define
+def decayed(gradient: float, parameter: float, *, weight_decay: float) -> float:
+    """The gradient of a loss to which ``weight_decay * parameter**2 / 2`` was added."""
+    return gradient + weight_decay * parameter

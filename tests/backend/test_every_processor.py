@@ -5,12 +5,14 @@ So all of them are compiled here for processors of every kind, whatever machine 
 """
 
 import functools
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import scratchgan as sg
+from scratchgan import optim
 from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend.cpu import linear as layers
 from scratchgan.backend.cpu.codegen import machine_code
@@ -20,7 +22,6 @@ from scratchgan.backend.cpu.processor import Processor
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.gan import Config, Game
 from scratchgan.ops.products import ACTIVATIONS
-from scratchgan.optim import algorithms
 
 LINUX = "x86_64-unknown-linux-gnu"
 AVX2 = "+sse4.2,+avx,+avx2,+fma"
@@ -75,13 +76,15 @@ def fused_loops() -> dict[str, str]:
 def sources(processor: Processor) -> dict[str, str]:
     """All that is ever compiled for the processor, by name."""
     found = {}
+    files = [file for file in vars(optim).values() if isinstance(file, ModuleType)]
+    of_optimizers = {name for file in files for name in vars(file)}
     for dtype in FLOATS.values():
         for name in ("loops", "gemm.microkernel", "reductions"):
             found[f"{name} {dtype}"] = machine_code.source_for(name, dtype)
         for activation in ("none", *ACTIVATIONS):
             found[f"layer {activation} {dtype}"] = layers.source_of(dtype, activation)
         for definition in DEFINITIONS.values():
-            is_ours = definition.name in REGISTRY or hasattr(algorithms, definition.name)
+            is_ours = definition.name in REGISTRY or definition.name in of_optimizers
             if is_ours and is_compiled(definition.name):  # and not of another test
                 found[f"{definition.name} {dtype}"] = loop_source(definition, dtype)
     found["threads.worker"] = machine_code.source_for("threads.worker", "float32")
