@@ -200,6 +200,20 @@ def test_too_little_memory_is_one_sentence(options, tmp_path):
     assert not out.exists()
 
 
+@linux
+@pytest.mark.parametrize("jit", ["--jit", "--no-jit"])
+def test_a_batch_that_has_no_room_says_how_much_it_needed(jit, tmp_path):
+    large = ["--batch-size", 60_000, "--generator-widths", 2000, "--out", tmp_path / "run"]
+    code, _, err = command("train", "--recipe", "seed", *large, jit, before=LITTLE_MEMORY)
+    assert code == 1
+    assert re.fullmatch(
+        r"scratchgan: there is not enough memory for a step with batch_size 60000 \(Unable to "
+        r"allocate [\d.]+ MiB [^\n]+\); take fewer images, or smaller networks\n",
+        err,
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_settings_that_are_too_large_are_not_read(tmp_path):
     """Though as many bytes of weights would be: as Python's objects they would be far larger."""
     (tmp_path / "config.json").write_text("[" + "0," * (1 << 20) + "0]")
