@@ -317,9 +317,11 @@ if not _typing.TYPE_CHECKING:  # who checks types reads the table itself
 
 
 def __getattr__(name: str) -> _typing.Any:
-    """The submodules that are imported when they are first named."""
-    if name in ("utils", "vision"):
-        import importlib
+    """What is imported when it is first named."""
+    import importlib
 
+    if name in ("utils", "vision"):
         return importlib.import_module(f"{__name__}.{name}")
+    if name == "inspect":
+        return importlib.import_module(f"{__name__}.viz.inspector").inspect
     raise _no_such(__name__, name)

@@ -12,7 +12,13 @@ from typing import Any
 import typer
 
 from scratchgan import gan
-from scratchgan.cli import images, machine, sweep, training  # noqa: F401, these add their commands
+from scratchgan.cli import (  # noqa: F401, these add their commands
+    images,
+    inspection,
+    machine,
+    sweep,
+    training,
+)
 from scratchgan.cli.app import app
 from scratchgan.progress import discard_output
 

@@ -1,0 +1,292 @@
+"""The inspector: what it writes down is what was computed, and the page shows it."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import scratchgan as sg
+from scratchgan import nn, optim
+from scratchgan.autograd import TapeError
+from scratchgan.autograd.primitive import REGISTRY
+from scratchgan.gan import Config, Game
+from scratchgan.gan.inspection import inspect as inspect_gan
+from scratchgan.viz.inspector import formulas, record, write_page
+from scratchgan.viz.inspector.recording import Backward, Forward, Update, record_backward
+from scratchgan.viz.inspector.summary import summary
+
+
+@pytest.fixture
+def trained_step():
+    """A model, and a function that takes one step of its training."""
+    sg.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+    adam = optim.Adam(model.parameters(), lr=0.1)
+    x = sg.randn(5, 3)
+
+    def step():
+        adam.zero_grad()
+        loss = (model(x) ** 2).mean()
+        loss.backward()
+        adam.step()
+
+    return model, x, step
+
+
+def of_kind(recording, kind):
+    return [moment for moment in recording.moments if isinstance(moment, kind)]
+
+
+# --- What is written down ---------------------------------------------------------------
+
+
+def test_forward_backward_and_update_come_in_order(trained_step):
+    model, x, step = trained_step
+    recording = record(step, {"model": model, "x": x})
+    kinds = [type(moment) for moment in recording.moments]
+    assert kinds == sorted(kinds, key=[Forward, Backward, Update].index)
+    backward = [moment.call for moment in of_kind(recording, Backward)]
+    assert backward == sorted(backward, reverse=True)
+    updated = [recording.values[moment.before].name for moment in of_kind(recording, Update)]
+    assert updated == ["model.0.weight", "model.0.bias", "model.2.weight", "model.2.bias"]
+
+
+def test_the_numbers_are_those_of_the_computation(trained_step):
+    model, x, step = trained_step
+    before = {name: p.numpy(force=True).copy() for name, p in model.named_parameters()}
+    recording = record(step, {"": model, "x": x})
+    for name, parameter in model.named_parameters():
+        update = next(
+            m for m in of_kind(recording, Update) if recording.values[m.before].name == name
+        )
+        np.testing.assert_array_equal(recording.values[update.before].array, before[name])
+        np.testing.assert_array_equal(
+            recording.values[update.after].array, parameter.numpy(force=True)
+        )
+        np.testing.assert_array_equal(
+            recording.values[update.gradient].array, parameter.grad.numpy()
+        )
+
+
+def test_modules_are_groups_and_a_second_pass_is_another(trained_step):
+    model, x, _ = trained_step
+    recording = record(lambda: model(x) + model(x), {"model": model})
+    groups = [call.group for call in recording.calls]
+    first, second = ("model", "0"), ("model (2)", "0")
+    assert groups == [first, ("model", "2"), second, ("model (2)", "2"), ()]
+    assert recording.modules[first] == recording.modules[second] == "Linear"
+
+
+def test_recording_changes_nothing(trained_step):
+    model, _, step = trained_step
+    states = []
+    for run in (step, lambda: record(step)):
+        sg.manual_seed(1)
+        for parameter in model.parameters():
+            parameter.data.copy_(sg.randn(*parameter.shape))
+        run()
+        states.append([p.grad.numpy().copy() for p in model.parameters()])
+    for one, other in zip(*states, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_second_derivatives_show_the_backward_that_they_go_through():
+    x = sg.tensor([1.0, 2.0], requires_grad=True)
+
+    def penalty():
+        (slope,) = sg.autograd.grad((x**3).sum(), x, create_graph=True)
+        (slope**2).sum().backward()
+
+    recording = record(penalty, {"x": x})
+    assert ("backward",) in {call.group for call in recording.calls}
+    # d/dx of (3 x²)² is 36 x³; it comes by two ways, which add up.
+    leaves = [
+        recording.values[gradient].array
+        for moment in of_kind(recording, Backward)
+        for position, gradient in moment.left.items()
+        if recording.values[recording.calls[moment.call].inputs[position]].name == "x"
+    ]
+    first = sum(leaves) - 3 * x.numpy(force=True) ** 2  # without the first pass's own
+    np.testing.assert_allclose(first, 36 * x.numpy(force=True) ** 3, rtol=1e-6)
+
+
+def test_a_tape_that_is_there_is_read_and_stays_as_it_is():
+    x = sg.tensor([1.0, 2.0], requires_grad=True)
+    w = sg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    loss = ((w @ x).tanh() * 2).sum()
+    recording = record_backward(loss, {"x": x, "w": w})
+    assert x.grad is None
+    loss.backward()  # not freed, and as before
+    left = {
+        recording.values[recording.calls[m.call].inputs[position]].name: recording.values[value]
+        for m in of_kind(recording, Backward)
+        for position, value in m.left.items()
+        if isinstance(recording.calls[m.call].inputs[position], int)
+    }
+    np.testing.assert_array_equal(left["w"].array, w.grad.numpy())
+    tanh = next(call for call in recording.calls if call.primitive.name == "tanh")
+    kept = recording.values[tanh.output].array
+    np.testing.assert_allclose(kept, np.tanh(w.numpy(force=True) @ x.numpy(force=True)), rtol=1e-6)
+
+
+def test_what_cannot_be_inspected(tmp_path):
+    with pytest.raises(TapeError, match="does not require a gradient"):
+        sg.inspect(sg.tensor(1.0), tmp_path / "a.html")
+    with pytest.raises(ValueError, match="inspect: the function computed nothing"):
+        sg.inspect(lambda: None, tmp_path / "a.html")
+    assert not list(tmp_path.iterdir())
+
+
+# --- What is shown ----------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=40), st.booleans())
+def test_a_summary_is_json_and_counts_every_element(numbers, as_matrix):
+    array = np.array(numbers, np.float32)
+    shown = summary(array.reshape(1, -1) if as_matrix else array)
+    json.dumps(shown, allow_nan=False)
+    finite = array[np.isfinite(array)].astype(np.float64)
+    assert shown["bad"] == array.size - finite.size
+    if finite.size:
+        assert (shown["min"], shown["max"]) == (finite.min(), finite.max())
+        assert sum(shown.get("bars", [finite.size])) == finite.size
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+def test_every_primitive_has_a_formula_that_is_well_formed(name):
+    import xml.etree.ElementTree as ET
+
+    primitive = REGISTRY[name]
+    shown = [formulas.of_forward(primitive), *map(formulas.of_vjp, primitive.vjps.values())]
+    for text in filter(None, shown):
+        ET.fromstring(text)
+    assert "out" in shown[0]
+
+
+def text_of(markup):
+    return re.sub(r"<[^>]+>", "", markup)
+
+
+def test_formulas_are_set_as_one_writes_them():
+    vjps = {name: REGISTRY[name].vjps for name in ("mul", "matmul", "tanh", "div")}
+    assert text_of(formulas.of_vjp(vjps["mul"]["x"])) == "g·y"
+    assert text_of(formulas.of_vjp(vjps["matmul"]["y"])) == "x⊤g"
+    assert text_of(formulas.of_vjp(vjps["tanh"]["x"])) == "g·(1−out·out)"
+    assert "<mfrac>" in formulas.of_vjp(vjps["div"]["x"])
+
+
+# --- In a browser -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gan_page(tmp_path_factory):
+    """The page of the tutorial's GAN."""
+    return inspect_gan(None, tmp_path_factory.mktemp("inspector") / "gan.html")
+
+
+def test_the_page_is_one_small_file(gan_page):
+    text = gan_page.read_text()
+    assert gan_page.stat().st_size < 5 << 20
+    assert "http://" not in re.sub(r"http://www\.w3\.org/\S+", "", text)
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=", text)
+
+
+def test_one_steps_through_it(gan_page, open_page):
+    with open_page(gan_page) as page:
+        assert page.locator("#moment").text_content().endswith("before the first")
+        total = page.evaluate("tape.moments.length")
+        for _ in range(total):
+            page.keyboard.press("ArrowRight")
+        assert page.evaluate("time") == total
+        assert page.locator(".node.got").count() > 10
+        page.keyboard.press("Home")
+        assert page.locator(".node.done, .node.got, .edge.done, .edge.got").count() == 0
+        page.keyboard.press("End")
+        page.get_by_role("tab", name="G moves").click()
+        assert page.evaluate("time") == 0
+
+
+def test_it_shows_the_numbers_of_the_tensors(gan_page, open_page):
+    sg.manual_seed(0)
+    game = Game(Config.from_recipe("seed", batch_size=16))
+    weight = game.discriminator.state_dict()["1.weight"].numpy()
+    with open_page(gan_page) as page:
+        page.keyboard.press("End")
+        page.keyboard.press("/")
+        page.keyboard.type("discriminator.1.weight")
+        page.keyboard.press("Enter")
+        shown = page.locator("#details")
+        assert shown.locator("h2").text_content() == "discriminator.1.weight"
+        card = shown.locator(".card").first
+        cells = [float(cell) for cell in card.locator("dd").all_text_contents()]
+        wanted = [weight.min(), weight.mean(), weight.max(), weight.std()]
+        np.testing.assert_allclose(cells, wanted, rtol=2e-3, atol=1e-8)
+        assert shown.locator(".card b").all_text_contents() == [
+            *("value", "gradient from linear", "value", "change")
+        ]
+        assert card.locator("canvas").count() == 1
+
+
+def test_modules_fold(gan_page, open_page):
+    with open_page(gan_page) as page:
+        before = page.locator(".node").count()
+        page.get_by_text("generator Sequential").click()
+        assert page.locator(".node.folded").count() == 1
+        assert page.locator(".node").count() < before - 5
+        page.locator(".node.folded").click()
+        assert page.locator(".node").count() == before
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_it_fits_the_screen(gan_page, open_page, tmp_path, width, scheme):
+    with open_page(gan_page, width=width, height=840, scheme=scheme) as page:
+        for _ in range(12):
+            page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        now = page.locator(".node.now").bounding_box()
+        graph = page.locator("#graph").bounding_box()
+        assert graph["x"] <= now["x"] <= graph["x"] + graph["width"]
+        assert graph["y"] <= now["y"] <= graph["y"] + graph["height"]
+        keep = Path(os.environ.get("SCREENSHOTS", tmp_path))
+        page.screenshot(path=keep / f"inspector-{width}.png")
+
+
+def test_a_long_tape_stays_usable(open_page, tmp_path):
+    x = sg.tensor(1.0, requires_grad=True)
+
+    def chain():
+        y = x
+        for _ in range(2000):
+            y = y * 1.0001
+        y.backward()
+
+    with open_page(write_page(tmp_path / "long.html", {"chain": record(chain, {"x": x})})) as page:
+        assert page.evaluate("tape.moments.length") == 4000
+        page.keyboard.press("ArrowRight")
+        assert page.locator(".node.done").count() == 2
+
+
+def test_text_in_a_name_is_only_text(open_page, tmp_path):
+    x = sg.tensor([1.0, 2.0], requires_grad=True)
+    name = "</script><script>document.title = 'taken'</script>{{script}}"
+    path = tmp_path / "page.html"
+    sg.inspect(lambda: (x * 2).sum().backward(), path, names={name: x}, title=name)
+    with open_page(path) as page:
+        page.keyboard.press("End")
+        assert page.title() == name
+        assert page.locator("h1").text_content() == name
+
+
+def test_a_page_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    path.write_text("before")
+    monkeypatch.setattr(formulas, "of_forward", lambda primitive: 1 / 0)
+    x = sg.tensor(1.0, requires_grad=True)
+    with pytest.raises(ZeroDivisionError):
+        sg.inspect(x * 2, path)
+    assert path.read_text() == "before"
