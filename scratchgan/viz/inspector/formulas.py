@@ -101,7 +101,7 @@ def _of(x: ast.expr) -> tuple[str, int]:
         case ast.IfExp(test=test, body=body, orelse=otherwise):
             return _cases(test, body, otherwise), _ATOM
         case ast.Subscript(value=value, slice=ast.Constant(value=index)):
-            return f"<msub>{_of(value)[0]}<mn>{index}</mn></msub>", _ATOM
+            return f"<msub>{_of(value)[0]}<mn>{index!r}</mn></msub>", _ATOM
         case ast.Attribute(value=value, attr=name):
             return f"<msub>{_within(value, _ATOM)}{_name(name)}</msub>", _ATOM
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
