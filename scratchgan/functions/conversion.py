@@ -13,28 +13,39 @@ from scratchgan.backend import devices
 
 @method()
 def to(
-    x: Tensor, *targets: Any, device: str | None = None, dtype: DTypeLike | None = None
+    x: Tensor,
+    *targets: Any,
+    device: str | None = None,
+    dtype: DTypeLike | None = None,
+    non_blocking: bool = False,
+    copy: bool = False,
 ) -> Tensor:
     """``x`` on another device, or with elements of another type; itself where it is so already.
 
     Args:
         x: Where it is and what it is now.
         targets: In any order a device (``"cpu"``, ``"cuda"``, ``"cuda:1"``), a type, or a tensor
-            that has both.
+            that has both; behind them ``non_blocking`` and ``copy``.
         device: The device, by keyword.
         dtype: The type, by keyword.
+        non_blocking: PyTorch's; has no effect.
+        copy: Whether the result has memory of its own in any case.
 
     Raises:
         BackendError: There is no such device; the message says why and what to do.
     """
-    device, wanted = destination(targets, device, dtype)
+    flags = [target for target in targets if isinstance(target, bool)]
+    copy = copy or flags[1:2] == [True]
+    places = [target for target in targets if not isinstance(target, bool)]
+    device, wanted = destination(places, device, dtype)
+    given = x
     if wanted is not None and x.array.dtype != wanted:
         x = ops.cast(x, dtype=wanted)
     if device is not None:
         source = devices.device_of(x.array)
         if source != device:
             x = ops.to_device(x, device=device, source=source)
-    return x
+    return ops.clone(x) if copy and x is given else x
 
 
 def destination(

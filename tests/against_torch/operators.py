@@ -95,7 +95,7 @@ def here(value: Any, leaves: list[sg.Tensor] | None = None) -> Any:
     if type(value) in (list, tuple):
         return type(value)(here(part, leaves) for part in value)
     if isinstance(value, dict):
-        return {name: here(part, leaves) for name, part in value.items()}
+        return {n: here(x, leaves) for n, x in value.items() if x is not torch.preserve_format}
     return value
 
 
@@ -128,7 +128,7 @@ def supported(value: Any) -> bool:
     if isinstance(value, torch.dtype):
         return value in TYPES
     if isinstance(value, torch.memory_format | torch.layout | complex):
-        return False
+        return value is torch.preserve_format
     if isinstance(value, list | tuple):
         return all(map(supported, value))
     if isinstance(value, dict):
