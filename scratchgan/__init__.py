@@ -322,6 +322,6 @@ def __getattr__(name: str) -> _typing.Any:
 
     if name in ("utils", "vision"):
         return importlib.import_module(f"{__name__}.{name}")
-    if name == "inspect":
-        return importlib.import_module(f"{__name__}.viz.inspector").inspect
+    if name in ("graph", "inspect", "trace_backward"):
+        return getattr(importlib.import_module(f"{__name__}.viz.inspector"), name)
     raise _no_such(__name__, name)

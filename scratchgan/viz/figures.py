@@ -3,7 +3,7 @@
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -58,18 +58,30 @@ def save_grid(file: BinaryIO, images: NDArray[np.uint8], columns: int | None = N
     Image.fromarray(pixels).save(file, format="png")
 
 
-def save_film(file: BinaryIO, images: NDArray[np.uint8]) -> None:
+def save_film(
+    file: BinaryIO, images: Iterable[NDArray[np.uint8]], scale: int = 8, rest: float = 1 / 15
+) -> None:
     """Write images one after another as a GIF that begins again at its end, 15 a second.
 
     Args:
         file: Open for writing bytes.
-        images: uint8 (n, height, width); each pixel becomes a square of 64.
+        images: uint8 (height, width), one or more.
+        scale: Each pixel becomes a square of so many by so many.
+        rest: Seconds for which the last image stays.
     """
     from PIL import Image
 
-    frames = [Image.fromarray(image.repeat(8, axis=0).repeat(8, axis=1)) for image in images]
-    rest = frames[1:]
-    frames[0].save(file, "gif", save_all=True, append_images=rest, duration=1000 / 15, loop=0)
+    frames = [
+        Image.fromarray(image.repeat(scale, axis=0).repeat(scale, axis=1)) for image in images
+    ]
+    durations = [1000 / 15] * (len(frames) - 1) + [1000 * rest]
+    frames[0].save(file, "gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
+
+
+def in_16_greys(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The nearest of 16 greys from 0 to 255 for each pixel; a file holds them in half the bytes."""
+    greys: NDArray[np.uint8] = ((image.astype(np.uint16) + 8) // 17 * 17).astype(np.uint8)
+    return greys
 
 
 def save_losses(file: BinaryIO, metrics: Sequence[Mapping[str, float]]) -> None:
@@ -118,19 +130,23 @@ def _own_matplotlib() -> Iterator[None]:
 
 
 def losses_figure(metrics: Sequence[Mapping[str, float]]) -> "Figure":
-    """The curves of a training: the losses, what D thinks, and how good the digits are.
+    """The curves of a training: the losses, what D thinks, whether G collapses, how good it is.
 
     Args:
         metrics: Rows of numbers by name: ``step`` in all; ``discriminator_loss``,
-            ``generator_loss``, ``d_real`` and ``d_fake`` in most; and ``frechet_distance``,
-            ``precision`` and ``recall`` where digits were judged. Without such a row that part is
-            left out.
+            ``generator_loss``, ``d_real`` and ``d_fake`` in most; ``diversity``,
+            ``d_accuracy_real``, ``d_accuracy_fake`` and perhaps ``effective_classes`` of ten at the
+            end of epochs; and ``frechet_distance``, ``precision`` and ``recall`` where digits were
+            judged. Without rows of the last two kinds their parts are left out.
     """
     from matplotlib.figure import Figure
 
+    is_watched = any("diversity" in row for row in metrics)
     is_judged = any("frechet_distance" in row for row in metrics)
-    figure = Figure(figsize=(9, 9 if is_judged else 6), layout="constrained")
-    losses, scores, *judged = figure.subplots(3 if is_judged else 2, sharex=True)
+    count = 2 + is_watched + is_judged
+    figure = Figure(figsize=(9, 3 * count), layout="constrained")
+    losses, scores, *others = figure.subplots(count, sharex=True)
+    watched, judged = others[:is_watched], others[is_watched:]
 
     def plot(axes: Any, name: str, **style: Any) -> None:
         points = [(row["step"], row[name]) for row in metrics if name in row]
@@ -150,6 +166,19 @@ def losses_figure(metrics: Sequence[Mapping[str, float]]) -> "Figure":
     else:
         scores.set_ylabel("score")
 
+    for axes in watched:
+        plot(axes, "d_accuracy_real", color=_COLOURS["D"], label="accuracy of D, real images")
+        plot(axes, "d_accuracy_fake", color=_COLOURS["G"], label="of D, fakes")
+        plot(axes, "diversity", color="black", linestyle="--", label="diversity")
+        axes.set_ylim(bottom=0)
+        axes.set_ylabel("share")
+        if any("effective_classes" in row for row in metrics):
+            classes = axes.twinx()
+            plot(classes, "effective_classes", color="grey", linestyle=":", label="classes drawn")
+            classes.set_ylim(0, 10)
+            classes.set_ylabel("of ten classes")
+            classes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
+
     for axes in judged:
         plot(axes, "frechet_distance", color="black", marker="o", label="Fréchet distance")
         axes.set_yscale("log")
@@ -160,9 +189,9 @@ def losses_figure(metrics: Sequence[Mapping[str, float]]) -> "Figure":
         shares.set_ylim(0, 1)
         shares.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
 
-    for axes in (losses, scores, *judged):
+    for axes in (losses, scores, *others):
         axes.grid(alpha=0.3)
         # Above the curves, which may be anywhere within.
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
-    (judged or [scores])[0].set_xlabel("step")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
+    (others or [scores])[-1].set_xlabel("step")
     return figure

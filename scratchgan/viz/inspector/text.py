@@ -1,0 +1,186 @@
+"""A tape in text: as a tree, and as a walk back through it, one rule after another."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from scratchgan.autograd.source import place_of, source_of
+from scratchgan.autograd.tensor import Tensor
+from scratchgan.nn import Module
+from scratchgan.viz.inspector.recording import Backward, Call, Recording, Value, record_backward
+
+#: Elements that are shown one by one.
+_FEW = 4
+
+Names = Mapping[str, Module | Tensor] | Module | None
+
+
+class Graph:
+    """What a tensor was made from; :func:`graph` makes it, and ``print`` shows it as a tree.
+
+    Each line is a primitive or a leaf, with its shape, its value and the gradient that comes to it;
+    below it stand its inputs, each with the VJP that its gradient comes from, as it stands in the
+    table of primitives. What is used more than once is shown in full once.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self._made_by = {call.output: i for i, call in enumerate(recording.calls)}
+        self._arrived = _gradients_of(recording)
+
+    def __str__(self) -> str:
+        lines: list[str] = []
+        seen: set[int] = set()
+        stack: list[tuple[int, str, str, str]] = [(len(self.recording.calls) - 1, "", "", "")]
+        while stack:
+            number, before, after, rule = stack.pop()
+            call = self.recording.calls[number]
+            again = number in seen
+            seen.add(number)
+            text = self._line(call.primitive.name, call.output)
+            lines.append(f"{before}{text}{rule}{' (shown above)' if again else ''}")
+            if again:
+                continue
+            below: list[tuple[int, str, str, str]] = []
+            last = len(call.inputs) - 1
+            for position, given in enumerate(call.inputs):
+                branch, trunk = ("└─ ", "   ") if position == last else ("├─ ", "│  ")
+                rule = self._rule(call, position)
+                if isinstance(given, int) and given in self._made_by:
+                    inner = (self._made_by[given], f"{after}{branch}", f"{after}{trunk}", rule)
+                    below.append(inner)
+                    continue
+                named = given if isinstance(given, str) else self._line("", given)
+                below.append((-1, f"{after}{branch}", named, rule))
+            # Leaves are lines of their own; those that go on wait on the stack in reverse.
+            for entry in reversed(below):
+                stack.append(entry)
+            while stack and stack[-1][0] == -1:
+                _, before, text, rule = stack.pop()
+                lines.append(f"{before}{text}{rule}")
+        return "\n".join(_flushed(lines))
+
+    def _line(self, name: str, value: int) -> str:
+        held = self.recording.values[value]
+        name = name or held.name or held.kind
+        text = f"{name} {_shape(held)}{_shown(' = ', held)}"
+        if value in self._arrived:
+            text += _shown("  ∇ ", self.recording.values[self._arrived[value]])
+        return text
+
+    def _rule(self, call: Call, position: int) -> str:
+        name = _input_name(call, position)
+        if not call.needs[position] or name not in call.primitive.vjps:
+            return ""
+        return f"  ← {_rule_of(call.primitive.vjps[name])}"
+
+    def __repr__(self) -> str:
+        return f"<the graph of {len(self.recording.calls)} primitives; print it>"
+
+
+def _flushed(lines: list[str]) -> list[str]:
+    """The lines, with their rules below each other."""
+    parts = [line.partition("  ← ") for line in lines]
+    width = min(76, max((len(left) for left, rule, _ in parts if rule), default=0))
+    return [f"{left.ljust(width)}  ← {right}" if rule else left for left, rule, right in parts]
+
+
+def graph(tensor: Tensor, names: Names = None) -> Graph:
+    """What ``tensor`` was made from, and how gradients go back from it.
+
+    The tape stays as it is, and no ``grad`` is touched.
+
+    Args:
+        tensor: The result of operations that requires a gradient; gradients start with ones.
+        names: A module, after which its parameters are named, or names of modules and tensors.
+
+    Raises:
+        TapeError: The tensor requires no gradient, or its tape was freed.
+    """
+    return Graph(record_backward(tensor, _mapping(names)))
+
+
+def trace_backward(tensor: Tensor, names: Names = None) -> None:
+    """Walk back from ``tensor`` and print each step: what arrives, the rule, what leaves.
+
+    Args:
+        tensor: As :func:`graph`.
+        names: As :func:`graph`.
+
+    Raises:
+        TapeError: As :func:`graph`.
+    """
+    recording = record_backward(tensor, _mapping(names))
+    steps = [moment for moment in recording.moments if isinstance(moment, Backward)]
+    for number, step in enumerate(steps, start=1):
+        call = recording.calls[step.call]
+        arrived = recording.values[step.arrived]
+        print(f"{number:>3}  {call.primitive.name} {_shape(arrived)}{_shown('   g = ', arrived)}")
+        for position, left in step.left.items():
+            name = _input_name(call, position)
+            given = call.inputs[position]
+            whose = recording.values[given].name if isinstance(given, int) else ""
+            vjp = call.primitive.vjps[name]
+            to = f"{name} ({whose})" if whose else name
+            print(f"       {to}: {_rule_of(vjp)}  # {place_of(vjp)}")
+            gradient = recording.values[left]
+            print(f"         {_shape(gradient)}{_shown(' = ', gradient)}")
+
+
+def _mapping(names: Names) -> Mapping[str, Module | Tensor]:
+    return {"": names} if isinstance(names, Module) else names or {}
+
+
+def _gradients_of(recording: Recording) -> dict[int, int]:
+    """The gradient of each value: the whole one of a result, the sum at a leaf."""
+    found: dict[int, int] = {}
+    parts: dict[int, list[int]] = {}
+    for moment in recording.moments:
+        if not isinstance(moment, Backward):
+            continue
+        call = recording.calls[moment.call]
+        found[call.output] = moment.arrived
+        for position, left in moment.left.items():
+            given = call.inputs[position]
+            if isinstance(given, int):
+                parts.setdefault(given, []).append(left)
+    for value, several in parts.items():
+        if value not in found:
+            found[value] = several[0] if len(several) == 1 else _sum(recording, several)
+    return found
+
+
+def _sum(recording: Recording, several: list[int]) -> int:
+    arrays = [recording.values[number].array for number in several]
+    total = np.sum([array for array in arrays if array is not None], axis=0)
+    recording.values.append(Value("", "gradient", total, total.shape, total.dtype))
+    return len(recording.values) - 1
+
+
+def _input_name(call: Call, position: int) -> str:
+    inputs = call.primitive.inputs
+    return inputs[position] if position < len(inputs) else call.primitive.variadic or ""
+
+
+def _rule_of(vjp: Callable[..., Any]) -> str:
+    """The expression of a lambda; the name of a longer rule, and what it is given."""
+    text = source_of(vjp)
+    if text.startswith("lambda"):
+        return text.partition(":")[2].strip()
+    return f"{vjp.__name__}({', '.join(inspect.signature(vjp).parameters)})"
+
+
+def _shape(value: Value) -> str:
+    return f"({', '.join(map(str, value.shape))})"
+
+
+def _shown(before: str, value: Value) -> str:
+    """A value in a few words: its elements if they are few, else their mean and spread."""
+    if value.array is None:
+        return ""
+    if value.array.size <= _FEW:
+        return before + np.array2string(value.array, precision=4, separator=", ").replace("\n", "")
+    numbers = value.array.astype(np.float64)
+    return f"{before}{numbers.mean():.3g} ± {numbers.std():.3g}"

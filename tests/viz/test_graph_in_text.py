@@ -1,0 +1,84 @@
+"""A tape in a terminal: a tree, and a walk back."""
+
+import numpy as np
+import pytest
+import scratchgan as sg
+from scratchgan import nn
+from scratchgan.autograd import TapeError
+
+
+@pytest.fixture
+def loss():
+    x = sg.tensor([1.0, 2.0], requires_grad=True)
+    w = sg.tensor([0.5, -1.0], requires_grad=True)
+    return ((w * x).tanh() * x).sum(), {"x": x, "w": w}
+
+
+def test_a_tree_has_names_shapes_values_gradients_and_rules(loss):
+    tensor, names = loss
+    assert str(sg.graph(tensor, names)) == (
+        "sum () = -1.4659  ∇ 1.\n"
+        "└─ mul (2)  ∇ [1., 1.]                                "
+        "← _sum_vjp(g, x_shape, dim, keepdim)\n"
+        "   ├─ tanh (2) = [ 0.4621, -0.964 ]  ∇ [1., 2.]       ← g * y\n"
+        "   │  └─ mul (2)  ∇ [0.7864, 0.1413]                  ← tanh_backward(g, out)\n"
+        "   │     ├─ w (2) = [ 0.5, -1. ]  ∇ [0.7864, 0.2826]  ← g * y\n"
+        "   │     └─ x (2) = [1., 2.]  ∇ [ 0.8553, -1.1053]    ← g * x\n"
+        "   └─ x (2) = [1., 2.]  ∇ [ 0.8553, -1.1053]          ← g * x"
+    )
+
+
+def test_a_walk_back_prints_what_arrives_the_rule_and_what_leaves(loss, capsys):
+    tensor, names = loss
+    sg.trace_backward(tensor, names)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "  1  sum ()   g = 1."
+    assert lines[3] == "  2  mul (2)   g = [1., 1.]"
+    assert lines[4].startswith("       x: g * y  # scratchgan/ops/elementwise.py:")
+    assert lines[6].startswith("       y (x): g * x  # ")
+    assert lines[-1] == "         (2) = [ 0.3932, -0.1413]"
+
+
+def test_the_gradients_are_those_of_backward(loss):
+    tensor, names = loss
+    text = str(sg.graph(tensor, names))
+    assert names["x"].grad is None
+    tensor.backward()
+    shown = np.array2string(names["x"].grad.numpy(), precision=4, separator=", ")
+    assert f"x (2) = [1., 2.]  ∇ {shown}" in text
+
+
+def test_parameters_are_named_after_their_module():
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    text = str(sg.graph(model(sg.ones(4, 2)).sum(), model))
+    for name in ("0.weight (3, 2)", "0.bias (3)", "2.weight (1, 3)", "2.bias (1)"):
+        assert f"─ {name} = " in text
+
+
+def test_what_is_used_twice_is_shown_once():
+    x = sg.tensor(2.0, requires_grad=True)
+    y = x.exp()
+    text = str(sg.graph(y * y, {"x": x}))
+    assert text.count("exp ()") == 2
+    assert text.count("x ()") == 1
+    assert text.splitlines()[-1].split("  ∇")[0].endswith("exp () = 7.3891")
+    assert text.splitlines()[-1].endswith("(shown above)")
+
+
+@pytest.mark.parametrize("length", [1, 2, 1500])
+def test_a_chain_of_any_length(length):
+    y = x = sg.tensor(1.0, requires_grad=True)
+    for _ in range(length):
+        y = -y
+    lines = str(sg.graph(y, {"x": x})).splitlines()
+    assert len(lines) == length + 1
+
+
+def test_what_has_no_tape():
+    with pytest.raises(TapeError, match="does not require a gradient"):
+        sg.graph(sg.ones(2))
+    x = sg.tensor(1.0, requires_grad=True)
+    y = x * x
+    y.backward()
+    with pytest.raises(TapeError, match="freed"):
+        sg.graph(y)
