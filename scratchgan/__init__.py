@@ -12,7 +12,8 @@ import types as _types
 import typing as _typing
 
 import scratchgan.in_place
-import scratchgan.interchange  # noqa: F401, these two attach methods to Tensor
+import scratchgan.interchange
+import scratchgan.notebook  # noqa: F401, these attach methods to Tensor
 from scratchgan.missing import no_such as _no_such
 
 from scratchgan import (

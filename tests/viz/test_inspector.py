@@ -277,7 +277,7 @@ def test_a_long_tape_stays_usable(open_page, tmp_path):
 
 def test_text_in_a_name_is_only_text(open_page, tmp_path):
     x = sg.tensor([1.0, 2.0], requires_grad=True)
-    name = "</script><script>document.title = 'taken'</script>{{script}}"
+    name = "</script><script>document.title = 'taken'</script>{{script}}<!--<script>"
     path = tmp_path / "page.html"
     sg.inspect(lambda: (x * 2).sum().backward(), path, names={name: x}, title=name)
     with open_page(path) as page:

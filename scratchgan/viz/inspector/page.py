@@ -80,24 +80,28 @@ def write_page(
     Raises:
         OSError: The file cannot be written.
     """
-    primitives = {
-        call.primitive.name: call.primitive for r in recordings.values() for call in r.calls
-    }
+    path = Path(path)
+    text = page(recordings, image=image, title=title)
+    with atomic_write(path) as file:
+        file.write(text.encode())
+    return path
+
+
+def page(recordings: Mapping[str, Recording], *, image: Shape | None, title: str) -> str:
+    """The page itself, as HTML."""
+    calls = [call for recording in recordings.values() for call in recording.calls]
+    primitives = {call.primitive.name: call.primitive for call in calls}
     data = {
         "primitives": {name: _primitive(x) for name, x in primitives.items()},
         "tapes": [_tape(name, recording, image) for name, recording in recordings.items()],
     }
-    # No text in a script may end it.
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    # No text within a script may end it, or begin another.
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     parts = {
         **{"title": html.escape(title), "data": text, "style": _file("page.css")},
         **{"dagre": _file("dagre.min.js"), "script": _file("page.js")},
     }
-    made = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _file("page.html"))
-    path = Path(path)
-    with atomic_write(path) as file:
-        file.write(made.encode())
-    return path
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _file("page.html"))
 
 
 def _file(name: str) -> str:

@@ -1,5 +1,6 @@
 """A tape in text: as a tree, and as a walk back through it, one rule after another."""
 
+import html
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from scratchgan.autograd.source import place_of, source_of
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn import Module
+from scratchgan.viz.inspector.page import page
 from scratchgan.viz.inspector.recording import Backward, Call, Recording, Value, record_backward
 
 #: Elements that are shown one by one.
@@ -75,6 +77,11 @@ class Graph:
         if not call.needs[position] or name not in call.primitive.vjps:
             return ""
         return f"  ← {_rule_of(call.primitive.vjps[name])}"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the inspector's page."""
+        text = html.escape(page({"": self.recording}, image=None, title="What it was made from"))
+        return f'<iframe srcdoc="{text}" style="width: 100%; height: 600px; border: 0"></iframe>'
 
     def __repr__(self) -> str:
         return f"<the graph of {len(self.recording.calls)} primitives; print it>"
