@@ -36,6 +36,7 @@ COUNTS = {
     "checkpoints": 1,
     "gan": 2,
     "gradients": 9,
+    "inspector": 2,
     "jit": 5,
     "pytorch": 2,
 }
