@@ -3,6 +3,7 @@
 # make test-deep  the tests with 50 times as many random examples (20 to 60 minutes on two cores)
 # make test-arm   tests of the kernels on an AArch64 Python under qemu (Debian, Ubuntu; 15 to 30 minutes)
 # make test-oldest  the tests with the oldest dependencies that pyproject.toml admits
+# make docs       build the book into build/docs; warnings are errors
 # make clean      remove what these targets made, except the runs
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: train test test-deep test-arm test-oldest clean
+.PHONY: train test test-deep test-arm test-oldest docs clean
 
 train: $(VENV)/runtime.stamp
 	$(BIN)/scratchgan train
@@ -30,8 +31,11 @@ test-arm: $(VENV)/dev.stamp
 test-oldest: $(VENV)-oldest/dev.stamp
 	$(VENV)-oldest/bin/pytest --numprocesses auto -W ignore::DeprecationWarning
 
+docs: $(VENV)-docs/docs.stamp
+	$(VENV)-docs/bin/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
+
 clean:
-	rm -rf $(VENV) $(VENV)-oldest build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-docs build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/pip:
@@ -51,4 +55,9 @@ $(VENV)-oldest/dev.stamp: pyproject.toml tests/oldest.py
 	$(PYTHON) tests/oldest.py > $(VENV)-oldest/constraints.txt
 	$(VENV)-oldest/bin/pip install --quiet --disable-pip-version-check \
 		--constraint $(VENV)-oldest/constraints.txt --editable '.[dev]'
+	touch $@
+
+$(VENV)-docs/docs.stamp: pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)-docs
+	$(VENV)-docs/bin/pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@
