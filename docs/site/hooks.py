@@ -93,6 +93,7 @@ def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
 
     def drawn(formula: re.Match[str]) -> str:
         display = "block" if formula[2] == "[" else "inline"
-        return convert(html.unescape(formula[3]), display=display)
+        math = convert(html.unescape(formula[3]), display=display)
+        return f'<div class="formula">{math}</div>' if display == "block" else math
 
     return FORMULA.sub(drawn, content)
