@@ -32,7 +32,7 @@ test-oldest: $(VENV)-oldest/dev.stamp
 	$(VENV)-oldest/bin/pytest --numprocesses auto -W ignore::DeprecationWarning
 
 docs: $(VENV)-docs/docs.stamp
-	$(VENV)-docs/bin/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
 
 clean:
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-docs build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -42,7 +42,7 @@ COUNTS = {
 }
 #: A chapter that goes on where another ended, whose blocks run first.
 GOES_ON_FROM = {"book/3-vjps": "book/2-tape"}
-#: tests/cuda/test_docs.py runs the first; the second shows rows of the code as they stand there.
+#: tests/cuda/test_docs.py runs the first; the second shows a row of the table as it stands there.
 ELSEWHERE = {"gpu", "design"}
 
 BLOCK = re.compile(r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", re.DOTALL)
@@ -108,6 +108,12 @@ def test_every_page_with_code_runs() -> None:
         if "```python" in path.read_text(encoding="utf-8")
     }
     assert with_code == {*COUNTS, *ELSEWHERE}
+
+
+def test_design_shows_a_row_as_it_stands_in_the_code() -> None:
+    ((row, _),) = blocks_of("design")
+    table = PAGES.parent / "scratchgan" / "ops" / "elementwise.py"
+    assert row in table.read_text(encoding="utf-8")
 
 
 def test_every_figure_is_drawn_by_its_page() -> None:
