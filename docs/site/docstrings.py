@@ -1,5 +1,6 @@
-"""Docstrings for the reference: the roles that they are written with become links."""
+"""Docstrings for the reference: roles become links, and settings say what they are."""
 
+import dataclasses
 import re
 from typing import Any
 
@@ -21,6 +22,25 @@ class Roles(griffe.Extension):
         elif obj.docstring:
             value = obj.docstring.value
             obj.docstring.value = ROLE.sub(lambda role: _link(obj, role[1]), value)
+
+
+class Settings(griffe.Extension):
+    """The fields of ``Config`` get defaults and help from calls; readers see what those give."""
+
+    def on_class(self, *, cls: griffe.Class, **kwargs: Any) -> None:
+        """The class, once it is loaded."""
+        if cls.path != "scratchgan.gan.config.Config":
+            return
+        from scratchgan.gan import Config
+
+        for field in dataclasses.fields(Config):
+            help, expected = field.metadata["help"], field.metadata["expected"]
+            attribute = cls.members[field.name]
+            attribute.value = repr(field.default)
+            cls.parameters[field.name].default = attribute.value
+            attribute.docstring = griffe.Docstring(
+                f"{help.rstrip('.')} ({expected}).", parent=attribute
+            )
 
 
 def _link(obj: griffe.Object, name: str) -> str:
