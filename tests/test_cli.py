@@ -116,9 +116,24 @@ def test_train_writes_the_run(trained):
     assert files == {
         *(".lock", "config.json", "metrics.csv", "timings.csv", "losses.png"),
         *("generator.safetensors", "discriminator.safetensors"),
+        *("histograms/epoch-0002.json", "report.html", "training.gif"),
         *("samples/epoch-0001.png", "samples/epoch-0002.png"),
         "checkpoints/step-00000016.safetensors",
     }
+
+
+def test_runs_are_compared(scratchgan, trained, tmp_path):
+    folder, _ = trained
+    page = tmp_path / "both.html"
+    code, out, err = scratchgan("compare", folder, folder, "--out", page)
+    assert (code, out, err) == (0, f"{page}: 2 runs\n", "")
+    assert "<title>" in page.read_text("utf-8")
+    for given, said in (
+        ([folder], "1 run cannot be compared with itself; name two or more"),
+        ([folder, tmp_path], f"{tmp_path}: holds no run (there is no config.json)"),
+    ):
+        code, out, err = scratchgan("compare", *given, "--out", page)
+        assert (code, out, err) == (1, "", f"scratchgan: {said}\n")
 
 
 def test_the_backend_is_chosen(scratchgan, tiny_mnist, tmp_path):

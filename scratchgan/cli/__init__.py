@@ -13,6 +13,7 @@ import typer
 
 from scratchgan import gan
 from scratchgan.cli import (  # noqa: F401, these add their commands
+    comparison,
     images,
     inspection,
     machine,

@@ -96,14 +96,19 @@ def train(
     evaluate: Annotated[
         bool, typer.Option(help="Say at the end how good the digits are (10 seconds).")
     ] = True,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write for TensorBoard, into the run folder.")
+    ] = False,
     **options: Any,
 ) -> None:
     """Train a GAN on MNIST and write a run folder.
 
-    It gets the settings, metrics every 100 steps, samples of every epoch, the curves, the weights
-    and checkpoints. Ctrl-C ends the training early, with all of this written, and --resume goes on
-    with it. What is given as an option is taken in the place of what the recipe says.
+    It gets the settings, metrics every 100 steps, samples of every epoch, the curves, the weights,
+    checkpoints, and report.html, which shows all of them. Ctrl-C ends the training early, with all
+    of this written, and --resume goes on with it. What is given as an option is taken in the place
+    of what the recipe says.
     """
+    from scratchgan.gan.tensorboard import TensorBoard
     from scratchgan.progress import Rows
 
     pace = gan.Pace.parse(checkpoint_every)
@@ -117,11 +122,12 @@ def train(
     say(f"Training on {len(images.pixels):,} images, writing to {run.folder}")
     config, rows = run.config, None
     try:
+        boards = [TensorBoard(run)] if tensorboard else []
         with compilation_shown() as notice, Rows(config, notice) as rows:
             gan.train(
                 run,
                 images,
-                [rows],
+                [rows, *boards],
                 pace=pace,
                 keep_every=keep_every,
                 on_divergence=on_divergence,

@@ -1,20 +1,26 @@
 """What is written while a training goes on: each callback writes one kind of file of a run."""
 
-import csv
-import io
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
+
+import numpy as np
 
 from scratchgan import viz
 from scratchgan.gan.evaluation import evaluate
 from scratchgan.gan.files import RunError, whole
+from scratchgan.gan.reports import write_report
 from scratchgan.gan.runs import Run
 from scratchgan.gan.sampling import GRID_ROWS, Stream
-from scratchgan.gan.trainer import Callback, Row, Trainer
+from scratchgan.gan.tables import write_table
+from scratchgan.gan.trainer import Callback, Trainer
+from scratchgan.gan.vitals import VitalSigns, add_to_row
+
+#: Most grids in a film.
+_MOST_FRAMES = 90
 
 
 class MetricsTable(Callback):
-    """Writes metrics.csv: a row of numbers every 100 steps, and where digits were judged.
+    """Writes metrics.csv: a row every 100 steps, and where the game was measured.
 
     Columns that a row has no number for are left empty. The seconds are in timings.csv, so that the
     same settings give the same bytes.
@@ -29,19 +35,8 @@ class MetricsTable(Callback):
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write all rows until now."""
         names = {name: None for row in trainer.rows for name in row if name != "seconds"}
-        _write_table(self.folder / "metrics.csv", tuple(names) or COLUMNS, trainer.rows)
-        _write_table(self.folder / "timings.csv", ("step", "seconds"), trainer.rows)
-
-
-def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Write these columns of all rows as CSV."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow({name: f"{x:.6g}" if isinstance(x, float) else x for name, x in row.items()})
-    with whole(path) as file:
-        file.write(text.getvalue().encode())
+        write_table(self.folder / "metrics.csv", tuple(names) or COLUMNS, trainer.rows)
+        write_table(self.folder / "timings.csv", ("step", "seconds"), trainer.rows)
 
 
 class SampleGrid(Callback):
@@ -101,6 +96,46 @@ class Curves(Callback):
             raise RunError(f"{self.path}: cannot be drawn ({fault})") from None
 
 
+class Film(Callback):
+    """Writes training.gif, the sample grids one after another, when the training ends.
+
+    Args:
+        run: Whose file it is.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Read the grids, and write."""
+        from PIL import Image
+
+        count = min(trainer.epoch, _MOST_FRAMES)
+        epochs = np.linspace(1, trainer.epoch, count).astype(int).tolist()
+        frames = []
+        for epoch in epochs:
+            with suppress(OSError), Image.open(self.run.sample_path(epoch)) as picture:
+                frames.append(viz.in_16_greys(np.asarray(picture.convert("L"))))
+        if frames:
+            with whole(self.run.folder / "training.gif") as file:
+                viz.save_film(file, frames, scale=1, rest=2.0)
+
+
+class Report(Callback):
+    """Writes report.html, all that the run tells as a page, when the training ends.
+
+    Args:
+        run: Whose file it is.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Read what the others have written, and write."""
+        write_report(self.run)
+
+
 class Evaluation(Callback):
     """Judges the digits every some whole epochs, and puts the measures into a row of metrics.
 
@@ -118,9 +153,7 @@ class Evaluation(Callback):
         if trainer.epoch % self.every or trainer.is_within_epoch:
             return
         found = evaluate(trainer.generate(self.n, Stream.GENERATE)).numbers()
-        if trainer.rows and trainer.rows[-1]["step"] == trainer.step:
-            trainer.rows.pop()
-        trainer.rows.append({**trainer.row, **found})
+        add_to_row(trainer, found)
 
 
 #: The columns of metrics.csv where there is no row yet.
@@ -131,4 +164,6 @@ def writing_to(run: Run) -> Sequence[Callback]:
     """The callbacks that write all files of ``run``, as its settings say."""
     every = run.config.evaluate_every
     judges = [Evaluation(every)] if every else []
-    return [*judges, SampleGrid(run), MetricsTable(run), Weights(run), Curves(run)]
+    of_epochs = [VitalSigns(run), *judges, SampleGrid(run), MetricsTable(run), Weights(run)]
+    # The curves come last: it is Matplotlib that may be out of order.
+    return [*of_epochs, Film(run), Report(run), Curves(run)]

@@ -163,9 +163,8 @@ def resume(trainer: Trainer, run: Run) -> Resumed:
     Raises:
         RunError: No checkpoint is sound, or the settings or images are not those of the run.
     """
-    remove_drafts(run.folder)
-    remove_drafts(run.folder / _FOLDER)
-    remove_drafts(run.folder / "samples")
+    for folder in (".", _FOLDER, "samples", "histograms"):
+        remove_drafts(run.folder / folder)
     found = checkpoints_of(run)
     faults = []
     for path in found:

@@ -138,6 +138,29 @@ def distance_from_uniform(shares: NDArray[np.float64]) -> float:
     return float(np.abs(shares - 1 / len(shares)).sum() / 2)
 
 
+def effective_classes(shares: NDArray[np.float64]) -> float:
+    """How many equally common classes would be as hard to guess as these: from 1 to their number.
+
+    It is the exponential of Shannon's entropy, −Σ p log p, of shares (n,) that sum to 1 (Hill
+    1973, "Diversity and evenness", eq. 4 with a = 1).
+    """
+    present = shares[shares > 0]
+    return float(np.exp(-(present * np.log(present)).sum()))
+
+
+def mean_distance(features: Features) -> float:
+    """The mean Euclidean distance of two different rows of ``features`` (n, d): 0 where all agree.
+
+    Raises:
+        ValueError: There are fewer than two.
+    """
+    _check(features, features, least=2)
+    # Around their mean, or the squares of large numbers would hide what differs.
+    centred = features.astype(np.float64) - features.mean(0, dtype=np.float64)
+    total = sum(float(np.sqrt(each.squared).sum()) for each in _distances(centred, centred))
+    return total / (len(features) * (len(features) - 1))
+
+
 def nearest(
     images: Features, among: Features, k: int = 1
 ) -> tuple[NDArray[np.intp], NDArray[np.floating]]:

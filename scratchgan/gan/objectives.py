@@ -24,6 +24,8 @@ class Objective:
         is_relative: Whether a fake is scored against a real image in G's move too.
         has_labels: Whether D's loss looks at the label of real images.
         is_probability: Whether sigmoid(d) is a probability; else only d itself says something.
+        boundary: The d above which an image counts as real; None where only the difference of two
+            d says something.
     """
 
     discriminator: Callable[[Tensor, Tensor, float], Tensor]
@@ -31,6 +33,7 @@ class Objective:
     is_relative: bool = False
     has_labels: bool = False
     is_probability: bool = False
+    boundary: float | None = 0.0
 
 
 # --- Cross-entropy: D tells real from fake, G takes one of three ways -------------------
@@ -135,8 +138,8 @@ OBJECTIVES: dict[str, Objective] = {
     "boundary-seeking": Objective(
         tell_apart, boundary_seeking, has_labels=True, is_probability=True
     ),
-    "least-squares": Objective(squares_of_both, squares, has_labels=True),
+    "least-squares": Objective(squares_of_both, squares, has_labels=True, boundary=0.5),
     "hinge": Objective(hinges, score),
-    "wasserstein": Objective(difference, score),
-    "relativistic": Objective(real_above_fake, fake_above_real, is_relative=True),
+    "wasserstein": Objective(difference, score, boundary=None),
+    "relativistic": Objective(real_above_fake, fake_above_real, is_relative=True, boundary=None),
 }

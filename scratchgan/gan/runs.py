@@ -3,10 +3,13 @@
 ::
 
     config.json                 the settings, and the version that wrote them
-    metrics.csv                 a row every 100 steps
+    metrics.csv                 a row every 100 steps, and at the end of each epoch
     timings.csv                 how many seconds each of them had taken
     samples/epoch-0001.png      what G makes of the same noise, after each epoch
+    histograms/epoch-0001.json  of weights and their updates (gan/vitals.py), after each epoch
     losses.png                  the metrics as curves
+    training.gif                the samples as a film
+    report.html                 all of this as a page, with the generator in it
     generator.safetensors       the weights, by the names of ``state_dict``
     discriminator.safetensors
     checkpoints/                all that the training is at a step (gan/checkpoints.py)
@@ -150,18 +153,24 @@ class Run:
         """
         if self.is_trained() or any((self.folder / "checkpoints").glob("step-*.safetensors")):
             return True
-        samples = self.folder / "samples"
+        samples, histograms = self.folder / "samples", self.folder / "histograms"
         tables = ("config.json", "metrics.csv", "timings.csv")
-        names = (*tables, "losses.png", "discriminator.safetensors", _LOCK)
-        for path in (*samples.glob("epoch-*.png"), *(self.folder / name for name in names)):
+        shown = ("losses.png", "training.gif", "report.html")
+        names = (*tables, *shown, "discriminator.safetensors", _LOCK)
+        of_epochs = (*samples.glob("epoch-*.png"), *histograms.glob("epoch-*.json"))
+        for path in (*of_epochs, *(self.folder / name for name in names)):
             with suppress(OSError):
                 path.unlink()
-        _remove((samples, self.folder / "checkpoints", *self.made))
+        _remove((samples, histograms, self.folder / "checkpoints", *self.made))
         return False
 
     def sample_path(self, epoch: int) -> Path:
         """Where the sample grid of an epoch lies."""
         return self.folder / "samples" / f"epoch-{epoch:04d}.png"
+
+    def histograms_path(self, epoch: int) -> Path:
+        """Where the histograms of an epoch lie."""
+        return self.folder / "histograms" / f"epoch-{epoch:04d}.json"
 
     def is_trained(self) -> bool:
         """Whether there are weights of a generator."""

@@ -34,6 +34,7 @@ class Stream(IntEnum):
     STATISTICS = 2  #: The noise on which batch norm takes its statistics before G draws.
     SAMPLE = 3  #: The grid that is drawn after each epoch.
     GENERATE = 4
+    VITALS = 5  #: The step that is taken with a copy of the game, to see how it goes.
 
 
 def noise(

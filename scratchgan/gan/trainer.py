@@ -112,6 +112,7 @@ class Trainer:
         self.row: Row = {}
         self.lr_factor = 1.0
         self._kept: dict[str, Any] | None = None  # the state some steps ago, once it runs
+        self._drawing: nn.Module | None = None  # what draws, once it has been asked for
 
     @property
     def epoch(self) -> int:
@@ -136,6 +137,7 @@ class Trainer:
         self.game.load_state_dict(state_dict["game"])
         for name in _PROGRESS:
             setattr(self, name, copy.copy(state_dict[name]))
+        self._drawing = None
 
     def run(self, callbacks: Sequence[Callback] = ()) -> None:
         """Train to the end.
@@ -192,8 +194,13 @@ class Trainer:
         """A copy of what draws by now, in the mode for use.
 
         Its statistics of batch norm are taken anew. It is a copy, so that the training goes on as
-        if nothing had been drawn.
+        if nothing had been drawn; until the next step it is the same one, not to be changed.
         """
+        if self._drawing is None:
+            self._drawing = self._drawing_copy()
+        return self._drawing
+
+    def _drawing_copy(self) -> nn.Module:
         generator, config = copy.deepcopy(self.game.average), self.config
         device = config.device
         given = noise(_STATISTICS, config.latent_dim, config.seed, Stream.STATISTICS, device=device)
@@ -245,6 +252,7 @@ class Trainer:
         self._prepare_step()
         moves = play(*batch)
         self.step += 1
+        self._drawing = None
         return moves
 
     def _prepare_step(self) -> None:

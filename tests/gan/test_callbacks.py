@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from PIL import Image
 
 from scratchgan.gan import Config, Run, Trainer, load_images, writing_to
 from scratchgan.gan.callbacks import Evaluation, MetricsTable
@@ -64,6 +65,7 @@ def test_digits_are_judged_as_often_as_asked(tiny_mnist, tmp_path, monkeypatch):
     with (run.folder / "metrics.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["frechet_distance"]]
     assert [(row["step"], row["epoch"]) for row in rows] == [("8", "2"), ("16", "4")]
+    assert rows[-1]["diversity"]  # both that is measured at the end of the last epoch are there
     assert {row["share_of_9"] for row in rows} == {"0.1"}
     assert all(row["discriminator_loss"] for row in rows)
     height, width, _ = imread(run.folder / "losses.png").shape
@@ -95,3 +97,17 @@ def test_a_conditional_grid_has_a_row_for_each_class(tiny_mnist, tmp_path):
     run = Run.create(tmp_path / "run", config)
     Trainer(config, load_images(config)).run(writing_to(run))
     assert imread(run.sample_path(1)).shape == (10 * 64, 8 * 64)
+
+
+def test_the_film_is_the_grids_and_rests_at_its_end(tiny_mnist, tmp_path):
+    settings = {"data": str(tiny_mnist), "epochs": 3, "batch_size": 64, "latent_dim": 3}
+    run = Run.create(tmp_path / "run", Config.from_recipe("seed", **settings))
+    Trainer(run.config, load_images(run.config)).run(writing_to(run))
+    with Image.open(run.folder / "training.gif") as film:
+        assert film.n_frames == 3
+        for epoch in (1, 2, 3):
+            film.seek(epoch - 1)
+            seen = np.asarray(film.convert("L")).astype(int)
+            with Image.open(run.sample_path(epoch)) as grid:
+                assert np.abs(seen - np.asarray(grid.convert("L"))).max() <= 8  # of 16 greys
+            assert film.info["duration"] == (2000 if epoch == 3 else 60)

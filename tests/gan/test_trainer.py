@@ -1,5 +1,6 @@
 """Training: a function of the settings, that writes all it should, also when it is cut short."""
 
+import copy
 import csv
 import os
 import signal
@@ -25,7 +26,8 @@ from scratchgan.gan import (
 from scratchgan.gan.signals import Stopped, stops_between_steps
 
 FILES = ["config.json", "discriminator.safetensors", "generator.safetensors"]
-FILES += ["losses.png", "metrics.csv", "samples", "timings.csv"]
+FILES += ["histograms", "losses.png", "metrics.csv", "report.html", "samples", "timings.csv"]
+FILES += ["training.gif"]
 
 STEPS_PER_EPOCH = 256 // 4
 
@@ -86,7 +88,7 @@ def rows(run):
 
 def results(run):
     """All that a training made, but for the time that it took."""
-    paths = [*run.folder.glob("*.safetensors"), *run.folder.glob("samples/*")]
+    paths = [*run.folder.glob("*.safetensors"), *run.folder.glob("*/*-*.*")]
     files = {path.relative_to(run.folder).as_posix(): path.read_bytes() for path in paths}
     return files, rows(run)
 
@@ -98,11 +100,14 @@ def test_all_files_are_written(whole_run):
     assert imread(run.sample_path(4)).shape == (512, 512)
 
 
-def test_metrics_every_100_steps(whole_run):
+def test_metrics_every_100_steps_and_where_the_game_was_measured(whole_run):
     run, seen = whole_run
     table = rows(run)
 
-    assert [(int(row["step"]), int(row["epoch"])) for row in table] == [(100, 2), (200, 4)]
+    steps = [(int(row["step"]), int(row["epoch"])) for row in table]
+    assert steps == [(100, 2), (128, 2), (200, 4), (256, 4)]
+    assert [row["step"] for row in table if row["diversity"]] == ["128", "256"]
+    assert names(run.folder / "histograms") == ["epoch-0002.json", "epoch-0004.json"]
     for row in table:
         d_loss, g_loss, d_real, d_fake = (
             float(row[name])
@@ -115,7 +120,7 @@ def test_metrics_every_100_steps(whole_run):
         assert g_loss > 0
     with (run.folder / "timings.csv").open(newline="") as file:
         timings = list(csv.DictReader(file))
-    assert [row["step"] for row in timings] == ["100", "200"]
+    assert [row["step"] for row in timings] == ["100", "128", "200", "256"]
     assert 0 < float(timings[0]["seconds"]) < float(timings[1]["seconds"])
 
     assert [step for step, _ in seen] == list(range(1, 257))
@@ -157,9 +162,7 @@ def test_jit_changes_speed_and_not_the_training(config, images, tmp_path):
         np.testing.assert_allclose(replayed, weights[1][name], atol=1e-5)
 
 
-def test_every_move_has_noise_of_its_own_and_every_epoch_an_order(
-    config, images, tmp_path, monkeypatch
-):
+def test_every_move_has_noise_of_its_own_and_every_epoch_an_order(config, images, monkeypatch):
     real_seen, noise_seen = [], []
     step = Game.step
 
@@ -169,14 +172,34 @@ def test_every_move_has_noise_of_its_own_and_every_epoch_an_order(
         return step(game, real, d_noise, g_noise, labels)
 
     monkeypatch.setattr(Game, "step", watched)
-    eager = replace(config, epochs=2, jit=False)
-    train(Run.create(tmp_path, eager), images)
+    Trainer(replace(config, epochs=2, jit=False), images).run()
 
     assert len(np.unique(np.concatenate(noise_seen), axis=0)) == 2 * 2 * 256
     first, second = np.concatenate(real_seen).reshape(2, 256, 784)
     assert (first != second).any()
     np.testing.assert_array_equal(np.unique(first, axis=0), np.unique(second, axis=0))
     assert len(np.unique(first, axis=0)) == 256
+
+
+def test_what_draws_is_made_anew_after_a_step(config, images):
+    drawn = []
+
+    class Draw(Callback):
+        def on_step_end(self, trainer, row):
+            if trainer.step in (3, 4):
+                noise = sg.randn(2, 3, generator=sg.Generator(0))
+                drawn.append(trainer.samples(noise))
+                assert (trainer.samples(noise) == drawn[-1]).all()
+                states.append(copy.deepcopy(trainer.state_dict()))
+
+    states = []
+    trainer = Trainer(replace(config, epochs=1), images)
+    trainer.run([Draw()])
+    assert (drawn[0] != drawn[1]).any()
+    for state, expected in zip(states, drawn, strict=True):
+        trainer.load_state_dict(state)
+        noise = sg.randn(2, 3, generator=sg.Generator(0))
+        np.testing.assert_array_equal(trainer.samples(noise), expected)
 
 
 # --- Cut short ------------------------------------------------------------------------
@@ -219,10 +242,10 @@ def test_an_interrupted_run_has_everything_until_then(
 
     assert names(run.folder) == FILES
     assert names(run.folder / "samples") == [f"epoch-000{i}.png" for i in (1, 2, 3)]
-    assert [row["step"] for row in rows(run)] == ["100"]
+    assert [row["step"] for row in rows(run)] == ["100", "128"]
     files, table = results(run)
     whole_files, whole_table = results(whole_run[0])
-    assert table == whole_table[:1]
+    assert table == whole_table[:2]
     for name in ("samples/epoch-0001.png", "samples/epoch-0002.png"):
         assert files[name] == whole_files[name]
     for name in ("samples/epoch-0003.png", "generator.safetensors"):
@@ -295,7 +318,7 @@ def test_fewer_images_than_a_batch(tiny_mnist):
 
 def test_a_training_that_diverges_says_so(config, images):
     trainer = Trainer(replace(config, lr=1e30), images)
-    with np.errstate(all="ignore"), pytest.raises(RunError, match="the training diverged: at step"):
+    with np.errstate(all="ignore"), pytest.raises(RunError, match="the training diverged at step"):
         trainer.run()
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
 
-from scratchgan.viz import save_grid, save_losses
+from scratchgan.viz import in_16_greys, save_grid, save_losses
 from scratchgan.viz.figures import grid, losses_figure
 
 
@@ -46,6 +46,13 @@ def test_the_grid_as_a_png():
     pixels = imread(first)
     expected = grid(images(3)).repeat(2, axis=0).repeat(2, axis=1)
     np.testing.assert_array_equal(np.rint(pixels * 255), expected)
+
+
+@given(st.integers(0, 255))
+def test_the_nearest_of_16_greys(value):
+    (found,) = in_16_greys(np.array([value], np.uint8))
+    assert found % 17 == 0
+    assert abs(int(found) - value) <= 8
 
 
 @pytest.mark.parametrize("value", [0, 1, 255])
@@ -95,6 +102,20 @@ def test_where_digits_were_judged_there_is_a_third_part():
         (line,) = [line for line in axes.lines if line.get_label() == label]
         assert (*line.get_xdata(), *line.get_ydata()) == (250, value)
     np.testing.assert_array_equal(losses.lines[0].get_xdata(), METRICS["step"])
+
+
+def test_where_the_game_was_measured_there_is_a_part():
+    watched = {"diversity": 0.4, "d_accuracy_real": 0.9, "d_accuracy_fake": 0.8}
+    rows = [*ROWS[:2], {"step": 250, **watched}, ROWS[2]]
+    *_, part = losses_figure(rows).axes
+    assert {line.get_label(): line.get_ydata()[0] for line in part.lines} == {
+        **{"diversity": 0.4, "accuracy of D, real images": 0.9, "of D, fakes": 0.8}
+    }
+    rows[2]["effective_classes"] = 3.5
+    *_, shares, classes = losses_figure(rows).axes
+    assert len(shares.lines) == 3
+    assert classes.lines[0].get_ydata() == [3.5]
+    assert classes.get_ylim() == (0, 10)
 
 
 def test_scores_that_are_no_probabilities_are_not_cut_off():
