@@ -19,6 +19,7 @@ from scratchgan import nn
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import as_tensor
 from scratchgan.files import atomic_write
+from scratchgan.messages import one_line
 
 File = str | os.PathLike[str] | BinaryIO
 
@@ -109,9 +110,14 @@ def load(f: File, map_location: Any = None, *, weights_only: bool = True) -> Any
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 
-    is_name = isinstance(f, str | os.PathLike)
-    content = Path(f).read_bytes() if is_name else f.read()  # type: ignore[arg-type, union-attr]
-    name = str(f) if is_name else "the file"
+    if isinstance(f, str | os.PathLike):
+        name = str(f)
+        if not os.path.isfile(f) and not os.path.isdir(f) and os.path.exists(f):
+            # It would be waited for, or have no end.
+            raise LoadError(f"load: {name} is a pipe or a device; give what is read from it")
+        content = Path(f).read_bytes()
+    else:
+        name, content = "the file", f.read()
     try:
         arrays = from_bytes(content)
         size = int.from_bytes(content[:8], "little")
@@ -121,7 +127,7 @@ def load(f: File, map_location: Any = None, *, weights_only: bool = True) -> Any
         return tensors if about is None else _restored(described, tensors)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as fault:
         raise LoadError(
-            f"load: {name} is no file that save wrote, or it is damaged ({fault})"
+            f"load: {name} is no file that save wrote, or it is damaged ({one_line(fault)})"
         ) from None
 
 
@@ -132,7 +138,7 @@ def _checked(about: Any, content: bytes) -> Any:
         ValueError: It is wrong.
     """
     checksum = about["sha256"]
-    if len(checksum) == len(_NO_CHECKSUM):
+    if isinstance(checksum, str) and len(checksum) == len(_NO_CHECKSUM):
         without = content.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1)
         if hashlib.sha256(without).hexdigest() == checksum:
             return about["content"]

@@ -21,6 +21,7 @@ from scratchgan.cli import (  # noqa: F401, these add their commands
     training,
 )
 from scratchgan.cli.app import app
+from scratchgan.messages import one_line
 from scratchgan.progress import discard_output
 
 
@@ -75,5 +76,6 @@ def _user_errors() -> tuple[type[Exception], ...]:
 
 def _refuse(message: str, code: int) -> int:
     with suppress(OSError):  # a full disk
-        print(f"scratchgan: {' '.join(message.split())}", file=sys.stderr)
+        # Names from files may be long, and hold codes that make a terminal do things.
+        print(f"scratchgan: {one_line(message, 2000)}", file=sys.stderr)
     return code

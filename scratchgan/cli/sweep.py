@@ -1,5 +1,6 @@
 """``scratchgan sweep``: many trainings, and a table of what came of them."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +59,7 @@ def sweep(
     for result in done:
         assert result.measures is not None
         varied = [str(value) for value in result.trial.varied.values()]
-        table.add_row(*varied, *(f"{result.measures[name]:.3f}" for name in _SHOWN))
+        table.add_row(*varied, *(f"{result.measures.get(name, math.nan):.3f}" for name in _SHOWN))
     Console().print(table)
     winner = sweeps.best(results, lambda measures: float(measures["frechet_distance"]))
     if winner is None:
@@ -68,4 +69,5 @@ def sweep(
 
 
 def _told(measures: dict[str, float]) -> str:
-    return ", ".join(f"{heading} {measures[name]:.3f}" for name, heading in _SHOWN.items())
+    shown = ((heading, measures.get(name, math.nan)) for name, heading in _SHOWN.items())
+    return ", ".join(f"{heading} {value:.3f}" for heading, value in shown)

@@ -36,6 +36,9 @@ _MAX_DIMENSIONS = 64  # NumPy has no array with more
 
 _PIECE = 1 << 20  # bytes
 
+#: How many bytes a byte of a gzip file can stand for, at the most (zlib, "Technical details").
+MOST_EXPANSION = 1032
+
 
 class DataError(ValueError):
     """A data file or folder is missing, broken, or not what it should be."""
@@ -66,7 +69,8 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         with path.open("rb") as file:
             zipped = file.read(2) == _GZIP_MAGIC
             file.seek(0)
-            return _read(gzip.GzipFile(fileobj=file) if zipped else file)
+            most = os.fstat(file.fileno()).st_size * (MOST_EXPANSION if zipped else 1)
+            return _read(gzip.GzipFile(fileobj=file) if zipped else file, most)
     except DataError as fault:
         raise DataError(f"{path}: {fault}") from None
     except EOFError:
@@ -77,14 +81,17 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         raise DataError(f"{path}: cannot be read ({fault.strerror or fault})") from None
 
 
-def _read(stream: io.BufferedIOBase) -> NDArray[Any]:
+def _read(stream: io.BufferedIOBase, most: int) -> NDArray[Any]:
+    """The array in ``stream``, which can hold no more than ``most`` bytes."""
     dtype, shape = _read_header(stream)
     size = math.prod(shape) * dtype.itemsize
 
     declared = f"the header declares {_times(shape)} elements of {dtype.name}, {size} bytes"
     try:
-        array = np.empty(shape, dtype)  # of which no page is taken before it is written
-    except (MemoryError, ValueError):  # a forged header; the file is read to say what it holds
+        if size > most:
+            raise MemoryError
+        array = np.empty(shape, dtype)
+    except MemoryError:  # a forged header, as a rule; the file is read to say what it holds
         read = sum(iter(lambda: len(stream.read(_PIECE)), 0))
         raise DataError(f"{declared}, but the file ends after {read}") from None
     target = array.reshape(-1).view(np.uint8).data

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from scratchgan.data import npz
 from scratchgan.data.idx import DataError, read_idx
 from scratchgan.data.mnist import MNIST
 from scratchgan.data.pictures import ENDINGS, fitted_picture
+from scratchgan.messages import one_line
 
 DIGITS = tuple("0123456789")
 #: The classes of Fashion-MNIST (Xiao et al. 2017, table 2).
@@ -83,15 +85,25 @@ def load_images(
         data = MNIST()
         return Images(data.images, data.labels, DIGITS)
     path = Path(source)
+    try:
+        return _read(path, size, grey)
+    except OSError as fault:  # a folder that may not be looked into, a name that is too long
+        raise DataError(
+            f"{fault.filename or path}: cannot be read ({fault.strerror or fault})"
+        ) from None
+
+
+def _read(path: Path, size: int, grey: bool) -> Images:
     if path.is_dir():
         if any("idx3-ubyte" in entry.name for entry in path.iterdir()):
             data = MNIST(path)
             return Images(data.images, data.labels, _names_of_idx(path))
-        found = _from_folder(path, size, grey)
-    elif not path.exists():
+        return _from_folder(path, size, grey)
+    if not path.exists():
         raise DataError(f"{path}: no such file or folder; give {_KINDS}")
-    else:
-        found = _reader_of(path)(path)
+    if not path.is_file():  # a pipe would be waited for
+        raise DataError(f"{path}: is neither a file nor a folder; give {_KINDS}")
+    found = _reader_of(path)(path)
     if size and found.pixels.shape[1:] != (size, size):
         raise DataError(
             f"{path}: holds images of {found.pixels.shape[2]}x{found.pixels.shape[1]} pixels; only "
@@ -115,6 +127,8 @@ def _names_of_idx(folder: Path) -> tuple[str, ...]:
     if "fashion" in folder.resolve().name.lower():
         return CLOTHES
     for path in folder.glob("train-labels*"):
+        if not path.is_file():  # a pipe would be waited for
+            continue
         if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() in _LABELS_OF_CLOTHES:
             return CLOTHES
     return DIGITS
@@ -157,23 +171,11 @@ def _seen_in(folder: Path) -> list[Path]:
 
 def _from_npz(path: Path) -> Images:
     try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if isinstance(archive, np.ndarray):
-                raise DataError(f"{path}: holds one array without a name; save it by np.savez")
-            for names in (("images", "labels"), ("x_train", "y_train")):
-                if names[0] in archive:
-                    pixels = archive[names[0]]
-                    labels = archive.get(names[1])
-                    if all(isinstance(x, np.ndarray | None) for x in (pixels, labels)):
-                        return _checked(path, pixels, labels)
-                    raise DataError(f"{path}: holds something else than arrays")
-            held = ", ".join(archive) or "nothing"
-    except DataError:
-        raise
-    except (Exception, MemoryError) as fault:  # of many kinds where a file is damaged
-        raise DataError(f"{path}: cannot be read as npz ({fault})") from None
-    raise DataError(f"{path}: holds {held}, but no array 'images' or 'x_train'")
+        found = npz.read(path, (("images", "labels"), ("x_train", "y_train")))
+    except DataError as fault:
+        raise DataError(f"{path}: {fault}") from None
+    pixels, *labels = found
+    return _checked(path, pixels, labels[0] if labels else None)
 
 
 def _from_csv(path: Path) -> Images:
@@ -187,7 +189,7 @@ def _from_csv(path: Path) -> Images:
     except (OSError, ValueError) as fault:
         if isinstance(fault, DataError):
             raise
-        raise DataError(f"{path}: cannot be read as CSV ({fault})") from None
+        raise DataError(f"{path}: cannot be read as CSV ({one_line(fault)})") from None
     if not table.size:
         raise DataError(f"{path}: holds no images")
     has_labels = headings[0] == "label"

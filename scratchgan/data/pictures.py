@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchgan.data.idx import DataError
+from scratchgan.messages import one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+#: What pictures are read from, by Pillow's names. It reads more kinds, some by running a program of
+#: the system (EPS, by Ghostscript), whatever the file's name says.
+_KINDS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 #: The endings of files that are taken for pictures.
 ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 
@@ -43,7 +47,7 @@ def fitted_picture(
 
     path = Path(path)
     done = []
-    picture = _opened(path)
+    picture = opened(path)
     if "A" in picture.getbands() or "transparency" in picture.info:
         black = Image.new("RGBA", picture.size, "black")
         picture = Image.alpha_composite(black, picture.convert("RGBA")).convert("RGB")
@@ -67,15 +71,21 @@ def fitted_picture(
     return np.array(picture), ", ".join(done)
 
 
-def _opened(path: Path) -> "Image":
+def opened(path: Path) -> "Image":
+    """The picture in a file, as Pillow has it, all of it read.
+
+    Raises:
+        DataError: It is no picture of the kinds that :data:`ENDINGS` name, or a damaged one.
+    """
     from PIL import Image
 
-    if not path.is_file():
-        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    if not os.path.isfile(path):  # False also for a name that no file can have
+        raise DataError(f"{path}: {'not a file' if os.path.exists(path) else 'no such file'}")
     try:
         with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is odd about it, and can be read nonetheless
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(file)
+            picture = Image.open(file, formats=_KINDS)
             picture.load()
             return picture.copy()  # some kinds would read on from the file
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -83,7 +93,7 @@ def _opened(path: Path) -> "Image":
     except OSError:
         raise DataError(f"{path}: is no picture, or a damaged one") from None
     except Exception as fault:  # Pillow's readers raise what they like on damaged files
-        raise DataError(f"{path}: is a damaged picture ({fault})") from None
+        raise DataError(f"{path}: is a damaged picture ({one_line(fault)})") from None
 
 
 def _resized(picture: "Image", size: tuple[int, int]) -> "Image":

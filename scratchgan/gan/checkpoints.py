@@ -11,7 +11,9 @@ stays, so that there is a sound one at any moment.
 
 import hashlib
 import io
+import math
 import re
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,9 +26,11 @@ from scratchgan import serialization
 from scratchgan.data import Images
 from scratchgan.files import remove_drafts
 from scratchgan.gan.config import Config
-from scratchgan.gan.files import RunError, whole
-from scratchgan.gan.runs import Run, read
+from scratchgan.gan.files import RunError, read, whole
+from scratchgan.gan.game import Moves
+from scratchgan.gan.runs import Run
 from scratchgan.gan.trainer import Callback, Row, Trainer, is_finite
+from scratchgan.messages import one_line, shown
 from scratchgan.serialization import LoadError
 
 #: How many of the newest checkpoints stay.
@@ -36,6 +40,9 @@ NEWEST = 2
 _FORMAT = 1
 #: What a checkpoint holds beside that, and of which kind.
 _PARTS: dict[str, type] = {"config": dict, "images": str, "training": dict}
+
+#: What no row of metrics is without.
+_COLUMNS = {"step", "epoch", "seconds", *Moves._fields}
 
 _FOLDER = "checkpoints"
 _NAME = re.compile(r"step-[0-9]{8,18}\.safetensors")
@@ -235,23 +242,39 @@ def _load(content: dict[str, Any], trainer: Trainer, path: Path) -> None:
     training = content["training"]
     try:
         is_sound = (
-            0 <= training["step"] <= trainer.config.epochs * trainer.steps_per_epoch
+            type(training["step"]) is int
+            and 0 <= training["step"] <= trainer.config.epochs * trainer.steps_per_epoch
             and 0 < training["lr_factor"] <= 1
-            and training["seconds"] >= 0
+            and 0 <= training["seconds"] < math.inf
+            and isinstance(training["rows"], list)
             and all(_is_row(row) for row in (training["row"], *training["rows"]))
+            and all(row.keys() >= _COLUMNS for row in training["rows"])
             and is_finite(training["game"])
         )
         if not is_sound:
             raise ValueError("a number is not finite, or outside its range")
+        _require_same_options(training["game"], trainer)
         trainer.load_state_dict(training)
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as fault:
-        reason = " ".join(str(fault).split())
-        raise RunError(f"{path}: is not of this run ({reason})") from None
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as fault:
+        raise RunError(f"{path}: is not of this run ({one_line(fault)})") from None
 
 
 def _is_row(row: Any) -> bool:
     numbers = row.items()
-    return all(isinstance(name, str) and isinstance(x, int | float) for name, x in numbers)
+    return all(
+        isinstance(name, str) and type(x) in (int, float) and not abs(x) > sys.float_info.max
+        for name, x in numbers
+    )
+
+
+def _require_same_options(game: dict[str, Any], trainer: Trainer) -> None:
+    """Raise a ValueError if an optimizer would go on with other options than the settings'."""
+    for name in ("generator_optimizer", "discriminator_optimizer"):
+        own = getattr(trainer.game, name).state_dict()["param_groups"]
+        for group, given in zip(own, game[name]["param_groups"], strict=True):
+            for option in group.keys() - {"lr"}:  # which is set anew in each step
+                if option in given and given[option] != group[option]:
+                    raise ValueError(f"{name} has {option} {shown(given[option])}")
 
 
 def checksum(images: Images) -> str:

@@ -6,6 +6,7 @@ makes an option of each, a recipe may give any of them, and config.json of a run
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +17,14 @@ from scratchgan.gan.files import RunError
 from scratchgan.gan.models import MODELS
 from scratchgan.gan.objectives import OBJECTIVES
 from scratchgan.gan.penalties import PENALTIES
+from scratchgan.messages import one_line, shown
 
 #: How many seeds there are.
 SEEDS = 1 << 64
 
-#: Enough for any noise and any layer, and little enough that a forged config.json makes nothing
-#: huge.
+#: No number of epochs, images or the like is larger.
+_MOST = (1 << 63) - 1
+#: Enough for any noise and any layer; how many weights there may be, the model says.
 _MAX_WIDTH = 1 << 16
 _MAX_LAYERS = 32
 
@@ -34,7 +37,7 @@ def _setting(
 
 
 def _integer(default: int, help: str, lowest: int, highest: int | None = None) -> Any:
-    most = math.inf if highest is None else highest
+    most = _MOST if highest is None else highest
     to = "on" if highest is None else f"to {highest}"
     expected = f"an integer from {lowest} {to}"
     return _setting(default, help, expected, lambda x: type(x) is int and lowest <= x <= most)
@@ -44,7 +47,7 @@ def _number(default: float | None, help: str, expected: str, lies: Callable[[flo
     def is_fine(x: Any) -> bool:
         if x is None:
             return default is None
-        return type(x) in (int, float) and math.isfinite(x) and lies(x)
+        return type(x) in (int, float) and abs(x) <= sys.float_info.max and lies(x)
 
     return _setting(default, help, f"a number {expected}", is_fine)
 
@@ -99,7 +102,7 @@ class Config:
         None,
         "IDX files, a folder of pictures, *.npz or *.csv; the embedded MNIST if not given.",
         "the name of a file or a folder, or none",
-        lambda x: x is None or (isinstance(x, str) and x != ""),
+        lambda x: x is None or (isinstance(x, str) and x != "" and "\0" not in x),
     )
     image_size: int = _integer(
         0, "Height and width that pictures are brought to; 0 if they have one.", 0, 256
@@ -177,7 +180,8 @@ class Config:
             value = tuple(given) if isinstance(given, list) else given  # JSON and TOML have lists
             object.__setattr__(self, each.name, value)
             if not each.metadata["is_fine"](value):
-                raise RunError(f"{each.name} is {given!r}; it must be {each.metadata['expected']}")
+                must = f"it must be {each.metadata['expected']}"
+                raise RunError(f"{each.name} is {shown(given)}; {must}")
         if self.batch_norm and self.batch_size < 2:
             raise RunError(
                 f"batch_size is {self.batch_size}; batch_norm needs 2 images or more, so set it to "
@@ -206,7 +210,7 @@ class Config:
         own = self.to_dict()
         given = {n: tuple(x) if isinstance(x, list) else x for n, x in settings.items()}
         return "; ".join(
-            f"{name} is {own[name]!r}, not {value!r}"
+            f"{name} is {shown(own[name])}, not {shown(value)}"
             for name, value in given.items()
             if value != own[name]
         )
@@ -227,7 +231,7 @@ class Config:
             check_names(found)
             config = cls(**found)
         except RunError as fault:
-            raise RunError(f"recipe {recipe}: {fault}") from None
+            raise RunError(f"recipe {one_line(recipe, 1000)}: {fault}") from None
         check_names(settings)
         return dataclasses.replace(config, **settings)
 
@@ -239,4 +243,4 @@ def check_names(settings: Any) -> None:
         raise RunError(f"it holds a {type(settings).__name__}, not settings by name")
     for name in settings:
         if name not in names:
-            raise RunError(f"there is no setting {name!r}")
+            raise RunError(f"there is no setting {shown(name)}")

@@ -5,6 +5,8 @@ momentum. Nothing here reads a value, so that a step can be recorded and replaye
 """
 
 import copy
+import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -15,9 +17,13 @@ from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import zeros
 from scratchgan.functions import cat
 from scratchgan.gan.config import Config
+from scratchgan.gan.files import MOST_BYTES, RunError
 from scratchgan.gan.models import MODELS, Players
 from scratchgan.gan.objectives import OBJECTIVES
 from scratchgan.gan.penalties import PENALTIES
+
+#: Most weights of a player; its file holds four bytes for each.
+MOST_WEIGHTS = MOST_BYTES // 4
 
 #: What a game is made of, but for the average.
 _PARTS = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
@@ -183,8 +189,16 @@ class Game:
         Raises:
             KeyError: A part is missing.
             RuntimeError, ValueError: A part does not fit; see ``load_state_dict`` of modules and
-                optimizers. The game is of no use then.
+                optimizers. The game is as it was then.
         """
+        before = copy.deepcopy(self.state_dict())
+        try:
+            self._load(state_dict)
+        except BaseException:
+            self._load(before)
+            raise
+
+    def _load(self, state_dict: Mapping[str, Any]) -> None:
         for name in _PARTS:
             getattr(self, name).load_state_dict(state_dict[name])
         if self.average is not self.generator:
@@ -220,8 +234,30 @@ class Game:
                 average.add_((parameter - average) * share)
 
 
+def count_of_weights(config: Config, shape: tuple[int, int], classes: int, player: str) -> int:
+    """The elements of all matrices of a player, ``"generator"`` or ``"discriminator"``."""
+    noise = config.latent_dim + (classes if config.conditional else 0)
+    pixels = math.prod(shape)
+    if player == "generator":
+        sizes = (noise, *config.generator_widths, pixels)
+    else:
+        sizes = (pixels, *config.discriminator_widths, 1)
+    return sum(map(operator.mul, sizes, sizes[1:]))
+
+
 def new_players(config: Config, shape: tuple[int, int], classes: int) -> Players:
-    """The players that ``config`` names, with first weights from the default stream."""
+    """The players that ``config`` names, with first weights from the default stream.
+
+    Raises:
+        RunError: One of them would have more weights than a file of a run holds.
+    """
+    for player in Players._fields:
+        count = count_of_weights(config, shape, classes, player)
+        if count > MOST_WEIGHTS:
+            raise RunError(
+                f"the {player} would have {count:,} weights; it may have {MOST_WEIGHTS:,}, so take "
+                "fewer or smaller layers"
+            )
     return MODELS[config.model](
         shape,
         config.latent_dim,

@@ -249,6 +249,12 @@ def neighbours(
         DataError: The training images cannot be read.
     """
     training = load_images(run.config).pixels
+    if training.shape[1:] != run.subject.shape:
+        (height, width), (drawn_height, drawn_width) = training.shape[1:], run.subject.shape
+        raise RunError(
+            f"{run.folder}: draws images of {drawn_width}x{drawn_height} pixels, but what it says "
+            f"it learned from ({run.config.data or 'MNIST'}) has {width}x{height}"
+        )
     for name, value, most in (("n", n, MAX_IMAGES), ("k", k, len(training))):
         if not 1 <= value <= most:
             raise RunError(f"{name} is {value}; it must be an integer from 1 to {most}")

@@ -21,7 +21,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,14 @@ from scratchgan import nn
 from scratchgan.data import Subject
 from scratchgan.data.images import MOST_PIXELS
 from scratchgan.gan.config import Config
-from scratchgan.gan.files import RunError, whole
-from scratchgan.gan.game import new_players
+from scratchgan.gan.files import RunError, read, whole
+from scratchgan.gan.game import count_of_weights, new_players
+from scratchgan.messages import one_line, shown
 
-#: More than the weights of the largest generator, and than any settings.
-_MOST_BYTES, _MOST_SETTINGS = 1 << 30, 1 << 20
+#: More bytes than any settings.
+_MOST_SETTINGS = 1 << 20
+#: How many classes there can be: labels are bytes.
+_MOST_CLASSES = 256
 _MNIST = Subject()
 #: The file that a process holds while it trains the run; it stays, and means nothing.
 _LOCK = ".lock"
@@ -136,7 +139,7 @@ class Run:
         except (ValueError, RecursionError) as fault:
             if isinstance(fault, RunError):
                 raise
-            raise RunError(f"{path}: is no JSON ({fault})") from None
+            raise RunError(f"{path}: is no JSON ({one_line(fault)})") from None
         try:
             subject = _subject_in(settings)
             return cls(folder, Config.from_dict(settings), subject)
@@ -235,18 +238,34 @@ class Run:
         content = read(path, f"{self.folder}: holds no {name}.safetensors; train it first")
         try:
             state = load(content)
-        except (SafetensorError, KeyError) as fault:  # a KeyError is a type NumPy has not
-            raise RunError(f"{path}: is no safetensors file ({fault})") from None
-        if not all(np.isfinite(array).all() for array in state.values()):
-            raise RunError(f"{path}: some weights are not finite, so the training had diverged")
-        players = new_players(self.config, self.subject.shape, len(self.subject.names))
-        player: nn.Module = getattr(players, name)
+        except (SafetensorError, KeyError, ValueError) as fault:  # KeyError: a type NumPy has not
+            raise RunError(f"{path}: is no safetensors file ({one_line(fault)})") from None
+        is_not = f"{path}: is not the {name} of this run"
+        # Counted first, so that the settings make nothing larger than the file.
+        held = sum(array.size for array in state.values())
+        shape, classes = self.subject.shape, len(self.subject.names)
+        needed = count_of_weights(self.config, shape, classes, name)
+        if held < needed:
+            raise RunError(f"{is_not}: it holds {held:,} numbers, which has {needed:,} weights")
+        if wrong := [x.dtype for x in state.values() if x.dtype.kind not in "fiu"]:
+            raise RunError(f"{is_not}: it holds numbers of type {wrong[0]}")
+        player: nn.Module = getattr(new_players(_only(self.config, name), shape, classes), name)
         try:
-            player.load_state_dict(state)
+            with np.errstate(over="ignore"):  # it is seen below
+                player.load_state_dict(state)
         except RuntimeError as fault:
             faults = "; ".join(line.strip() for line in str(fault).splitlines()[1:])
-            raise RunError(f"{path}: is not the {name} of this run: {faults}") from None
+            raise RunError(f"{is_not}: {one_line(faults)}") from None
+        if not all(np.isfinite(tensor.numpy()).all() for tensor in player.state_dict().values()):
+            raise RunError(f"{path}: some weights are not finite, so the training had diverged")
         return player.eval()
+
+
+def _only(config: Config, name: str) -> Config:
+    """Settings for the player ``name`` as it is, and for another that is as small as can be."""
+    if name == "generator":
+        return replace(config, discriminator_widths=())
+    return replace(config, generator_widths=(), latent_dim=1)
 
 
 def _subject_in(settings: Any) -> Subject:
@@ -263,9 +282,10 @@ def _subject_in(settings: Any) -> Subject:
     shape, names = settings.pop("shape", [28, 28]), settings.pop("classes", list(_MNIST.names))
     is_shape = isinstance(shape, list) and len(shape) == 2
     if not is_shape or not all(type(x) is int and 1 <= x <= MOST_PIXELS for x in shape):
-        raise RunError(f"shape is {shape!r}; it must be a height and a width to {MOST_PIXELS}")
-    if not (isinstance(names, list) and names and all(isinstance(x, str) for x in names)):
-        raise RunError(f"classes is {names!r}; it must be a list of names")
+        raise RunError(f"shape is {shown(shape)}; it must be a height and a width to {MOST_PIXELS}")
+    is_list = isinstance(names, list) and 1 <= len(names) <= _MOST_CLASSES
+    if not is_list or not all(isinstance(x, str) for x in names):
+        raise RunError(f"classes is {shown(names)}; it must be a list of names")
     return Subject((shape[0], shape[1]), tuple(names))
 
 
@@ -283,27 +303,3 @@ def _remove(folders: Sequence[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
-
-
-def read(path: Path, missing: str, most: int = _MOST_BYTES) -> bytes:
-    """The content of a file of a run.
-
-    Args:
-        path: The file.
-        missing: What is said if there is none.
-        most: Bytes that it may hold.
-
-    Raises:
-        RunError: It is not there, cannot be read, is no file, or is too large.
-    """
-    try:
-        size = path.stat().st_size
-        if not path.is_file():  # a pipe would be waited for
-            raise RunError(f"{path}: is not a file")
-        if size > most:
-            raise RunError(f"{path}: holds {size:,} bytes, more than any {path.name} of a run")
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise RunError(missing) from None
-    except OSError as fault:
-        raise RunError(f"{path}: cannot be read ({fault.strerror})") from None

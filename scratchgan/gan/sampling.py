@@ -64,13 +64,18 @@ def draw(generator: nn.Module, noise: Tensor, labels: Tensor | None = None) -> N
         generator: In the mode for use (``eval()``).
         noise: (n, latent_dim).
         labels: (n,), or mixtures of classes (n, classes), if the generator is conditional.
+
+    Raises:
+        RunError: A pixel is nan.
     """
     seen = [noise] if labels is None else [noise, labels]
     parts = []
-    with no_grad():
+    with no_grad(), np.errstate(over="ignore", invalid="ignore"):  # it is seen below
         for start in range(0, len(noise), _AT_ONCE):
-            images = generator(*[x[start : start + _AT_ONCE] for x in seen])
-            parts.append(to_bytes(images.numpy(force=True))[:, 0])
+            images = generator(*[x[start : start + _AT_ONCE] for x in seen]).numpy(force=True)
+            if not np.isfinite(images).all():
+                raise RunError("the generator draws pixels that are nan; its weights are too large")
+            parts.append(to_bytes(images)[:, 0])
     return np.concatenate(parts)
 
 

@@ -35,12 +35,13 @@ import numpy as np
 
 from scratchgan.gan.config import Config
 from scratchgan.gan.evaluation import evaluate, require_digits
-from scratchgan.gan.files import RunError, whole
+from scratchgan.gan.files import RunError, read, whole
 from scratchgan.gan.recipes import read_toml
 from scratchgan.gan.runs import Run
 from scratchgan.gan.sampling import generate
 from scratchgan.gan.trainer import load_images
 from scratchgan.gan.training import train
+from scratchgan.messages import one_line, shown
 
 #: Most trials of a grid; more are a mistake.
 _MOST = 10_000
@@ -96,10 +97,10 @@ def read_sweep(path: str | os.PathLike[str]) -> list[Trial]:
     try:
         for name, kind in _PARTS.items():
             if not isinstance(plan.get(name, kind()), kind) or isinstance(plan.get(name), bool):
-                raise RunError(f"{name} is {plan[name]!r}; it must be {_KINDS[kind]}")
+                raise RunError(f"{name} is {shown(plan[name])}; it must be {_KINDS[kind]}")
         for name in plan:
             if name not in _PARTS:
-                raise RunError(f"there is no {name!r} in a sweep; it has {', '.join(_PARTS)}")
+                raise RunError(f"there is no {shown(name)} in a sweep; it has {', '.join(_PARTS)}")
         return _planned(**plan)
     except RunError as fault:
         raise RunError(f"{path}: {fault}") from None
@@ -119,10 +120,10 @@ def _planned(
         chosen = _grid(vary)
     elif search == "random":
         if type(trials) is not int or not 1 <= trials <= _MOST:
-            raise RunError(f"trials is {trials!r}; it must be an integer from 1 to {_MOST}")
+            raise RunError(f"trials is {shown(trials)}; it must be an integer from 1 to {_MOST}")
         chosen = list(_random(vary, trials, seed))
     else:
-        raise RunError(f"search is {search!r}; it must be grid or random")
+        raise RunError(f"search is {shown(search)}; it must be grid or random")
     found = []
     for number, varied in enumerate(chosen, start=1):
         config = Config.from_recipe(recipe, **{**(settings or {}), **varied})
@@ -134,7 +135,9 @@ def _planned(
 def _grid(vary: Values) -> list[Values]:
     for name, values in vary.items():
         if not isinstance(values, list) or not values:
-            raise RunError(f"vary.{name} is {values!r}; a grid takes a list of values")
+            raise RunError(
+                f"vary.{one_line(name)} is {shown(values)}; a grid takes a list of values"
+            )
     count = math.prod(map(len, vary.values()))
     if count > _MOST:
         raise RunError(f"the grid has {count:,} trials; it may have {_MOST:,}")
@@ -143,7 +146,7 @@ def _grid(vary: Values) -> list[Values]:
 
 def _random(vary: Values, trials: int, seed: int) -> Iterator[Values]:
     if type(seed) is not int or seed < 0:
-        raise RunError(f"seed is {seed!r}; it must be an integer from 0 on")
+        raise RunError(f"seed is {shown(seed)}; it must be an integer from 0 on")
     rng = np.random.Generator(np.random.Philox(seed))
     for _ in range(trials):
         yield {name: _drawn(name, of, rng) for name, of in vary.items()}
@@ -151,17 +154,19 @@ def _random(vary: Values, trials: int, seed: int) -> Iterator[Values]:
 
 def _drawn(name: str, of: Any, rng: np.random.Generator) -> Any:
     """One of a list, or a number of a range."""
+    name = f"vary.{one_line(name)}"
     if isinstance(of, list) and of:
         return of[int(rng.integers(len(of)))]
     numbers = (int, float)
     if not isinstance(of, dict) or not {"low", "high"} <= set(of) <= {"low", "high", "log"}:
-        raise RunError(f"vary.{name} is {of!r}; give a list, or low and high and perhaps log")
+        raise RunError(f"{name} is {shown(of)}; give a list, or low and high and perhaps log")
     low, high, log = of["low"], of["high"], of.get("log", False)
     is_range = type(low) in numbers and type(high) in numbers and low < high
     if not is_range or max(abs(low), abs(high)) >= 1 << 63:
-        raise RunError(f"vary.{name} goes from {low!r} to {high!r}; it must be a range of numbers")
+        ends_of = f"from {shown(low)} to {shown(high)}"
+        raise RunError(f"{name} goes {ends_of}; it must be a range of numbers")
     if log and low <= 0:
-        raise RunError(f"vary.{name} begins at {low!r}; on a log scale it must be above 0")
+        raise RunError(f"{name} begins at {low!r}; on a log scale it must be above 0")
     if type(low) is int and type(high) is int and not log:
         return int(rng.integers(low, high + 1))
     ends = (math.log(low), math.log(high)) if log else (low, high)
@@ -290,10 +295,18 @@ def _measures_in(where: Path, config: Config) -> Values | None:
     try:
         if Run.open(where).config != config:
             return None
-        found: Values = json.loads((where / "evaluation.json").read_text())
-    except (OSError, ValueError):
+        found: Values = json.loads(read(where / "evaluation.json", "it did not come to its end"))
+        return found if _are_measures(found) else None
+    except (TypeError, ValueError, RecursionError):
         return None
-    return found
+
+
+def _are_measures(found: Any) -> bool:
+    """Whether what ``evaluation.json`` holds are numbers by name, and lists of them."""
+    if not isinstance(found, dict) or "frechet_distance" not in found:
+        return False
+    numbers = [x for value in found.values() for x in (value if type(value) is list else [value])]
+    return all(type(x) in (int, float) for x in numbers)
 
 
 def _main() -> None:

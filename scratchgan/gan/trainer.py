@@ -132,11 +132,12 @@ class Trainer:
         """Go on from what :meth:`state_dict` gave, of a training with the same settings and images.
 
         Raises:
-            KeyError, RuntimeError, ValueError: It is of another game.
+            KeyError, RuntimeError, ValueError: It is of another game; nothing was changed.
         """
+        progress = {name: copy.copy(state_dict[name]) for name in _PROGRESS}
         self.game.load_state_dict(state_dict["game"])
-        for name in _PROGRESS:
-            setattr(self, name, copy.copy(state_dict[name]))
+        for name, value in progress.items():
+            setattr(self, name, value)
         self._drawing = None
 
     def run(self, callbacks: Sequence[Callback] = ()) -> None:

@@ -11,6 +11,7 @@ from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import from_numpy
 from scratchgan.data import MNIST as IdxImages
 from scratchgan.data import DataError
+from scratchgan.data.pictures import opened
 from scratchgan.utils.data import Dataset
 
 if TYPE_CHECKING:
@@ -194,11 +195,12 @@ class FashionMNIST(MNIST):
 
 
 def default_loader(path: str) -> "Image":
-    """The picture in a file, with three colours."""
-    from PIL import Image
+    """The picture in a file, with three colours.
 
-    with open(path, "rb") as file:
-        return Image.open(file).convert("RGB")
+    Raises:
+        DataError: It is no picture, or a damaged one.
+    """
+    return opened(Path(path)).convert("RGB")
 
 
 class ImageFolder(VisionDataset):
@@ -271,6 +273,18 @@ def _is_image(path: str) -> bool:
 
 
 def _files_in(folder: Path) -> list[str]:
-    """All files at any depth, in the order of their folders and then of their names."""
-    walked = sorted(os.walk(folder, followlinks=True))
-    return [os.path.join(where, name) for where, _, names in walked for name in sorted(names)]
+    """All files at any depth, in the order of their folders and then of their names.
+
+    Where links lead into a folder on more ways than one, it is walked once: there may be more ways
+    than can be walked, or one that never ends.
+    """
+    walked, seen = [], {os.path.realpath(folder)}
+    for where, inner, names in os.walk(folder, followlinks=True):
+        walked.append((where, names))
+        for name in sorted(inner):
+            real = os.path.realpath(os.path.join(where, name))
+            if real in seen:
+                inner.remove(name)
+            seen.add(real)
+    walked.sort()
+    return [os.path.join(where, name) for where, names in walked for name in sorted(names)]

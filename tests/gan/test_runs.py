@@ -21,9 +21,9 @@ CONFIG = Config.from_recipe("seed", latent_dim=7)
 
 configs = st.builds(
     Config,
-    data=st.none() | st.text(min_size=1),
-    epochs=st.integers(1),
-    batch_size=st.integers(1),
+    data=st.none() | st.text(st.characters(exclude_characters="\0"), min_size=1),
+    epochs=st.integers(1, 2**63 - 1),
+    batch_size=st.integers(1, 2**63 - 1),
     objective=st.sampled_from(list(OBJECTIVES)),
     penalty=st.sampled_from(list(PENALTIES)),
     penalty_weight=st.none() | st.floats(0, 1e300),
@@ -62,7 +62,7 @@ def test_settings_survive_the_file(config):
 @pytest.mark.parametrize(
     ("name", "values", "expected"),
     [
-        ("data", [3, True], "the name of a file or a folder, or none"),
+        ("data", [3, True, "a\0b"], "the name of a file or a folder, or none"),
         ("epochs", [0, -1, 1.5, True, "3", None], "an integer from 1 on"),
         ("batch_size", [0, -1, 1.5, True, "3", None], "an integer from 1 on"),
         ("objective", ["wasserstein-gp", None, []], f"one of {', '.join(OBJECTIVES)}"),

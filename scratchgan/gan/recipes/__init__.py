@@ -4,7 +4,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from scratchgan.gan.files import RunError
+from scratchgan.gan.files import RunError, read
+from scratchgan.messages import one_line, shown
+
+#: More than any recipe or sweep. What a name of many parts (a.a.a) takes grows with the square.
+_MOST_BYTES = 1 << 14
 
 _FOLDER = Path(__file__).parent
 
@@ -24,7 +28,7 @@ def load(recipe: str) -> dict[str, Any]:
     path = RECIPES.get(recipe, Path(recipe))
     if recipe not in RECIPES and path.suffix != ".toml":
         raise RunError(
-            f"there is no recipe {recipe!r}; choose {', '.join(RECIPES)}, or a file *.toml"
+            f"there is no recipe {shown(recipe)}; choose {', '.join(RECIPES)}, or a file *.toml"
         )
     return read_toml(path)
 
@@ -35,9 +39,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         RunError: It cannot be read, or is no TOML.
     """
+    missing = f"{one_line(path, 1000)}: cannot be read (No such file or directory)"
+    content = read(path, missing, _MOST_BYTES, "recipe or sweep")
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as fault:
-        raise RunError(f"{path}: cannot be read ({fault.strerror})") from None
+        return tomllib.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as fault:  # no TOML, no UTF-8, or a trap
-        raise RunError(f"{path}: is no TOML ({fault})") from None
+        raise RunError(f"{path}: is no TOML ({one_line(fault)})") from None

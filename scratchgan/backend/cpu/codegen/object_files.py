@@ -1,14 +1,18 @@
 """Compiled code in the cache folder: written whole or not at all, and checked before it is used.
 
-A file that is damaged, of somebody else, or cannot be read counts as missing: its code is compiled
+A file that is damaged, of another user, or cannot be read counts as missing: its code is compiled
 anew, and the file replaced if that is possible. So the folder may be read-only, full, shared, or go
 away at any time; all that it costs then is time.
+
+What is in a file is run. The checksum finds damage, and anyone can compute it: so only a file is
+read that this user or root owns, and nobody else may write.
 """
 
 import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +24,10 @@ from scratchgan.files import atomic_write
 
 #: What a file begins with; the number changes with the format.
 _MAGIC = b"scratchgan object file 1\n"
+
+_ROOT = 0  #: The user who may do anything.
+_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_BINARY = getattr(os, "O_BINARY", 0)  #: On Windows; elsewhere all files are.
 
 
 class ObjectFile(NamedTuple):
@@ -49,12 +57,22 @@ def folder() -> Path:
 def read(name: str) -> ObjectFile | None:
     """The file of this name; None if there is none that is whole and can be read."""
     try:
-        path = folder() / name
-        # And not a pipe, which may be silent.
-        content = path.read_bytes() if path.is_file() else b""
+        # Without waiting, if it is a pipe.
+        descriptor = os.open(folder() / name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+        with open(descriptor, "rb") as file:
+            content = file.read() if _is_ours(os.fstat(descriptor)) else b""
     except OSError:
         return None
     return _parsed(name, content)
+
+
+def _is_ours(file: os.stat_result) -> bool:
+    """Whether nobody but this user and root can have written a file."""
+    if not stat.S_ISREG(file.st_mode):
+        return False
+    if os.name == "nt":  # the folder of a user is closed to others
+        return True
+    return file.st_uid in (os.geteuid(), _ROOT) and not file.st_mode & _OTHERS_MAY_WRITE
 
 
 def write(name: str, file: ObjectFile) -> bool:
@@ -63,6 +81,9 @@ def write(name: str, file: ObjectFile) -> bool:
         path = folder() / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as out:
+            if hasattr(os, "fchmod"):
+                mode = stat.S_IMODE(os.fstat(out.fileno()).st_mode)
+                os.fchmod(out.fileno(), mode & ~_OTHERS_MAY_WRITE)
             out.write(_content(name, file))
     except OSError:
         return False
@@ -107,8 +128,15 @@ def _parsed(name: str, content: bytes) -> ObjectFile | None:
     if magic != _MAGIC or checksum != _checksum(name, body):
         return None
     head, _, code = body.partition(b"\n")
-    symbols, needs = json.loads(head)
-    return ObjectFile(symbols, needs, code)
+    try:
+        symbols, needs = json.loads(head)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    names = (
+        [*symbols.items(), needs] if isinstance(symbols, dict) and type(needs) is list else [[0]]
+    )
+    is_sound = all(isinstance(name, str) for part in names for name in part)
+    return ObjectFile(symbols, needs, code) if is_sound else None
 
 
 def _checksum(name: str, body: bytes) -> bytes:
