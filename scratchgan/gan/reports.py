@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from scratchgan import nn
-from scratchgan.gan.files import RunError, whole
+from scratchgan.gan.files import RunError, read, whole
 from scratchgan.gan.models import AsImages, WithLabel
-from scratchgan.gan.runs import Run, read
+from scratchgan.gan.runs import Run
 from scratchgan.gan.tables import read_table
 from scratchgan.gan.trainer import Row
 from scratchgan.viz.report import (

@@ -6,8 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from scratchgan.gan.files import RunError, whole
-from scratchgan.gan.runs import read
+from scratchgan.gan.files import RunError, read, whole
 from scratchgan.gan.trainer import Row
 
 
