@@ -16,7 +16,7 @@ FLOORS = (
     ("backend",),
     ("autograd",),
     ("ops",),
-    ("functions", "interchange", "threads"),
+    ("functions", "interchange", "notebook", "threads"),
     ("in_place", "creation", "random", "cuda", "legacy"),
     ("jit",),
     ("nn", "optim"),

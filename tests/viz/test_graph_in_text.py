@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 import scratchgan as sg
 from scratchgan import nn
 from scratchgan.autograd import TapeError
