@@ -17,6 +17,7 @@ from scratchgan.cli import (  # noqa: F401, these add their commands
     images,
     inspection,
     machine,
+    playground,
     sweep,
     training,
 )
