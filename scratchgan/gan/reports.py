@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,7 @@ def _histograms(run: Run) -> list[dict[str, Any]]:
 def _are_histograms(each: Any) -> bool:
     try:
         return (
-            type(each["epoch"]) is type(each["step"]) is int
+            all(type(each[name]) is int and 0 <= each[name] < 1 << 53 for name in ("epoch", "step"))
             and all(_is_shape(layer["shape"]) for layer in each["layers"].values())
             and all(
                 _is_histogram(layer[kind])
@@ -203,22 +204,25 @@ def _is_histogram(found: Any) -> bool:
     numbers = [found[name] for name in ("low", "high", "rms")]
     counts = found["counts"]
     return (
-        all(type(x) in (int, float) and math.isfinite(x) for x in numbers)
+        all(_is_number(x) for x in numbers)
         and type(counts) is list
         and 0 < len(counts) <= 1000
-        and all(type(x) is int for x in counts)
+        and all(type(x) is int and 0 <= x < 1 << 53 for x in counts)
     )
+
+
+def _is_number(x: Any) -> bool:
+    """Whether ``x`` is a number that a float can be; JSON may hold integers of any length."""
+    return type(x) in (int, float) and abs(x) <= sys.float_info.max
 
 
 def _measures(run: Run, rows: Sequence[Row]) -> dict[str, float]:
     """How good the images of a run are, if that was measured: by a sweep, or while it trained."""
     found = _json(run.folder / "evaluation.json")
     if isinstance(found, dict):
-        numbers = {name: x for name, x in found.items() if type(x) in (int, float)}
-    else:
-        judged = next((row for row in reversed(rows) if "frechet_distance" in row), {})
-        numbers = {name: judged[name] for name in _MEASURES if name in judged}
-    return {name: x for name, x in numbers.items() if math.isfinite(x)}
+        return {name: x for name, x in found.items() if _is_number(x)}
+    judged = next((row for row in reversed(rows) if "frechet_distance" in row), {})
+    return {name: judged[name] for name in _MEASURES if _is_number(judged.get(name))}
 
 
 def _json(path: Path) -> Any:

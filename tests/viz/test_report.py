@@ -287,6 +287,32 @@ def test_damaged_samples_and_histograms_are_left_out(content, tmp_path):
     assert held["histograms"] == held["samples"] == []
 
 
+PARTS = st.sampled_from(
+    ["epoch", "step", "layers", "shape", "weights", "updates", "low", "high", "rms", "counts", "x"]
+)
+NUMBERS = st.sampled_from(["1", "-2.5", "", "nan", "1e999", "1e300", "x", '"', "\0", "9" * 400])
+CELLS = st.lists(st.lists(NUMBERS, min_size=1, max_size=4), max_size=4)
+JSON = st.recursive(
+    st.none() | st.integers() | st.floats() | st.just(10**400) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PARTS, inner, max_size=8),
+)
+
+
+@given(CELLS, JSON)
+def test_whatever_lies_in_a_folder_is_a_page_or_one_sentence(tmp_path_factory, cells, found):
+    run = new_run(tmp_path_factory.mktemp("odd") / "run")
+    lines = ["step,epoch,diversity", *map(",".join, cells)]
+    (run.folder / "metrics.csv").write_text("\n".join(lines))
+    (run.folder / "evaluation.json").write_text(json.dumps(found))
+    run.histograms_path(1).parent.mkdir()
+    run.histograms_path(1).write_text(json.dumps(found))
+    for make in (lambda: write_report(run), lambda: compare([run, run], run.folder / "c.html")):
+        try:
+            make()
+        except RunError as fault:
+            assert "metrics.csv: is no table" in str(fault)
+
+
 def test_a_long_training_has_a_small_page(tmp_path):
     run = new_run(tmp_path / "run")
     rng = np.random.default_rng(0)

@@ -59,7 +59,7 @@ const measured = columns.epoch.map((_, i) => i).filter((i) => (shareRows[0][i] ?
 let showShares = () => {};
 if (measured.length) {
   const figure = make("figure", {}, make("figcaption", {}, "Shares of the classes, over epochs"));
-  const note = make("p", {class: "quiet"}, "A row for each class, the fuller the darker; beside it the epoch of the slider. All tenths are alike at best.");
+  const note = make("p", {class: "quiet"}, "A row for each class, the stronger the more of them; beside it the epoch of the slider. At best all rows are alike.");
   const plot = make("svg", {class: "plot", role: "img"});
   figure.append(note, plot);
   byId("shares").append(figure);
