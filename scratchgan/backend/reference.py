@@ -283,7 +283,7 @@ def linear_backward(
         np.copyto(before, g)
     else:
         _compute(f"{activation}_backward", g, y, scalars=scalars, out=before)
-    np.add.reduce(before, axis=0, out=bias_gradient)
+    sum(before, axis=(0,), keepdims=False, out=bias_gradient)
 
 
 def _compute(name: str, *inputs: Array, scalars: tuple[float, ...], out: Array) -> None:

@@ -149,6 +149,19 @@ def test_linear_backward(n, m, dtype, layout, activation):
     np.testing.assert_allclose(results[0][1], (g * factors[activation]).sum(0), rtol=2e-6)
 
 
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_error_of_a_bias_gradient_does_not_grow_with_the_rows(backend, dtype):
+    g = np.full((1 << 20, 2), 0.1, dtype)
+    before, bias = np.empty_like(g), np.empty(2, dtype)
+    with sg.use_backend(backend):
+        kernels_for[np.ndarray].linear_backward(
+            g, g, activation="none", scalars=(), out=(before, bias)
+        )
+    exact = float(g[0, 0]) * len(g)
+    assert np.abs(bias.astype(np.float64) / exact - 1).max() <= 128 * np.finfo(dtype).eps
+
+
 @given(SIZES, TYPES, LAYOUTS)
 def test_copies_convert_and_broadcast(shape, dtype, layout):
     values = np.random.default_rng(0).uniform(0, 9, shape)

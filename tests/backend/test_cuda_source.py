@@ -112,7 +112,8 @@ def reductions(dtype: str) -> Iterator[Kernel]:
     """Sums and extremes of arrays of ``dtype``, whole and in parts."""
     real, array = real_of(dtype), C_TYPES[dtype]
     for loop in launch.SUMS, launch.LARGEST, launch.SMALLEST:
-        part, _ = cuda_source.accumulator_of(loop.loop.total, real)
+        accumulator, _ = cuda_source.accumulator_of(loop.loop.total, real)
+        part = "double" if accumulator == "compensated" else accumulator
         for pattern, (kept, axes) in PATTERNS.items():
             for k, total in enumerate({array, part}):
                 name = f"{loop.loop.name}_{pattern}_{k}"

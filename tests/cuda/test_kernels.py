@@ -92,6 +92,29 @@ def test_reductions(shape: tuple[int, ...], axis: Any, dtype: Any) -> None:
     np.testing.assert_array_equal(gpu(values).amax(axis).numpy(), values.max(axis))
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("axis", [0, 1, (0, 1)])
+def test_the_error_of_a_sum_does_not_grow_with_the_rows(
+    axis: Any, dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a thread has many numbers to add, as it has where there are many results."""
+
+    def one_thread(results: int, reduced: int, rows: bool) -> cuda_source.ReductionLaunch:
+        return cuda_source.ReductionLaunch((results, 1), (1, 1), reduced, 1)
+
+    monkeypatch.setattr(cuda_source, "reduction_launch", one_thread)
+    rows = 1 << 18
+    for values in (np.full((rows, 2), 0.1, dtype), normal(rows, 2, dtype=dtype)):
+        x = gpu(values if axis != 1 else values.T)
+        jitted = sg.jit(lambda t: (t * 0.5).sum(axis))
+        jitted(x)
+        columns = values.astype(np.float64).T if axis != (0, 1) else values.reshape(1, -1)
+        exact = np.array([math.fsum(column) for column in columns])
+        bound = 128 * np.finfo(dtype).eps * np.abs(columns).sum(1)
+        for found in (x.sum(axis), jitted(x) * 2):
+            assert (np.abs(found.numpy().reshape(-1) - exact) <= bound).all()
+
+
 def test_large_sums_are_computed_in_parts() -> None:
     grid, _, span, parts = cuda_source.reduction_launch(1, 70_000, rows=True)
     assert parts > 1

@@ -1,5 +1,7 @@
 """Sums in fused loops: over many rows, wide ones, and however many threads share them."""
 
+import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,6 +53,39 @@ def test_sums_are_right(shape: Any, dtype: Any) -> None:
         assert a.dtype == dtype
         tolerance = 2e-5 if dtype == sg.float32 else 1e-12
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=tolerance)
+
+
+def values(kind: str, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Numbers whose sums one after another lose much: 0.1 each, or of any sign and size."""
+    if kind == "tenths":
+        return np.full(shape, 0.1, dtype)
+    random = np.random.default_rng(len(shape))
+    return (random.standard_normal(shape) * 2.0 ** random.integers(-9, 9, shape)).astype(dtype)
+
+
+@pytest.mark.parametrize("shape", [(1_000_000,), (1 << 17, 2), (2, 1 << 18), (1 << 9, 1 << 8, 2)])
+@pytest.mark.parametrize("layout", ["rows", "columns", "gaps"])
+@pytest.mark.parametrize("kind", ["tenths", "random"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_error_does_not_grow_with_the_rows(
+    shape: tuple[int, ...], layout: str, kind: str, dtype: Any
+) -> None:
+    """Over each choice of axes: the same bound as of eager sums."""
+    x = values(kind, shape, dtype)
+    laid_out = {"rows": x, "columns": np.asfortranarray(x), "gaps": np.repeat(x, 2, -1)[..., ::2]}
+    choices = [
+        axes for k in range(1, x.ndim + 1) for axes in itertools.combinations(range(x.ndim), k)
+    ]
+    jitted = sg.jit(lambda t: [(-t).sum(axes) for axes in choices])
+    t = sg.from_numpy(laid_out[layout])
+    jitted(t)
+    for axes, found in zip(choices, jitted(t), strict=True):
+        rows = np.moveaxis(x, axes, range(len(axes))).astype(np.float64)
+        rows = rows.reshape(-1, math.prod(found.shape))
+        few = slice(0, None, max(rows.shape[1] // 8, 1))  # fsum takes its time
+        exact = [math.fsum(row) for row in -rows.T[few]]
+        error = np.abs(found.numpy().reshape(-1)[few].astype(np.float64) - exact)
+        assert (error <= 128 * np.finfo(dtype).eps * np.abs(rows.T[few]).sum(1)).all()
 
 
 def test_the_number_of_threads_changes_no_bit(threads: int) -> None:

@@ -12,8 +12,8 @@ from scratchgan.backend.cpu.codegen import machine_code
 from scratchgan.backend.cpu.threads.pool import BoundCall
 from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
 
-#: Most parts of the bias's gradient, which threads share; a layer that is wider than
-#: this leaves no room for them.
+#: Most parts of the bias's gradient, which threads share, and of what rounding takes from them; a
+#: layer that is wider than this leaves no room for them.
 PARTS, WIDEST = 16, 8192
 
 _SOURCE = '''\
@@ -22,6 +22,7 @@ from scratchgan.backend.cpu import {dtype}_math as math
 from scratchgan.backend.cpu.{dtype}_math import real
 from scratchgan.backend.cpu.codegen.intrinsics import {dtype}_at as numbers_at
 from scratchgan.backend.cpu.codegen.intrinsics import float64_at, share, task
+from scratchgan.backend.cpu.compensation import completed, lost
 from scratchgan.backend.cpu.threads.layout import SCRATCH
 
 {definitions}
@@ -42,17 +43,20 @@ def backward(thread, threads, scratch, arguments, numbers):
     """From the gradient of y to the one before the activation, and parts of its sum over rows."""
     gradient, y = numbers_at(arguments[0], 0), numbers_at(arguments[1], 1)
     before, sums = numbers_at(arguments[2], 2), float64_at(scratch - thread * SCRATCH, 3)
+    missing = float64_at(scratch - thread * SCRATCH + SCRATCH // 2, 4)
     rows, columns = arguments[4], arguments[5]
     parts = min({parts}, 1 + rows // 64)
     first, last = share(parts, thread, threads, 1)
     for part in range(first, last):
         for j in range(columns):
-            sums[part * columns + j] = 0.0
+            sums[part * columns + j] = missing[part * columns + j] = 0.0
         for i in range(rows * part // parts, rows * (part + 1) // parts):
             for j in range(columns):
                 g = gradient[i * columns + j]
                 d = {backward}
                 before[i * columns + j] = d
+                if {keeps_what_is_lost}:
+                    missing[part * columns + j] += lost(sums[part * columns + j], d)
                 sums[part * columns + j] += d
 
 
@@ -60,12 +64,13 @@ def backward(thread, threads, scratch, arguments, numbers):
 def finish(thread, threads, scratch, arguments, numbers):
     """The parts of each sum added up, in order."""
     bias, sums = numbers_at(arguments[3], 0), float64_at(scratch - thread * SCRATCH, 1)
+    missing = float64_at(scratch - thread * SCRATCH + SCRATCH // 2, 2)
     parts, columns = min({parts}, 1 + arguments[4] // 64), arguments[5]
     begin, end = share(columns, thread, threads, 16)
     for j in range(begin, end):
         total = 0.0
         for part in range(parts):
-            total += sums[part * columns + j]
+            total += completed(sums[part * columns + j], missing[part * columns + j])
         bias[j] = total
 '''
 
@@ -121,5 +126,6 @@ def source_of(dtype: str, activation: str) -> str:
         definitions="\n".join(as_numba(one) + "\n" for one in definitions.values()),
         forward=then,
         backward=back,
+        keeps_what_is_lost=dtype == "float64",  # float32 cannot tell what float64 loses
         parts=PARTS,
     )

@@ -7,35 +7,12 @@ from typing import Any
 
 from scratchgan.backend.cpu.codegen.intrinsics import float32_at as numbers_at
 from scratchgan.backend.cpu.codegen.intrinsics import float64_at, share, task
-from scratchgan.backend.cpu.codegen.numba_target import njit
+from scratchgan.backend.cpu.compensation import BLOCK, accumulate, completed, lost
 from scratchgan.backend.cpu.float32_math import real
 from scratchgan.backend.cpu.threads.layout import SCRATCH
 
 #: Columns that a thread adds up at a time, in memory of its own: three numbers for each.
 COLUMNS = SCRATCH // 24
-#: So many numbers are added as they come; the sums of such blocks with what they lose, so that the
-#: error does not grow with how many there are.
-BLOCK = 128
-
-
-@njit(fastmath={"reassoc"})
-def accumulate(total: Any, x: Any) -> Any:
-    """``total + x``, in any order: so that several elements are added at once."""
-    return total + x
-
-
-@njit
-def lost(total: Any, x: Any) -> Any:
-    """What rounding took from ``total + x`` (Knuth 1997, section 4.2.2, theorem B)."""
-    new = total + x
-    part = new - total
-    return (total - (new - part)) + (x - part)
-
-
-@njit
-def completed(total: Any, missing: Any) -> Any:
-    """``total`` with what was lost; of an infinite sum nothing is."""
-    return total + missing if missing == missing else total
 
 
 @task

@@ -306,8 +306,11 @@ class CompiledLoop:
         return (*arguments, *[_number(scalar, real) for scalar in scalars])
 
 
-#: From a C type of accumulators to that of an array of them.
-_DTYPES = {"float": np.float32, "double": np.float64, "long long": np.int64}
+#: From a C type of accumulators to the type of an array of what they amount to.
+_DTYPES = {
+    **{"float": np.float32, "long long": np.int64},
+    **{"double": np.float64, "compensated": np.float64},
+}
 
 
 _copy = CompiledLoop(COPY)

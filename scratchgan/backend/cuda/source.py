@@ -39,6 +39,25 @@ typedef {index} index_t;  // positions in arrays
 #define INFINITE_VALUE __longlong_as_double(0x7ff0000000000000LL)
 #define NAN_VALUE __longlong_as_double(0x7ff8000000000000LL)
 
+// A sum and what rounding took from it (Knuth 1997, section 4.2.2, theorem B): as a number, both.
+// Its error does not grow with how many numbers there are. An infinite one loses nothing.
+struct compensated
+{{
+    double total, missing;
+    compensated() = default;  // as arrays want it that a block shares
+    __device__ inline compensated(double x, double lost = 0) : total(x), missing(lost) {{}}
+    __device__ inline operator double() const
+    {{
+        return missing == missing ? total + missing : total;
+    }}
+}};
+__device__ inline compensated operator+(compensated a, compensated b)
+{{
+    const double total = a.total + b.total, part = total - a.total;
+    const double lost = (a.total - (total - part)) + (b.total - part);
+    return compensated(total, a.missing + b.missing + lost);
+}}
+
 // Python's x % y and x // y: rounded down, and exact.
 __device__ inline double remainder_of(double x, double y)
 {{
@@ -424,9 +443,12 @@ def loop_kernel(
 
 
 def accumulator_of(combine: str, real: str) -> tuple[str, str]:
-    """The C type that a reduction computes in, and the value that it starts from."""
+    """The C type that a reduction computes in, and the value that it starts from.
+
+    In float64, float32 loses nothing that it could tell; float64 itself keeps what it loses.
+    """
     if combine == SUM:
-        return ("long long" if real == "long long" else "double"), "0"
+        return {"float": "double", "double": "compensated"}.get(real, real), "0"
     lowest = "(-9223372036854775807LL - 1)" if real == "long long" else f"({real})-INFINITE_VALUE"
     highest = "9223372036854775807LL" if real == "long long" else f"({real})INFINITE_VALUE"
     return real, lowest if combine == MAX else highest

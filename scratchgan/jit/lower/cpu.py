@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchgan.backend import Array
-from scratchgan.backend.cpu.addresses import address_of
+from scratchgan.backend.cpu.addresses import address_of, begin_of
 from scratchgan.backend.cpu.codegen import machine_code
-from scratchgan.backend.cpu.threads.layout import MEMORIES
+from scratchgan.backend.cpu.threads.layout import MEMORIES, SCRATCH
 from scratchgan.backend.cpu.threads.pace import Pace
 from scratchgan.backend.cpu.threads.pool import WORTH_SHARING, Task, Tasks, thread_pool
 from scratchgan.backend.scalar import DEFINITIONS, as_numba
@@ -28,11 +28,8 @@ from scratchgan.backend.cpu.codegen.numba_target import njit
 from scratchgan.backend.cpu import {dtype}_math as math
 from scratchgan.backend.cpu.{dtype}_math import real
 from scratchgan.backend.cpu.codegen.intrinsics import bytes_at, float32_at, float64_at, share, task
+from scratchgan.backend.cpu.compensation import BLOCK, accumulate, completed, lost
 from scratchgan.backend.cpu.threads.layout import SCRATCH
-
-@njit(fastmath={{"reassoc"}})
-def accumulate(total, x):
-    return total + x  # in any order: so several elements are added at once
 
 {definitions}
 @task
@@ -52,11 +49,13 @@ class Source:
     """A fused loop: its text, and what it works on.
 
     The task ``fused`` in it, and ``finish`` where sums have parts, take as arguments the addresses
-    of ``operands``, then ``integers``; then come ``numbers``.
+    of ``operands``, then that of ``workspace`` bytes if there are any, then ``integers``; then come
+    ``numbers``.
     """
 
     text: str
     operands: list[Operand]
+    workspace: int
     integers: list[int]
     numbers: list[float]
 
@@ -64,7 +63,7 @@ class Source:
 def source_of(loop: Loop, dtype: np.dtype[np.floating]) -> Source:
     """The source of ``loop``, whose arithmetic is in ``dtype``."""
     parameters = Parameters()
-    lines = Lines(loop, parameters)
+    lines = Lines(loop, parameters, dtype)
     operands, integers, numbers = parameters.operands, parameters.integers, parameters.numbers
     memories = list(dict.fromkeys(x.memory for x in operands))
     kinds = [dtype.name if x.dtype == dtype else "bytes" for x in operands]
@@ -72,14 +71,19 @@ def source_of(loop: Loop, dtype: np.dtype[np.floating]) -> Source:
         f"a{i} = {kind}_at(arguments[{i}], {memories.index(x.memory) % MEMORIES})"
         for i, (x, kind) in enumerate(zip(operands, kinds, strict=True))
     ]
-    # Parts of sums are where all threads find them: in the memory of the first.
-    base = "scratch - thread * SCRATCH" if lines.finish else "scratch"
+    total = sum(parameters.totals)
+    workspace = total if total > SCRATCH else 0
+    if workspace:
+        base = f"arguments[{len(operands)}]"
+    else:  # parts of sums are where all threads find them: in the memory of the first
+        base = "scratch - thread * SCRATCH" if lines.finish else "scratch"
     starts = itertools.accumulate(parameters.totals, initial=0)
     totals = [
         f"c{i} = float64_at({base} + {parameters.integer(start)}, {(len(memories) + i) % MEMORIES})"
         for i, start in zip(range(len(parameters.totals)), starts, strict=False)
     ]
-    places += [f"n{i} = arguments[{len(operands) + i}]" for i in range(len(integers))]
+    first = len(operands) + bool(workspace)
+    places += [f"n{i} = arguments[{first + i}]" for i in range(len(integers))]
     places += totals
     places += [f"s{i} = real(numbers[{i}])" for i in range(len(numbers))]
     definitions = [as_numba(DEFINITIONS[name]) + "\n" for name in parameters.definitions]
@@ -90,7 +94,7 @@ def source_of(loop: Loop, dtype: np.dtype[np.floating]) -> Source:
     )
     if lines.finish:
         text += _FINISH.format(body=textwrap.indent("\n".join(places + lines.finish), "    "))
-    return Source(text, operands, integers, numbers)
+    return Source(text, operands, workspace, integers, numbers)
 
 
 def compiled(source: Source, arrays: list[Array]) -> list[Task]:
@@ -100,9 +104,13 @@ def compiled(source: Source, arrays: list[Array]) -> list[Task]:
         address_of(array, operand.shape, operand.dtype, is_dense=False)
         for array, operand in zip(arrays, source.operands, strict=True)
     ]
+    holds = [*arrays]
+    if source.workspace:
+        holds.append(np.empty(source.workspace // 8, np.float64))
+        addresses.append(begin_of(holds[-1]))
     arguments = np.array([*addresses, *source.integers], np.intp)
     numbers = np.array(source.numbers, np.float64)
-    return [Task(function, arguments, numbers, arrays) for function in code.values()]
+    return [Task(function, arguments, numbers, holds) for function in code.values()]
 
 
 def run_of(tasks: list[Task], work: int) -> Callable[[], None]:

@@ -18,7 +18,7 @@ UNIT = 16
 #: A sum over this many rows or more has this many parts, which threads share. Where they share
 #: columns instead, half of what a thread reads was written by the others, as rows.
 MANY_ROWS, PARTS = 64, 16
-#: Bytes of sums on the way: less than the memory that a thread has for itself.
+#: Bytes that the parts of sums may take: less than the memory that a thread has for itself.
 MOST_TOTALS = 1 << 20
 
 
@@ -30,7 +30,7 @@ class Parameters:
         operands: Arrays, ``a0``, ``a1``, ...
         integers: Sizes and strides, ``n0``, ...
         numbers: Scalars, ``s0``, ...
-        totals: Bytes of the sums that are added up beside the arrays, ``c0``, ...
+        totals: Bytes of the sums that are added up beside the results, ``c0``, ...
         definitions: The scalar definitions that are called.
     """
 
@@ -63,7 +63,7 @@ class Parameters:
         return f"s{len(self.numbers) - 1}"
 
     def total(self, nbytes: int) -> str:
-        """The name of an array of ``nbytes`` bytes in the thread's own memory."""
+        """The name of an array of ``nbytes`` bytes of float64."""
         self.totals.append(nbytes)
         return f"c{len(self.totals) - 1}"
 
@@ -71,32 +71,41 @@ class Parameters:
 class Lines:
     """The lines of source of a loop.
 
+    Sums are computed in float64. Those of float32 lose nothing that float32 could tell. Those of
+    float64 keep what rounding takes from them (:mod:`scratchgan.backend.cpu.compensation`), so that
+    their error does not grow with how many elements there are.
+
     Attributes:
         body: The lines of a thread's part of the loop.
         finish: Those that add the parts of sums up afterwards; none where no sum has parts.
     """
 
-    def __init__(self, loop: Loop, parameters: Parameters) -> None:
+    def __init__(self, loop: Loop, parameters: Parameters, dtype: np.dtype[np.floating]) -> None:
         self._parameters = parameters
+        self._keeps_what_is_lost = dtype == np.float64
         self._space = space = Space(loop)
         self._axes = space.axes
         self._sizes = space.sizes
         self._depth = len(self._sizes)
         self._names = [parameters.integer(size) for size in self._sizes]
-        self._headers = [f"for i{axis} in range({name}):" for axis, name in enumerate(self._names)]
+        #: By axis: where its loop begins and ends.
+        self._bounds = [("0", name) for name in self._names]
         sums = [self._axes(s.out) for s in loop.statements if s.call.kernel == SUM]
-        self._totals = 8 * sum(math.prod(self._sizes[axis] for axis in axes) for axes in sums)
+        totals = sum(math.prod(self._sizes[axis] for axis in axes) for axes in sums)
         self._has_parts = (
             self._depth > 0
             and self._sizes[0] >= MANY_ROWS
             and any(0 not in axes for axes in sums)
-            and PARTS * self._totals <= MOST_TOTALS
+            and PARTS * totals * (16 if self._keeps_what_is_lost else 8) <= MOST_TOTALS
         )
         self._numbers_of_totals = itertools.count()
         #: By level: what comes before the next loop is entered, and after it is left.
         self._before: list[list[str]] = [[] for _ in range(self._depth + 1)]
         self._after: list[list[str]] = [[] for _ in range(self._depth + 1)]
         self._innermost: list[str] = []
+        #: What comes before a block of the innermost loop, and after it; none where it has none.
+        self._before_block: list[str] = []
+        self._after_block: list[str] = []
         self.finish: list[str] = []
 
         opening = self._opening(sums)
@@ -106,11 +115,11 @@ class Lines:
     # --- How threads share the loop, and its levels ----------------------------------------
 
     def _opening(self, sums: list[tuple[int, ...]]) -> list[str]:
-        """The lines that find the thread's part; the header of the loop that is shared follows."""
+        """The lines that find the thread's part, to which the loop that is shared is bound."""
         names = self._names
         if self._has_parts:
             begin, end = (f"{names[0]} * {part} // {PARTS}" for part in ("part", "(part + 1)"))
-            self._headers[0] = f"for i0 in range({begin}, {end}):"
+            self._bounds[0] = begin, end
             return [
                 f"first, last = share({PARTS}, thread, threads, 1)",
                 "for part in range(first, last):",
@@ -118,7 +127,7 @@ class Lines:
         shared = next((i for i in range(self._depth) if all(i in axes for axes in sums)), None)
         if shared is None:  # one total of all that there is
             return ["if thread > 0:", "    return"]
-        self._headers[shared] = f"for i{shared} in range(begin, end):"
+        self._bounds[shared] = "begin", "end"
         return [f"begin, end = share({names[shared]}, thread, threads, {UNIT})"]
 
     def _nest(self) -> list[str]:
@@ -126,16 +135,26 @@ class Lines:
         self._before[-1] += self._innermost
         base = int(self._has_parts)
         lines = []
-        for level in range(self._depth + 1):
+        for level in range(self._depth):
             lines += _indented(base + level, self._before[level])
-            lines += _indented(base + level, self._headers[level : level + 1])
+            begin, end = self._bounds[level]
+            if level == self._depth - 1 and self._before_block:
+                lines += _indented(base + level, [f"for start in range({begin}, {end}, BLOCK):"])
+                base += 1
+                lines += _indented(base + level, self._before_block)
+                begin, end = "start", f"min(start + BLOCK, {end})"
+            lines += _indented(base + level, [_header(level, begin, end)])
+        lines += _indented(base + self._depth, self._before[-1])
+        if self._before_block:
+            lines += _indented(base + self._depth - 1, self._after_block)
+            base -= 1
         for level in reversed(range(self._depth)):
             lines += _indented(base + level, self._after[level])
         return lines
 
-    def _nested(self, axes: tuple[int, ...], line: str) -> list[str]:
-        """``line`` in loops over ``axes``."""
-        return _below([self._headers[axis] for axis in axes], [line])
+    def _nested(self, axes: tuple[int, ...], lines: list[str]) -> list[str]:
+        """``lines`` in loops over ``axes``."""
+        return _below([_header(axis, *self._bounds[axis]) for axis in axes], lines)
 
     # --- Where operands lie --------------------------------------------------------------
 
@@ -180,55 +199,69 @@ class Lines:
         self._innermost.append(f"{self._element(x)} = {name}")
 
     def add_up(self, name: str, total: Operand) -> None:
-        """Add a value up: in a number, in memory of the thread's own, or in place."""
+        """Add a value up: in a number, or in memory of the loop's own."""
         axes = self._axes(total)
         if axes == tuple(range(self._depth)):  # nothing to sum over
             self.store(total, name)
         elif axes == tuple(range(len(axes))):
             self._sum_in_a_number(name, total, axes)
-        elif self._totals <= MOST_TOTALS:
-            self._sum_in_memory(name, total, axes)
         else:
-            self._before[0] += self._nested(axes, f"{self._element(total)} = real(0)")
-            self._innermost.append(f"{self._element(total)} += {name}")
+            self._sum_in_memory(name, total, axes)
 
     def _sum_in_a_number(self, x: str, out: Operand, axes: tuple[int, ...]) -> None:
         """Each sum is complete before the next one starts."""
-        total, level = f"u{next(self._numbers_of_totals)}", len(axes)
+        number, level = next(self._numbers_of_totals), len(axes)
+        total = whole = f"u{number}"
         self._before[level].append(f"{total} = 0.0")
-        self._innermost.append(f"{total} = accumulate({total}, {x})")
+        if self._keeps_what_is_lost:
+            block, missing = f"b{number}", f"m{number}"
+            self._before[level].append(f"{missing} = 0.0")
+            self._before_block.append(f"{block} = 0.0")
+            self._innermost.append(f"{block} = accumulate({block}, {x})")
+            self._after_block += _added(total, missing, block)
+            whole = f"completed({total}, {missing})"
+        else:
+            self._innermost.append(f"{total} = accumulate({total}, {x})")
         if axes or not self._has_parts:
-            self._after[level].append(f"{self._element(out)} = real({total})")
+            self._after[level].append(f"{self._element(out)} = real({whole})")
         else:
             parts = self._parameters.total(PARTS * 8)
-            self._after[level].append(f"{parts}[part] = {total}")
-            self._finish(parts, "0", "1", out)
+            self._after[level].append(f"{parts}[part] = {whole}")
+            self._finish(f"{parts}[part]", out)
 
     def _sum_in_memory(self, x: str, out: Operand, axes: tuple[int, ...]) -> None:
-        """Rows are added up in memory that is the thread's own.
+        """Rows are added up beside the result.
 
         At the border of two threads' columns both would want the same line of the cache, in every
         row.
         """
         has_parts = self._has_parts and 0 not in axes
         count = math.prod(self._sizes[axis] for axis in axes)
-        total = self._parameters.total(count * 8 * (PARTS if has_parts else 1))
-        size = self._parameters.integer(count)
         at = self._position(axes)
-        place = f"{total}[part * {size} + {at}]" if has_parts else f"{total}[{at}]"
-        self._before[0] += self._nested(axes, f"{place} = 0.0")
-        self._innermost.append(f"{place} += {x}")
         if has_parts:
-            self._finish(total, at, size, out)
+            at = f"part * {self._parameters.integer(count)} + {at}"
+        nbytes = count * 8 * (PARTS if has_parts else 1)
+        total = whole = f"{self._parameters.total(nbytes)}[{at}]"
+        starts = [f"{total} = 0.0"]
+        if self._keeps_what_is_lost:
+            missing = f"{self._parameters.total(nbytes)}[{at}]"
+            starts.append(f"{missing} = 0.0")
+            self._innermost += _added(total, missing, x)
+            whole = f"completed({total}, {missing})"
         else:
-            self._after[0] += self._nested(axes, f"{self._element(out)} = real({place})")
+            self._innermost.append(f"{total} += {x}")
+        self._before[0] += self._nested(axes, starts)
+        if has_parts:
+            self._finish(whole, out)
+        else:
+            self._after[0] += self._nested(axes, [f"{self._element(out)} = real({whole})"])
 
-    def _finish(self, total: str, at: str, count: str, out: Operand) -> None:
+    def _finish(self, of_part: str, out: Operand) -> None:
         """Have the parts of a sum added up, in order."""
         lines = [
             "whole = 0.0",
             f"for part in range({PARTS}):",
-            f"    whole += {total}[part * {count} + {at}]",
+            f"    whole += {of_part}",
             f"{self._element(out)} = real(whole)",
         ]
         heads = ["if thread == 0:"]
@@ -236,9 +269,18 @@ class Lines:
             self.finish.append(
                 f"begin, end = share({self._names[axes[0]]}, thread, threads, {UNIT})"
             )
-            heads = [f"for i{axis} in range({self._names[axis]}):" for axis in axes]
-            heads[0] = f"for i{axes[0]} in range(begin, end):"
+            heads = [_header(axis, "0", self._names[axis]) for axis in axes]
+            heads[0] = _header(axes[0], "begin", "end")
         self.finish += _below(heads, lines)
+
+
+def _header(axis: int, begin: str, end: str) -> str:
+    return f"for i{axis} in range({begin}, {end}):"
+
+
+def _added(total: str, missing: str, x: str) -> list[str]:
+    """The lines that add ``x`` to ``total``, and to ``missing`` what that loses."""
+    return [f"{missing} += lost({total}, {x})", f"{total} += {x}"]
 
 
 def _indented(level: int, lines: list[str]) -> list[str]:

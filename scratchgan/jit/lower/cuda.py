@@ -23,8 +23,8 @@ from scratchgan.jit.lower.loop import Space, walk
 from scratchgan.jit.passes.fuse import COPY, FILL, SUM, Fused, Loop, Statement
 from scratchgan.jit.record import Operand
 
-#: Sums in one kernel; each takes 2 KiB of the 48 KiB of shared memory that a block may have.
-_MOST_SUMS = 16
+#: Sums in one kernel; each takes 2 or 4 KiB of the 48 KiB of shared memory that a block may have.
+_MOST_SUMS = {"float": 16, "double": 8}
 
 Axes = tuple[int, ...]
 
@@ -167,11 +167,11 @@ class _Lines:
 
 def _write_loop(loop: Loop, writer: _Writer) -> None:
     lines = _Lines(loop, writer)
-    sizes = lines.space.sizes
+    sizes, most = lines.space.sizes, _MOST_SUMS[writer.real]
     groups_of_sums = [
-        (kept, found[start : start + _MOST_SUMS])
+        (kept, found[start : start + most])
         for kept, found in lines.sums.items()
-        for start in range(0, len(found), _MOST_SUMS)
+        for start in range(0, len(found), most)
     ]
     if not groups_of_sums:
 
@@ -231,7 +231,7 @@ def _write_sums(
         place = element(writer.array(out), [str(n) for n in strides])
         if parts > 1:
             place = f"scratch[(blockIdx.y * {len(sums)} + {k}) * results + o]"
-        totals.append(_total(value, place, "double" if parts > 1 else writer.real))
+        totals.append(_total(writer, value, place, "double" if parts > 1 else writer.real))
 
     def write(name: str, parameters: list[str]) -> str:
         return cuda_source.reduction_kernel(
@@ -244,8 +244,9 @@ def _write_sums(
         _write_finish(writer, parts, kept, kept_sizes, sums)
 
 
-def _total(value: str, place: str, c_type: str) -> Total:
-    return Total(value, cuda_source.SUM, "0", "double", place, c_type)
+def _total(writer: _Writer, value: str, place: str, c_type: str) -> Total:
+    accumulator, start = cuda_source.accumulator_of(cuda_source.SUM, writer.real)
+    return Total(value, cuda_source.SUM, start, accumulator, place, c_type)
 
 
 def _write_finish(
@@ -261,7 +262,7 @@ def _write_finish(
         # i0 counts the parts, and o the results.
         body.append(f"const double part{k} = scratch[(i0 * {len(sums)} + {k}) * results + o];")
         place = element(writer.array(out), ["0", *[str(strides[axis]) for axis in kept]])
-        totals.append(_total(f"part{k}", place, writer.real))
+        totals.append(_total(writer, f"part{k}", place, writer.real))
     sizes = [str(parts), *map(str, kept_sizes)]
     axes = tuple(range(1, len(sizes)))
     rows = cuda_source.are_rows(len(sizes), axes)
