@@ -224,7 +224,7 @@ def test_settings_that_are_too_large_are_not_read(tmp_path):
 # --- Numbers that have no room --------------------------------------------------------
 
 
-@pytest.mark.parametrize("epochs", [3, 10**6, 10**20, 10**400])
+@pytest.mark.parametrize("epochs", [3, 10**6, 2**63 - 1])
 @pytest.mark.parametrize("loss", [0.5, 1e9, float("nan"), float("inf")])
 def test_cells_never_run_together(epochs, loss, capsys):
     config = Config(epochs=epochs, batch_size=1)
