@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scratchgan.backend.cpu import compensation
 from scratchgan.backend.cpu import float64_math as float64
 from scratchgan.backend.cpu.codegen import intrinsics as native
 from scratchgan.backend.cpu.threads.pool import SCRATCH, Task
@@ -37,6 +38,7 @@ def interpreted(source: cpu.Source, arrays: list[Any]) -> list[Task]:
         return lambda address, _: ctypes.cast(address, ctypes.POINTER(element))
 
     namespace = {
+        **{name: getattr(x, "py_func", x) for name, x in vars(compensation).items()},
         "njit": njit,
         "math": MATH,
         "real": np.float64,
@@ -49,14 +51,16 @@ def interpreted(source: cpu.Source, arrays: list[Any]) -> list[Task]:
     }
     lines = [line for line in source.text.splitlines() if not line.startswith("from ")]
     exec("\n".join(lines), namespace)
-    arguments = np.array([x.ctypes.data for x in arrays] + source.integers, np.intp)
+    workspace = [np.empty(source.workspace // 8)] if source.workspace else []
+    addresses = [x.ctypes.data for x in (*arrays, *workspace)]
+    arguments = np.array(addresses + source.integers, np.intp)
     numbers = np.array(source.numbers, float)
     tasks = []
     for name in ("fused", "finish"):
         if name in namespace:
             address = ctypes.cast(namespace[name], ctypes.c_void_p).value
             assert address is not None
-            tasks.append(Task(address, arguments, numbers, (namespace, arrays)))
+            tasks.append(Task(address, arguments, numbers, (namespace, arrays, workspace)))
     return tasks
 
 
