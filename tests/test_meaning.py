@@ -1,6 +1,7 @@
 """Names that PyTorch has mean here what they mean there: where NumPy, or an easier way, differs."""
 
 import math
+import operator
 
 import numpy as np
 import pytest
@@ -85,6 +86,29 @@ def test_the_second_place_of_a_variance_says_whether_it_is_unbiased(unbiased):
         assert found.tolist() == expected.tolist()
     assert x.var(unbiased).item() == pytest.approx(np.var(x.numpy(), ddof=int(unbiased)))
     assert x.var(1, unbiased, True).shape == (2, 1)
+
+
+# --- Numbers in the place of tensors ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum", "atan2", "logaddexp", "heaviside"])
+@given(number=st.one_of(st.integers(-5, 5), st.floats(-5, 5), st.booleans()))
+def test_of_two_tensors_none_may_be_a_number(name, number):
+    x = sg.tensor([1.0, 2.0])
+    for inputs in ((x, number), (number, x)):
+        with pytest.raises(TypeError, match="is a tensor, not a"):
+            getattr(sg, name)(*inputs)
+
+
+@pytest.mark.parametrize("name", ["eq", "ne", "lt", "le", "gt", "ge"])
+@given(number=st.integers(-3, 3))
+def test_what_is_compared_is_a_tensor(name, number):
+    x = sg.tensor([-1, 0, 1])
+    with pytest.raises(TypeError, match=f"{name}: x is a tensor, not a int"):
+        getattr(sg, name)(number, x)
+    compare, values = getattr(operator, name), x.tolist()
+    assert getattr(sg, name)(x, number).tolist() == [compare(v, number) for v in values]
+    assert compare(number, x).tolist() == [compare(number, v) for v in values]  # the operator
 
 
 # --- Integers and booleans ------------------------------------------------------------------

@@ -91,6 +91,16 @@ def lifted(name: str, x: Any) -> Any:
     )
 
 
+def require_tensors(name: str, **inputs: Any) -> None:
+    """Raise a TypeError if an input, given by its name, is no tensor."""
+    for word, x in inputs.items():
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{name}: {word} is a tensor, not a {type(x).__name__}; make one with "
+                "scratchgan.tensor"
+            )
+
+
 def fail(of: Signature, error: Exception, inputs: list[Any], keywords: dict[str, Any]) -> NoReturn:
     """Raise ``error``, which a kernel did, with the primitive's name and the shapes."""
     bound(of, tuple(inputs), keywords)  # it may be that a keyword is unknown

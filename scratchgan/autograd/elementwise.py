@@ -25,7 +25,7 @@ _KINDS = {
 
 
 def elementwise(
-    *, result: Any = None, takes: str = "biuf", **vjps: Vjp
+    *, result: Any = None, takes: str = "biuf", tensors: tuple[str, ...] = (), **vjps: Vjp
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Decorator: a scalar definition becomes a primitive that broadcasts.
 
@@ -33,6 +33,7 @@ def elementwise(
         result: Type of the result where that is not the inputs' (bool for comparisons).
         takes: The kinds of types that its inputs may have together: ``"biuf"`` (any), ``"biu"``
             (integers and booleans), ``"iu"`` (integers), ``"f"`` (floating point).
+        tensors: The inputs in whose place there may be no number.
         vjps: As in :func:`scratchgan.autograd.primitive.primitive`.
 
     The function's body is never called: every backend compiles it
@@ -69,7 +70,7 @@ def elementwise(
             return out
 
         functools.update_wrapper(forward, function)
-        made = Primitive(forward, vjps, declared=function)
+        made = Primitive(forward, vjps, declared=function, tensors=tensors)
         made.is_elementwise = True
         takes_two = len(definition.inputs) <= 2 and not definition.scalars
         if takes_two and "f" in takes and fixed is None and not (vjps and made.constants):
@@ -121,7 +122,7 @@ def _of_one(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
 
 
 def _of_two(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
-    general = made.function
+    general, takes_numbers = made.function, 1 not in made.tensors
 
     def call(*inputs: Any, **keywords: Any) -> Tensor:
         now = mode.get()
@@ -138,7 +139,7 @@ def _of_two(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
             if not is_alike or not b.flags.c_contiguous:
                 return general(x, y)
             edges[1] = y.node or y if y.requires_grad else None
-        elif type(y) is not float and type(y) is not int:
+        elif not takes_numbers or (type(y) is not float and type(y) is not int):
             return general(x, y)
         kernels = kernels_for[type(a)]
         kernel = getattr(kernels, definition.kernel)

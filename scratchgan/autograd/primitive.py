@@ -48,6 +48,7 @@ class Primitive:
         declared: The function as the user wrote it, whose parameters are the primitive's.
         is_view: The result shares the memory of the first input.
         needs_out: From the keywords whether VJPs that name ``out`` look at it, so that it is kept.
+        tensors: The inputs in whose place there may be no number.
 
     Raises:
         TypeError: A VJP is given for what is no input.
@@ -61,6 +62,7 @@ class Primitive:
         declared: Callable[..., Any] | None = None,
         is_view: bool = False,
         needs_out: Callable[[dict[str, Any]], bool] = lambda keywords: True,
+        tensors: tuple[str, ...] = (),
     ) -> None:
         self.declared: Callable[..., Any] = declared or forward
         self.name: str = self.declared.__name__
@@ -78,6 +80,8 @@ class Primitive:
         self.defaults: dict[str, Any] = self.declared.__kwdefaults__ or {}
         #: The positions of the inputs that have no VJP.
         self.constants = tuple([i for i, x in enumerate(self.inputs) if x not in vjps])
+        #: The positions of those that are never numbers.
+        self.tensors = tuple([i for i, x in enumerate(self.inputs) if x in tensors])
         self.function: Operation = _operation(self)
         #: The rules that were needed so far, by which inputs require a gradient.
         self.rules: dict[tuple[bool, ...], Rule] = {}
@@ -142,6 +146,7 @@ def _operation(made: Primitive) -> Operation:
     """The function that calls ``made``, and is in everyone's hands."""
     count, keyword_count = len(made.inputs), len(made.keywords)
     is_variadic, forward, defaults = made.variadic is not None, made.forward, made.defaults
+    of_tensors = made.tensors
 
     @functools.wraps(made.declared)
     def call(*inputs: Any, **keywords: Any) -> Tensor:
@@ -156,6 +161,8 @@ def _operation(made: Primitive) -> Operation:
                 arrays.append(x.array)
                 requires_grad = requires_grad or x.requires_grad
             elif type(x) in NUMBERS:
+                if len(arrays) in of_tensors:
+                    arguments.require_tensors(made.name, **{made.inputs[len(arrays)]: x})
                 arrays.append(x)
             else:
                 return call(*[arguments.lifted(made.name, x) for x in inputs], **keywords)

@@ -54,9 +54,11 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     if min is None and max is None:
         raise ValueError("clamp: neither min nor max is given")
-    if isinstance(min, Tensor) or isinstance(max, Tensor):
-        above = input if min is None else ops.maximum(input, min)
-        return above if max is None else ops.minimum(above, max)
+    if isinstance(min, Tensor):
+        above = ops.maximum(input, min)
+        return above if max is None else clamp(above, max=max)
+    if isinstance(max, Tensor):
+        return ops.minimum(input if min is None else clamp(input, min=min), max)
     if input.dtype.kind != "f" and any(type(bound) is float for bound in (min, max)):
         input = input.to(dtypes.get_default_dtype())
     least, most = -math.inf if min is None else min, math.inf if max is None else max

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.tensor import Tensor, method
 
 # --- Arithmetic with options --------------------------------------------------------------
@@ -39,6 +40,7 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
 
 def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """``other - alpha * input``."""
+    require_tensors("rsub", input=input)
     return ops.sub(other, _scaled("rsub", other, input, alpha))
 
 
@@ -191,6 +193,7 @@ def copysign(input: Tensor, other: Any) -> Tensor:
 @method()
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 below 0, 1 above, ``values`` at 0."""
+    require_tensors("heaviside", input=input, values=values)
     return ops.where(ops.eq(input, 0), values, ops.gt(input, 0).to(input.dtype))
 
 
@@ -213,6 +216,8 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
 @method()
 def xlogy(input: Any, other: Any) -> Tensor:
     """``input * log(other)``; 0 where ``input`` is 0."""
+    if not isinstance(other, Tensor):
+        require_tensors("xlogy", input=input)
     x, y = (x if isinstance(x, Tensor) else Tensor(np.asarray(float(x))) for x in (input, other))
     is_none = ops.bitwise_and(ops.eq(x, 0), ops.eq(y, y))
     log = ops.log(ops.where(is_none, 1.0, y))

@@ -194,8 +194,10 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         raise ValueError(f"roll: {len(moves)} shifts for {len(along)} dims")
     rolled = input
     for shift, dim in zip(moves, along, strict=True):
+        if not input.ndim:
+            raise IndexError(f"roll: dim {dim} of a tensor that has none; leave dims out")
         dim = ops.dim_of("roll", dim, input.ndim)
-        if input.numel() and input.ndim:
+        if input.numel():
             cut = -shift % input.shape[dim]
             rolled = cat(split(rolled, [cut, input.shape[dim] - cut], dim)[::-1], dim)
     return rolled.clone() if rolled is input else rolled

@@ -72,41 +72,41 @@ def sign(x: float) -> float:
 # --- Comparisons: no derivative -------------------------------------------------------
 
 
-@elementwise(result=bool)
+@elementwise(result=bool, tensors=("x",))
 def eq(x: float, y: float) -> bool:
     """``x == y``, elementwise."""
     return x == y
 
 
-@elementwise(result=bool)
+@elementwise(result=bool, tensors=("x",))
 def ne(x: float, y: float) -> bool:
     """``x != y``, elementwise."""
     return x != y
 
 
 @method("__lt__")
-@elementwise(result=bool)
+@elementwise(result=bool, tensors=("x",))
 def lt(x: float, y: float) -> bool:
     """``x < y``, elementwise."""
     return x < y
 
 
 @method("__le__")
-@elementwise(result=bool)
+@elementwise(result=bool, tensors=("x",))
 def le(x: float, y: float) -> bool:
     """``x <= y``, elementwise."""
     return x <= y
 
 
 @method("__gt__")
-@elementwise(result=bool)
+@elementwise(result=bool, tensors=("x",))
 def gt(x: float, y: float) -> bool:
     """``x > y``, elementwise."""
     return x > y
 
 
 @method("__ge__")
-@elementwise(result=bool)
+@elementwise(result=bool, tensors=("x",))
 def ge(x: float, y: float) -> bool:
     """``x >= y``, elementwise."""
     return x >= y
@@ -238,6 +238,7 @@ def _split(g: Any, wins: Any, ties: Any) -> Any:
 
 @method()
 @elementwise(
+    tensors=("x", "y"),
     x=lambda g, x, y: _split(g, gt(x, y), eq(x, y)),
     y=lambda g, x, y: _split(g, lt(x, y), eq(x, y)),
 )
@@ -248,6 +249,7 @@ def maximum(x: float, y: float) -> float:
 
 @method()
 @elementwise(
+    tensors=("x", "y"),
     x=lambda g, x, y: _split(g, lt(x, y), eq(x, y)),
     y=lambda g, x, y: _split(g, gt(x, y), eq(x, y)),
 )

@@ -56,6 +56,7 @@ def acos(x: float) -> float:
 
 @method("atan2", "arctan2")
 @elementwise(
+    tensors=("x", "y"),
     x=lambda g, x, y: g * (y / (x * x + y * y)),
     y=lambda g, x, y: -(g * (x / (x * x + y * y))),
 )

@@ -61,19 +61,20 @@ class Row(NamedTuple):
 # --- Elementwise ----------------------------------------------------------------------
 
 
-def elementwise(*domains: Domain, always_tensor: int = -1, **keywords: Domain) -> Sampler:
+def elementwise(*domains: Domain, tensors: tuple[int, ...] = (), **keywords: Domain) -> Sampler:
     """Tensors of shapes that broadcast together, at times a Python number in place of one.
 
     Args:
         domains: One for each input.
-        always_tensor: Position of an input that cannot be a number.
+        tensors: Positions of the inputs that cannot be numbers.
         keywords: One for each keyword, which is a number.
     """
 
     def sampler(choices: Choices) -> Sample:
         shapes = broadcastable(choices, len(domains))
-        options = [i for i in range(len(domains)) if i != always_tensor]
-        alone = choices.one_of(options) if len(domains) > 1 and choices.chance(0.4) else None
+        options = [i for i in range(len(domains)) if i not in tensors]
+        may_be_number = len(domains) > 1 and len(options) > 0
+        alone = choices.one_of(options) if may_be_number and choices.chance(0.4) else None
         inputs = tuple(
             number(choices, domain) if i == alone else tensor(choices, shapes[i], domain)
             for i, domain in enumerate(domains)
@@ -102,15 +103,14 @@ def default_sampler(primitive: Primitive, domains: dict[str, Domain]) -> Sampler
         raise TypeError(
             f"check_primitive: {primitive.name!r} needs the keyword {required[0]!r}; pass sampler="
         )
-    return elementwise(*[domains.get(name, REAL) for name in primitive.inputs])
+    each = [domains.get(name, REAL) for name in primitive.inputs]
+    return elementwise(*each, tensors=primitive.tensors)
 
 
 def _apart(choices: Choices) -> Sample:
     """Two inputs that are nowhere closer than 0.1, and are each other's larger here and there."""
     shapes = broadcastable(choices, 2)
     x, y = (0.2 * np.round(numbers(choices, size, REAL) / 0.2) for size in shapes)
-    if choices.chance(0.25):
-        return Sample((laid_out(choices, x), float(y.flat[0]) + 0.1 if y.size else 0.1), {})
     return Sample((laid_out(choices, x), laid_out(choices, y + 0.1)), {})
 
 
@@ -378,7 +378,7 @@ SAMPLERS: dict[str, Row] = {
     "atan": Row(elementwise(REAL), is_analytic=False),
     "asin": Row(elementwise(INNER), is_analytic=False),
     "acos": Row(elementwise(INNER), is_analytic=False),
-    "atan2": Row(elementwise(NONZERO, NONZERO), is_analytic=False),
+    "atan2": Row(elementwise(NONZERO, NONZERO, tensors=(0, 1)), is_analytic=False),
     "sinh": Row(elementwise(REAL), is_analytic=False),
     "cosh": Row(elementwise(REAL), is_analytic=False),
     "asinh": Row(elementwise(REAL), is_analytic=False),
@@ -418,8 +418,8 @@ SAMPLERS: dict[str, Row] = {
     "sigmoid_backward": Row(elementwise(REAL, UNIT), room=1.0),
     "softplus": Row(elementwise(REAL), room=1.0),
     "softplus_backward": Row(elementwise(REAL, POSITIVE), room=0.1),
-    "binary_cross_entropy": Row(elementwise(PROBABILITY, UNIT, always_tensor=0)),
-    "binary_cross_entropy_backward": Row(elementwise(REAL, PROBABILITY, UNIT, always_tensor=1)),
+    "binary_cross_entropy": Row(elementwise(PROBABILITY, UNIT, tensors=(0,))),
+    "binary_cross_entropy_backward": Row(elementwise(REAL, PROBABILITY, UNIT, tensors=(1,))),
     "binary_cross_entropy_with_logits": Row(elementwise(REAL, UNIT), room=1.0),
     "cast": Row(_cast, room=1.0, is_analytic=False),
     "clone": Row(_copied, room=1.0),

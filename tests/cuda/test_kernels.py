@@ -228,7 +228,7 @@ def test_integers_beyond_the_doubles() -> None:
     assert (x + 1).tolist() == [large + 1, 1 - large]
     assert (x * 3).tolist() == [3 * large, -3 * large]
     assert abs(x).tolist() == [large, large]
-    assert sg.maximum(x, 5).tolist() == [large, 5]
+    assert sg.maximum(x, gpu(np.array(5))).tolist() == [large, 5]
     assert (x == large).tolist() == [True, False]
 
 

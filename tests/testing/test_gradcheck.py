@@ -262,7 +262,7 @@ KINKS = {
     "leaky_relu": (ops.leaky_relu, [0.0]),
     "abs": (sg.abs, [0.0, 1.0]),  # its central difference at 0 is what the tape says, too
     "clip": (lambda x: sg.clip(x, min=-1.0, max=2.0), [-1.0, 0.0, 2.0]),
-    "maximum": (lambda x: sg.maximum(x, 0.5), [0.5]),
+    "maximum": (lambda x: sg.maximum(x, leaf(0.5)), [0.5]),
     "minimum": (lambda x: sg.minimum(x, leaf([0.5, 1.0])), [0.5, 0.6]),
     "amax": (lambda x: sg.amax(x, dim=1), [[1.0, 3.0, 3.0]]),
     "amin": (lambda x: sg.amin(x), [[1.0, 3.0], [1.0, 2.0]]),

@@ -9,9 +9,10 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from scratchgan import functions, ops, random
+from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
-from scratchgan.nn.functional.common import changed_in_place, require_floats, require_tensors
+from scratchgan.nn.functional.common import changed_in_place, require_floats
 
 
 def _maybe_in_place(

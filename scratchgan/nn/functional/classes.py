@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from scratchgan import dtypes, functions, ops
+from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 from scratchgan.nn.functional.common import (
@@ -13,7 +14,6 @@ from scratchgan.nn.functional.common import (
     reduced,
     reduction_of,
     require_floats,
-    require_tensors,
 )
 
 

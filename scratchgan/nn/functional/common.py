@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan import functions, ops
+from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 from scratchgan.in_place import become
@@ -60,16 +61,6 @@ def reduced(name: str, losses: Tensor, reduction: str) -> Tensor:
     """The mean of ``losses``, their sum, or themselves."""
     check_reduction(name, reduction)
     return REDUCTIONS[reduction](losses)
-
-
-def require_tensors(name: str, **inputs: Any) -> None:
-    """Raise a TypeError if an input is no tensor."""
-    for word, x in inputs.items():
-        if not isinstance(x, Tensor):
-            raise TypeError(
-                f"{name}: {word} is a tensor, not a {type(x).__name__}; make one with "
-                "scratchgan.tensor"
-            )
 
 
 def require_floats(name: str, **inputs: Any) -> None:

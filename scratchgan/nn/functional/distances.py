@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from scratchgan import functions, ops
+from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
-from scratchgan.nn.functional.common import require_floats, require_tensors
+from scratchgan.nn.functional.common import require_floats
 
 
 def _norm(x: Tensor, p: float, dim: int, keepdim: bool) -> Tensor:

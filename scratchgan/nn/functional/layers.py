@@ -3,16 +3,11 @@
 import math
 
 from scratchgan import dtypes, functions, ops, random
+from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
-from scratchgan.nn.functional.common import (
-    changed_in_place,
-    extremes,
-    may_read,
-    require_floats,
-    require_tensors,
-)
+from scratchgan.nn.functional.common import changed_in_place, extremes, may_read, require_floats
 from scratchgan.ops.activations import by_name, scalars_of
 
 # --- With weights ---------------------------------------------------------------------
@@ -127,10 +122,12 @@ def embedding(
 
     Raises:
         IndexError: An index is negative or beyond the last row, or no integer.
-        ValueError: ``padding_idx`` is no row.
+        ValueError: ``weight`` is no matrix, or ``padding_idx`` none of its rows.
         NotImplementedError: An option is not supported.
     """
     require_tensors("embedding", input=input, weight=weight)
+    if weight.ndim != 2:
+        raise ValueError(f"embedding: weight is (rows, length), not of shape {weight.shape}")
     refuse_options(max_norm=max_norm, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
     if input.dtype.kind not in "iu":
         raise IndexError(f"embedding: indices are integers, not {input.dtype}")

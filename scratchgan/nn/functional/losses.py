@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan import functions, ops
+from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn.functional.common import (
     REDUCTIONS,
@@ -22,7 +23,6 @@ from scratchgan.nn.functional.common import (
     reduced,
     reduction_of,
     require_floats,
-    require_tensors,
 )
 
 # --- Binary cross-entropy -------------------------------------------------------------------

@@ -1,13 +1,9 @@
 """Losses that ask for a margin, as functions; ``reduction`` and its older words as in losses.py."""
 
 from scratchgan import functions, ops
+from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.nn.functional.common import (
-    reduced,
-    reduction_of,
-    require_floats,
-    require_tensors,
-)
+from scratchgan.nn.functional.common import reduced, reduction_of, require_floats
 from scratchgan.nn.functional.distances import pairwise_distance
 
 
