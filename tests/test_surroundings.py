@@ -235,7 +235,7 @@ def test_cells_never_run_together(epochs, loss, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
     for line in lines:
-        cells = re.sub(r"(days?,) ", r"\1_", line).split()
+        cells = re.sub(r" (days?,) ", r"_\1_", line).split()
         assert len(cells) == 7
         assert cells[0] in (f"1/{epochs}", f"2/{epochs}")
 
