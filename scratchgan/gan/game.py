@@ -229,7 +229,7 @@ class Game:
         """
         with no_grad():
             self._steps.add_(1)
-            share = (1 / self._steps).maximum(1 - self.config.ema_decay)
+            share = (1 / self._steps).clamp(min=1 - self.config.ema_decay)
             for average, parameter in self._averages:
                 average.add_((parameter - average) * share)
 
