@@ -161,7 +161,7 @@ def test_every_setting_is_an_option(scratchgan):
     options = inspect.signature(training.train).parameters
     assert set(options) - {field.name for field in fields(Config)} == {
         *("recipe", "out", "evaluate", "resume"),
-        *("checkpoint_every", "keep_every", "on_divergence"),
+        *("checkpoint_every", "keep_every", "on_divergence", "tensorboard"),
     }
     _, text, _ = scratchgan("train", "--help")
     text = re.sub(r"-?\n +", lambda cut: cut[0][: cut[0].index("\n")] or " ", text)
@@ -411,7 +411,7 @@ def test_a_training_that_nobody_reads_is_whole(where, tiny_mnist, tmp_path):
     code, _, err = in_a_shell(f'set -o pipefail; "$@" {options} {where}')
     assert code == 0
     assert err in ("", COMPILING)
-    assert len(list((tmp_path / "run").rglob("*.*"))) == 10
+    assert len(list((tmp_path / "run").rglob("*.*"))) == 13
 
 
 @linux

@@ -61,7 +61,8 @@ def trained(folder, stops):
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 def test_memory_is_flat_and_pieces_are_the_whole(tmp_path):
     whole = trained(tmp_path / "whole", [])
-    settled, end = whole["held"][1], whole["held"][-1]
+    # What is drawn and measured at the end of an epoch takes memory the first time.
+    settled, end = whole["held"][STEPS // 1000], whole["held"][-1]
     assert end - settled < 8 << 20
     pieces = trained(tmp_path / "pieces", [STEPS // 7, STEPS // 3, STEPS // 2, STEPS - 1])
     assert pieces["row"] == whole["row"]
