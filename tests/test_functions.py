@@ -254,7 +254,7 @@ def test_shapes_of_any_layout(x):
     same(x.unsqueeze(-1), a[..., None])
     same(x.contiguous(), a)
     assert x.contiguous().array.flags.c_contiguous
-    same(x.reshape(-1, 1) if a.size else x, a.reshape(-1, 1) if x.size else a)
+    same(x.reshape(-1, 1) if a.size else x, a.reshape(-1, 1) if a.size else a)
     for axes in (tuple(reversed(range(x.ndim))), tuple(range(-x.ndim, 0))):
         same(x.permute(axes), a.transpose(axes))
         same(x.permute(*axes), a.transpose(axes))
