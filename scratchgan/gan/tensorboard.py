@@ -45,7 +45,10 @@ class TensorBoard(Callback):
             if self._folder.exists():  # an earlier process has told what was before
                 self._told = sum(row["step"] <= before for row in trainer.rows)
             # What it told of steps that were taken again is void.
-            self._writer = self._writer_of(str(self._folder), purge_step=before + 1)
+            # Files are named after the second, in which another may have been begun.
+            self._writer = self._writer_of(
+                str(self._folder), purge_step=before + 1, filename_suffix=f".{before}"
+            )
         writer = self._writer
         for row in trainer.rows[self._told :]:
             for name, value in row.items():
