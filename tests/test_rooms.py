@@ -12,7 +12,7 @@ PACKAGE = Path(scratchgan.__file__).parent
 
 #: From the ground up. A module may import those of its own floor's file or room, and of lower ones.
 FLOORS = (
-    ("files", "dtypes", "messages", "missing"),
+    ("files", "dtypes", "locks", "messages", "missing"),
     ("backend",),
     ("autograd",),
     ("ops",),

@@ -35,6 +35,7 @@ from scratchgan.backend.memory import (  # noqa: F401, the kernels among them ar
 )
 from scratchgan.backend.scalar import DEFINITIONS, Definition, as_numpy
 from scratchgan.backend.specs import kernel
+from scratchgan.locks import Passage
 
 # --- Given values ---------------------------------------------------------------------
 
@@ -242,11 +243,15 @@ def concatenate(*arrays: Array, axis: int, out: Array) -> None:
 # --- Products and layers --------------------------------------------------------------
 
 
+#: A child that was forked while another thread was within OpenBLAS would wait there for ever.
+_in_openblas = Passage()
+
+
 def matmul(a: Array, b: Array, *, out: Array) -> None:
     """Matrix product ``a @ b`` of the last two axes; the axes before them broadcast."""
     # OpenBLAS also computes with what lies beside a matrix in memory. That changes no result, but
     # NumPy warns of what became of it (numpy/numpy#24067).
-    with np.errstate(all="ignore"):
+    with _in_openblas, np.errstate(all="ignore"):
         np.matmul(a, b, out=out)
 
 

@@ -1,17 +1,17 @@
 """While jit records: whether the function looks at the arrays of tensors, past the recording."""
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from scratchgan.autograd.tensor import Tensor, gradient_watch
 from scratchgan.jit.context import JitError
+from scratchgan.locks import new_lock
 
 _PACKAGE = __name__.partition(".")[0]
 _SLOT: Any = vars(Tensor)["array"]
-_lock = threading.Lock()
+_lock = new_lock()
 _watching = 0
 
 

@@ -3,7 +3,6 @@
 import copy
 import functools
 import sys
-import threading
 import warnings
 import weakref
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 from scratchgan.jit.arguments import Span, difference, overlaps, signature, span_of
 from scratchgan.jit.context import JitError
+from scratchgan.locks import new_lock
 
 if TYPE_CHECKING:
     from scratchgan.jit.replay import Replay
@@ -60,7 +60,7 @@ class Jitted(Generic[P, R]):
         self._replays: dict[Any, list[Replay]] = {}
         self._latest: Replay | None = None
         self._latest_key: Any = None
-        self._lock = threading.Lock()  # of what is kept, not of what runs
+        self._lock = new_lock()  # of what is kept, not of what runs
         self._count = 0
         self.recordings: list[RecordingInfo] = []
 

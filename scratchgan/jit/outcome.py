@@ -4,7 +4,6 @@ What it leaves behind is what can be reached from the value that it returns, fro
 leaves, and from memory that it changed in place.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from scratchgan.jit.context import unrecorded
 from scratchgan.jit.makers import Copy, Input, Make, Maker, copy
 from scratchgan.jit.passes.plan import changed_by
 from scratchgan.jit.record import Call, meet
+from scratchgan.locks import new_rlock
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Outcome:
     gradients: list[Gradient]
     versions: list[list[int]]
     result: Any
-    lock: Any = field(default_factory=threading.RLock)
+    lock: Any = field(default_factory=new_rlock)
 
     def all_inputs(self) -> list[Input]:
         """The arguments, and the gradients that are read."""

@@ -5,7 +5,6 @@ For the time of the recording, and in its context alone, ``kernels_for`` leads t
 lies in memory says all about them.
 """
 
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from scratchgan.jit.context import (
     RecordingContext,
     current,
 )
+from scratchgan.locks import new_lock
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ class _Switch(Backend):
         return getattr(self.plain if context is None else context.backends[self.name], kernel)
 
 
-_switching = threading.Lock()
+_switching = new_lock()
 _recordings = 0  # that are being made at this moment, in any context
 
 

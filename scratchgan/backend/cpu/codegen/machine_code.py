@@ -13,9 +13,9 @@ import hashlib
 import linecache
 import re
 import sys
-import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from scratchgan.backend import MachineCodeError
 from scratchgan.backend.cpu.codegen import object_files
 from scratchgan.backend.cpu.codegen.object_files import ObjectFile
 from scratchgan.backend.cpu.processor import Processor, compiling_for, host
+from scratchgan.locks import ForkLock
 
 _CPU = Path(__file__).parents[1]  #: The room ``scratchgan/backend/cpu``.
 
@@ -32,7 +33,9 @@ on_compile: Callable[[str], object] = lambda name: None  # noqa: E731
 #: What could not be compiled or loaded in this process, by name, with the reason.
 failures: dict[str, str] = {}
 
-_lock = threading.RLock()
+#: LLVM has locks of its own, and only one thread at a time is within it. A child that was forked
+#: meanwhile would find them held.
+_lock = ForkLock()
 
 
 def load(name: str, source: str) -> dict[str, int]:
@@ -45,11 +48,25 @@ def load(name: str, source: str) -> dict[str, int]:
     Raises:
         MachineCodeError: They cannot be compiled or loaded. The first time, a warning says so.
     """
+    with suppress(Exception):  # which _load will tell of
+        if not object_files.is_there(_file_name(name, source)):
+            _import_numba()
     with _lock:
         loaded = _load(name, source)
     if isinstance(loaded, MachineCodeError):
         raise loaded
     return loaded
+
+
+@functools.cache
+def _import_numba() -> None:
+    """Import what compiles, before the lock is taken.
+
+    The modules that it brings have locks, which forks take too: ``logging``, say.
+    """
+    import scratchgan.backend.cpu.codegen.numba_target  # noqa: F401
+
+    _lock.come_first()
 
 
 def load_for(name: str, dtype: str) -> dict[str, int]:
@@ -75,16 +92,20 @@ def may_use_matrix_unit() -> bool:
     return not refused
 
 
+def _file_name(name: str, source: str) -> str:
+    digest = hashlib.sha256(f"{_compiler(host())}\n{source}".encode()).hexdigest()[:32]
+    return f"{name}_{digest}.o"
+
+
 @functools.cache
 def _load(name: str, source: str) -> dict[str, int] | MachineCodeError:
     try:
-        processor = host()
-        digest = hashlib.sha256(f"{_compiler(processor)}\n{source}".encode()).hexdigest()[:32]
-        file_name = f"{name}_{digest}.o"
+        file_name = _file_name(name, source)
         file = object_files.read(file_name)
         if file is None:
             on_compile(name)
-            file = compiled(name, source, processor, suffix=digest)
+            digest = Path(file_name).stem.removeprefix(f"{name}_")
+            file = compiled(name, source, host(), suffix=digest)
             object_files.write(file_name, file)
         return linked(file)
     except Exception as fault:  # whatever went wrong, NumPy can do it

@@ -75,6 +75,11 @@ def _is_ours(file: os.stat_result) -> bool:
     return file.st_uid in (os.geteuid(), _ROOT) and not file.st_mode & _OTHERS_MAY_WRITE
 
 
+def is_there(name: str) -> bool:
+    """Whether there is a file of this name, whatever is in it."""
+    return os.path.exists(folder() / name)
+
+
 def write(name: str, file: ObjectFile) -> bool:
     """Keep a file; False if the folder cannot be written."""
     try:

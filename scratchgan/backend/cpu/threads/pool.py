@@ -29,6 +29,7 @@ from scratchgan.backend.cpu.threads.layout import (
     THREADS,
 )
 from scratchgan.backend.cpu.threads.pace import Pace
+from scratchgan.locks import new_lock
 
 #: To compute fewer numbers takes less time than it may take to wake another thread; 32
 #: multiplications of a product count as one.
@@ -126,6 +127,9 @@ class ThreadPool:
     def run(self, tasks: Tasks, pace: Pace) -> None:
         """Run ``tasks`` with ``pace.threads`` threads; all are done when this returns."""
         with self._lock:
+            if self._is_over:  # the caller got hold of this pool before another took its place
+                self._run_in_one(tasks)
+                return
             if pace.most != self.most:  # it is new, or the pool is
                 pace.start(self.most)
             begin = time.perf_counter()
@@ -156,12 +160,12 @@ class ThreadPool:
                 self._run(0, threads, self._scratch, self._address, None)
 
     def end(self) -> None:
-        """Let the workers go."""
-        self._is_over = True
-        if self.threads > 1:
-            nothing = Tasks([])
-            nothing.count = END
-            with self._lock:
+        """Let the workers go; who still has tasks to run does so alone."""
+        nothing = Tasks([])
+        nothing.count = END
+        with self._lock:
+            was_over, self._is_over = self._is_over, True
+            if self.threads > 1 and not was_over:
                 self._run_together(nothing, self.threads)
 
     def _wake(self, threads: int) -> None:
@@ -184,6 +188,7 @@ def _run_from_python(thread: int, threads: int, scratch: int, request: int, numb
         _CODE(function)(thread, threads, scratch, arguments, values)
 
 
+_making = new_lock()  #: Held by the thread that makes the pool, or takes it away.
 _pool: ThreadPool | None = None
 _threads: int | None = None
 
@@ -191,9 +196,11 @@ _threads: int | None = None
 def thread_pool() -> ThreadPool:
     """The thread pool of this process, made when it is first needed."""
     global _pool
-    if _pool is None:
-        _pool = ThreadPool(get_num_threads())
-    return _pool
+    pool = _pool
+    if pool is None:
+        with _making:
+            pool = _pool = _pool or ThreadPool(get_num_threads())
+    return pool
 
 
 def get_num_threads() -> int:
@@ -244,9 +251,10 @@ def set_num_threads(n: int) -> None:
     global _pool, _threads
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"set_num_threads: {n!r} is not a whole number above 0")
-    if _pool is not None:
-        _pool.end()
-    _pool, _threads = None, n
+    with _making:
+        if _pool is not None:
+            _pool.end()
+        _pool, _threads = None, n
 
 
 def _forget() -> None:
