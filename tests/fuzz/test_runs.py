@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import scratchgan as sg
 from fuzz.harness import Reader, check, seeded, tries, write
 from fuzz.mutation import mutated
+from fuzz.test_data import PICTURES
 from fuzz.test_weights import saved
 from scratchgan.data import Images
 from scratchgan.gan import Callback, Config, Diverged, Run, RunError, Trainer
@@ -22,6 +24,7 @@ from scratchgan.gan.callbacks import MetricsTable
 from scratchgan.gan.checkpoints import checksum, read_checkpoint, resume
 from scratchgan.gan.evaluation import Evaluation
 from scratchgan.gan.recipes import RECIPES
+from scratchgan.gan.reports import compare, write_report
 from scratchgan.gan.signals import Stopped
 from scratchgan.gan.sweep import _measures_in, read_sweep
 
@@ -329,3 +332,57 @@ def test_measures(tmp_path):
     ]
     check(JUDGED, tmp_path, many, put)
     assert _measures_in(tmp_path / "run", CONFIG)["n"] == 0.5
+
+
+# --- What pages are drawn from ----------------------------------------------------------
+
+HISTOGRAM = {"low": 0.0, "high": 1.0, "rms": 0.5, "counts": [1, 2]}
+LAYER = {"shape": [3, 2], "weights": HISTOGRAM, "updates": HISTOGRAM}
+OF_PAGES = {
+    "metrics.csv": b"step,epoch,discriminator_loss,generator_loss,d_real,d_fake\n4,1,1,1,0.5,0.5\n",
+    "timings.csv": b"step,seconds\n4,1.5\n",
+    "evaluation.json": MEASURES,
+    "samples/epoch-0001.png": PICTURES[0],
+    "histograms/epoch-0001.json": json.dumps(
+        {"epoch": 1, "step": 4, "layers": {"generator.0": LAYER}}
+    ).encode(),
+}
+
+
+def draw_pages(path: Path) -> None:
+    run = Run.open(path)
+    write_report(run)
+    compare([run, run], path / "x.html")
+
+
+DRAW = Reader(draw_pages, (RunError,), 400, "run", must_name=False)
+
+
+def test_pages(tmp_path):
+    rng = seeded("pages")
+    put_settings(tmp_path / "run", settings_of())
+    for folder in ("samples", "histograms"):
+        (tmp_path / "run" / folder).mkdir()
+
+    def contents() -> Iterator[bytes]:
+        for _ in range(tries(DRAW)):
+            name = rng.choice(list(OF_PAGES))
+            yield name.encode() + b"=" + mutated(rng, [OF_PAGES[name]])
+
+    def put(path: Path, content: bytes) -> None:
+        name, _, spoilt = content.partition(b"=")
+        for each, sound in OF_PAGES.items():
+            write(path / each, spoilt if each == name.decode() else sound)
+
+    check(DRAW, tmp_path, contents(), put)
+    assert DRAW.counts["read"] > 20
+
+
+def test_no_name_ends_a_script_of_a_page(tmp_path):
+    trap = "</script><script>alert(1)</script>"
+    put_settings(
+        tmp_path / trap.replace("/", "_"), settings_of(data=f"x{trap}", classes=[trap, "b"])
+    )
+    draw_pages(folder)
+    for page in tmp_path.rglob("*.html"):
+        assert "<script>alert" not in page.read_text("utf-8")
