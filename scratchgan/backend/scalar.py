@@ -241,9 +241,8 @@ def as_numpy(definition: Definition) -> Callable[..., np.ndarray]:
         scope[name] = as_numpy(DEFINITIONS[name])
     parameters = ", ".join((*definition.inputs, *definition.scalars))
     lines = _translate(definition, _ToNumpy())
-    exec(
-        f"def {definition.name}({parameters}):\n" + textwrap.indent("\n".join(lines), "    "), scope
-    )
+    source = f"def {definition.name}({parameters}):\n" + textwrap.indent("\n".join(lines), "    ")
+    exec(source, scope)  # nosec B102
     return scope[definition.name]  # type: ignore[return-value]
 
 

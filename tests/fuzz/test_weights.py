@@ -229,6 +229,8 @@ PLAYERS = {"generator": GENERATOR, "discriminator": DISCRIMINATOR}
 @pytest.mark.parametrize("name", PLAYERS)
 def test_weights(tmp_path, name):
     rng, reader = seeded(name), PLAYERS[name]
+    put_into_run(name)(tmp_path / "run", plain_file(weights(name)))
+    reader.read(tmp_path / "run")  # kernels are compiled
     seeds = [plain_file(weights(name))]
     half = tries(reader) // 2
     forged = [forged_weights(rng, name) for _ in range(half)]
