@@ -1,38 +1,141 @@
 """What is said of a name that PyTorch has and this project has not."""
 
+import re
+import sys
+from typing import NoReturn
+
+_FLOATS = "the floating types are float32 and float64"
+_CONNECTED = "networks are fully connected here"
+_REAL = "there are no complex numbers"
+_DENSE = "there are no sparse tensors"
+_DECOMPOSED = "matrices are not decomposed or inverted here; use numpy.linalg on x.numpy()"
+_ARRAY = "use array, the backing array of NumPy or CuPy"
+_ONE = "there is one process, and one device for a module"
+_EXACT = "there are no reduced precisions on the tape; see scratchgan.cuda.set_matmul_precision"
+_DRAWN = "draw with scratchgan.rand, scratchgan.randn or scratchgan.bernoulli, and transform"
+_LAMBDA = "use LambdaLR, which takes any function of the epoch"
+_OPTIMIZERS = "the optimizers are SGD, Adam, AdamW, RMSprop and Adagrad"
+_UNDERSCORE = "the name ends in an underscore"
+_OWN = "write a class with __call__"
+
 #: What to use in its place, or why there is nothing.
 INSTEAD = {
-    "compile": "use scratchgan.jit(function)",
-    "half": "the floating types are float32 and float64",
-    "float16": "the floating types are float32 and float64",
-    "bfloat16": "the floating types are float32 and float64",
-    "complex64": "there are no complex numbers",
-    "complex128": "there are no complex numbers",
-    "sparse_coo_tensor": "there are no sparse tensors",
-    "to_sparse": "there are no sparse tensors",
-    "script": "use scratchgan.jit(function)",
-    "trace_module": "use scratchgan.jit(function)",
-    "func": "use scratchgan.autograd.grad with create_graph=True",
+    **dict.fromkeys(("compile", "script", "trace_module", "cond"), "use scratchgan.jit(function)"),
+    **dict.fromkeys(("half", "float16", "bfloat16", "HalfTensor", "BFloat16Tensor"), _FLOATS),
+    **dict.fromkeys(("complex64", "complex128", "view_as_real", "view_as_complex", "polar"), _REAL),
+    **dict.fromkeys(("real", "imag", "conj", "angle", "stft", "istft", "fft"), _REAL),
+    **dict.fromkeys(("det", "inverse", "pinverse", "logdet", "slogdet", "svd", "qr"), _DECOMPOSED),
+    **dict.fromkeys(("cholesky", "lu", "lstsq", "eig", "linalg", "matrix_exp"), _DECOMPOSED),
+    **dict.fromkeys(("storage", "untyped_storage", "data_ptr", "storage_offset"), _ARRAY),
+    **dict.fromkeys(("DataParallel", "SyncBatchNorm", "distributed", "multiprocessing"), _ONE),
+    **dict.fromkeys(("autocast", "GradScaler", "amp", "set_float32_matmul_precision"), _EXACT),
+    **dict.fromkeys(("multinomial", "poisson", "exponential_", "random_", "cauchy_"), _DRAWN),
+    **dict.fromkeys(("geometric_", "log_normal_", "distributions"), _DRAWN),
+    **dict.fromkeys(("OneCycleLR", "CyclicLR", "CosineAnnealingWarmRestarts"), _LAMBDA),
+    **dict.fromkeys(("PolynomialLR", "ConstantLR", "MultiplicativeLR", "SequentialLR"), _LAMBDA),
+    **dict.fromkeys(("ChainedScheduler",), _LAMBDA),
+    **dict.fromkeys(("Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"), _OPTIMIZERS),
+    **dict.fromkeys(("LBFGS", "Adafactor", "Muon", "SparseAdam"), _OPTIMIZERS),
+    **dict.fromkeys(("RandomRotation", "RandomCrop", "RandomAffine", "ColorJitter"), _OWN),
+    **dict.fromkeys(("xavier_uniform", "xavier_normal", "orthogonal", "constant"), _UNDERSCORE),
+    **dict.fromkeys(("kaiming_uniform", "kaiming_normal"), _UNDERSCORE),
+    "func": "use scratchgan.autograd.functional",
     "vmap": "functions take batches",
-    "distributed": "there is one process",
     "onnx": "weights are saved with scratchgan.save",
     "grad_fn": "use node",
-    "storage": "use array, the backing array of NumPy or CuPy",
-    "untyped_storage": "use array, the backing array of NumPy or CuPy",
     "stride": "use array.strides, which are in bytes",
-    "data_ptr": "use array, the backing array of NumPy or CuPy",
-    "Conv2d": "networks are fully connected here",
-    "ConvTranspose2d": "networks are fully connected here",
+    "as_strided": "use view, expand, permute or indices",
+    "unfold": "use indices: x[scratchgan.arange(count)[:, None] * step + scratchgan.arange(size)]",
+    "gradcheck": "use scratchgan.testing.gradcheck",
+    "gradgradcheck": "use scratchgan.testing.gradgradcheck",
+    "set_detect_anomaly": "use the context scratchgan.autograd.detect_anomaly()",
+    "set_default_device": "give device=, or call to(device)",
+    "get_device": "use device",
+    "set_default_tensor_type": "use scratchgan.set_default_dtype",
+    "set_printoptions": "use numpy.set_printoptions, by which tensors are printed",
+    "get_rng_state": "use a scratchgan.Generator, whose state can be kept",
+    "set_rng_state": "use a scratchgan.Generator, whose state can be kept",
+    "initial_seed": "use scratchgan.manual_seed",
+    "seed": "use scratchgan.manual_seed",
+    "use_deterministic_algorithms": "every result is deterministic",
+    "are_deterministic_algorithms_enabled": "every result is deterministic",
+    "backends": "every result is deterministic; see scratchgan.use_backend",
+    "asarray": "use as_tensor",
+    "frombuffer": "use from_numpy(numpy.frombuffer(...))",
+    "range": "use arange, which leaves the end out",
+    "scatter_reduce": "use scatter_add, or bincount with weights",
+    "erfinv": "there is no inverse of erf",
+    "lgamma": "there is no gamma function",
+    "digamma": "there is no gamma function",
+    "histogram": "use histc",
+    "pin_memory": "arrays go to the device in one copy; call to(device)",
+    "share_memory_": _ONE,
+    "detach_": "use detach()",
+    "set_": "use data, which may be assigned",
+    "resize_": "make a new tensor with empty or reshape",
+    "apply_": "write the function in tensors; they are computed element by element",
+    "map_": "write the function in tensors; they are computed element by element",
+    "weight_norm": "use spectral_norm, or compute the weight in forward",
+    "remove_weight_norm": "use spectral_norm, or compute the weight in forward",
+    "remove_spectral_norm": "make a layer without, and load the weight into it",
+    "clip_grad_norm": "use clip_grad_norm_",
+    "get_total_norm": "clip_grad_norm_ returns it",
+    "MultiheadAttention": "use nn.functional.scaled_dot_product_attention between Linear layers",
+    "LazyLinear": "use Linear, with the number of features",
+    "gumbel_softmax": "add -log(-log(rand_like(x))) to x before softmax",
+    "WeightedRandomSampler": "write a Sampler that yields numpy.random's choices",
     "BatchNorm2d": "networks are fully connected here; BatchNorm1d takes (N, C) and (N, C, L)",
-    "MaxPool2d": "networks are fully connected here",
-    "LSTM": "networks are fully connected here",
-    "GRU": "networks are fully connected here",
-    "Transformer": "networks are fully connected here",
-    "DataParallel": "there is one device for a module",
 }
+
+#: What to say of names by their form; the first that fits.
+_FORMS = [
+    (r".*(sparse|_coo|_csr|_csc|_bsr|_bsc|coalesce|to_dense|crow_).*|(h|s|ds)sp?mm|spmm", _DENSE),
+    (r".*(quant|qint|mkldnn|cudnn|miopen|fbgemm).*|q_.*", _FLOATS),
+    (r"(Zero|Constant|Circular|Reflection|Replication)Pad[123]d", "use nn.functional.pad"),
+    (r"(Lazy)?(Conv|conv|(Adaptive)?(Avg|Max)(Unp|P)|(adaptive_)?(avg|max)_(unp|p)).*", _CONNECTED),
+    (r"(LPPool|lp_pool).*", _CONNECTED),
+    (r"(Fractional|fractional|Instance|Upsample|upsample|interpolate|Pixel|pixel_).*", _CONNECTED),
+    (
+        r".*(Pad|Norm|Dropout|dropout|Softmax|Loss|pool)[123]d.*|[Ff]old|Unfold|grid_sample.*",
+        _CONNECTED,
+    ),
+    (r"(LSTM|GRU|RNN|lstm|gru|rnn_|Transformer|EmbeddingBag|embedding_bag).*", _CONNECTED),
+    (
+        r"(local_response|LocalResponse|channel_shuffle|ChannelShuffle|CrossMap|affine_grid).*",
+        _CONNECTED,
+    ),
+]
+
+
+def _advice(name: str) -> str:
+    if name in INSTEAD:
+        return INSTEAD[name]
+    for form, advice in _FORMS:
+        if re.fullmatch(form, name):
+            return advice
+    package = sys.modules.get(__package__)
+    functional = getattr(getattr(package, "nn", None), "functional", None)
+    if name in getattr(functional, "__all__", ()):
+        return f"use {__package__}.nn.functional.{name}"
+    stem = name.removesuffix("_")
+    if stem != name and hasattr(getattr(package, "Tensor", None), stem):
+        return f"use {stem}, which makes a new tensor"
+    return ""
 
 
 def no_such(owner: str, name: str) -> AttributeError:
     """The error for a name that ``owner`` has not."""
-    advice = INSTEAD.get(name)
+    advice = "" if name.startswith("_") else _advice(name)
     return AttributeError(f"{owner} has no {name!r}" + (f": {advice}" if advice else ""))
+
+
+def refuse_others(module: str) -> None:
+    """Have a module say of each name that it has not what to use instead.
+
+    Type checkers do not see this, so that they still find names that are wrong.
+    """
+
+    def __getattr__(name: str) -> NoReturn:
+        raise no_such(module, name)
+
+    vars(sys.modules[module])["__getattr__"] = __getattr__

@@ -19,8 +19,15 @@ from scratchgan.autograd.anomaly import detect_anomaly
 from scratchgan.autograd.backward import backward, grad
 from scratchgan.autograd.function import Function
 from scratchgan.autograd.hooks import HookHandle, register_hook, retain_grad
-from scratchgan.autograd.modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from scratchgan.autograd.modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from scratchgan.autograd.tape import TapeError
+from scratchgan.missing import refuse_others
 
 __all__ = [
     "Function",
@@ -31,9 +38,12 @@ __all__ = [
     "enable_grad",
     "functional",
     "grad",
+    "inference_mode",
     "is_grad_enabled",
     "no_grad",
     "register_hook",
     "retain_grad",
     "set_grad_enabled",
 ]
+
+refuse_others(__name__)

@@ -94,6 +94,20 @@ class enable_grad(_GradMode):
         return super().__new__(cls) if orig_func is None else cls()(orig_func)
 
 
+class inference_mode(_GradMode):
+    """Context or decorator within which nothing is recorded, as in :class:`no_grad`.
+
+    Args:
+        mode: Whether so; False records again.
+    """
+
+    def __init__(self, mode: Any = True) -> None:
+        super().__init__(not mode)
+
+    def __new__(cls, mode: Any = True) -> Any:  # noqa: D102
+        return super().__new__(cls) if isinstance(mode, bool) else cls()(mode)
+
+
 class set_grad_enabled(_GradMode):
     """Record from now on, or no more: as a statement; or as a context or decorator.
 

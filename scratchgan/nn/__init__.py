@@ -4,6 +4,7 @@
 :mod:`scratchgan.nn.init` the distributions that parameters start from.
 """
 
+from scratchgan.missing import refuse_others
 from scratchgan.nn import functional, init, parameter, utils
 from scratchgan.nn.activations import (
     CELU,
@@ -144,3 +145,5 @@ __all__ = [
     "parameter",
     "utils",
 ]
+
+refuse_others(__name__)

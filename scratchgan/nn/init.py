@@ -13,6 +13,7 @@ from scratchgan.autograd import no_grad
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 from scratchgan.creation import as_tensor
+from scratchgan.missing import refuse_others
 from scratchgan.random import Generator, default_generator
 
 # --- Plain distributions --------------------------------------------------------------
@@ -247,3 +248,6 @@ def _fans(name: str, tensor: Tensor) -> tuple[int, int]:
         )
     field = math.prod(tensor.shape[2:])
     return tensor.shape[1] * field, tensor.shape[0] * field
+
+
+refuse_others(__name__)

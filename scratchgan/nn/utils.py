@@ -7,6 +7,7 @@ from scratchgan import functions, ops
 from scratchgan.autograd import no_grad
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import as_tensor
+from scratchgan.missing import refuse_others
 from scratchgan.nn import functional
 from scratchgan.nn.layers import Linear
 from scratchgan.nn.module import Module
@@ -205,3 +206,6 @@ class _SpectralLinear(Module):
         """The sizes."""
         rows, columns = self.weight_orig.shape
         return f"in_features={columns}, out_features={rows}, bias={self.bias is not None}"
+
+
+refuse_others(__name__)

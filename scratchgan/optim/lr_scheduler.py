@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from scratchgan.missing import refuse_others
 from scratchgan.optim.optimizer import Optimizer
 
 
@@ -262,3 +263,6 @@ class ReduceLROnPlateau:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave."""
         vars(self).update(state_dict)
+
+
+refuse_others(__name__)

@@ -12,6 +12,7 @@ from scratchgan.creation import from_numpy
 from scratchgan.data import MNIST as IdxImages
 from scratchgan.data import DataError
 from scratchgan.data.pictures import opened
+from scratchgan.missing import refuse_others
 from scratchgan.utils.data import Dataset
 
 if TYPE_CHECKING:
@@ -288,3 +289,6 @@ def _files_in(folder: Path) -> list[str]:
             seen.add(real)
     walked.sort()
     return [os.path.join(where, name) for where, names in walked for name in sorted(names)]
+
+
+refuse_others(__name__)

@@ -11,6 +11,7 @@ from scratchgan.creation import full
 from scratchgan.dtypes import uint8
 from scratchgan.files import atomic_write
 from scratchgan.functions import cat, clamp, stack, unbind
+from scratchgan.missing import refuse_others
 
 
 @no_grad()
@@ -160,3 +161,6 @@ def _format_of(path: Path) -> str:
             "give the format"
         )
     return known[path.suffix.lower()]
+
+
+refuse_others(__name__)

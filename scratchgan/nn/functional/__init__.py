@@ -1,5 +1,6 @@
 """The computations of layers and losses as functions of tensors, under PyTorch's names."""
 
+from scratchgan.missing import refuse_others
 from scratchgan.nn.functional.activations import (
     celu,
     elu,
@@ -132,3 +133,5 @@ __all__ = [
     "threshold",
     "triplet_margin_loss",
 ]
+
+refuse_others(__name__)

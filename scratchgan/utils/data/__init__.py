@@ -6,6 +6,7 @@ unless told otherwise. Shuffling draws from the generator that is given, or else
 stream, so that :func:`scratchgan.manual_seed` makes it repeatable.
 """
 
+from scratchgan.missing import refuse_others
 from scratchgan.utils.data.collate import default_collate, default_convert
 from scratchgan.utils.data.datasets import (
     ChainDataset,
@@ -43,3 +44,5 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+refuse_others(__name__)

@@ -4,6 +4,7 @@ Tensors have the shape (..., C, H, W). Each transform is an object that is calle
 image; those that are modules in torchvision are modules here.
 """
 
+from scratchgan.missing import refuse_others
 from scratchgan.vision.transforms.conversion import (
     Compose,
     Lambda,
@@ -33,3 +34,5 @@ __all__ = [
     "ToPILImage",
     "ToTensor",
 ]
+
+refuse_others(__name__)
