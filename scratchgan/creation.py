@@ -318,3 +318,45 @@ def eye(
     if n < 0 or (m or 0) < 0:
         raise ValueError(f"eye: the sizes are {n} and {m}; they must be 0 or more")
     return tensor(np.eye(n, m), dtype or dtypes.get_default_dtype(), requires_grad, device=device)
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    dtype: DTypeLike | None = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """``base`` to the power of ``steps`` numbers evenly spaced from ``start`` to ``end``.
+
+    Raises:
+        ValueError: As :func:`linspace` does.
+    """
+    made = np.dtype(dtype or dtypes.get_default_dtype())
+    if made.kind in "iu":
+        start, end = int(start), int(end)
+    exponents = linspace(start, end, steps, dtypes.float64).numpy()
+    return tensor(float(base) ** exponents, made, requires_grad, device=device)
+
+
+def tril_indices(
+    row: int, col: int, offset: int = 0, dtype: DTypeLike = dtypes.int64, device: str | None = None
+) -> Tensor:
+    """The places on and below a diagonal of a (row, col) matrix: (2, count), row after row."""
+    return tensor(np.stack(np.tril_indices(row, offset, col)), dtype, device=device)
+
+
+def triu_indices(
+    row: int, col: int, offset: int = 0, dtype: DTypeLike = dtypes.int64, device: str | None = None
+) -> Tensor:
+    """The places on and above a diagonal of a (row, col) matrix: (2, count), row after row."""
+    return tensor(np.stack(np.triu_indices(row, offset, col)), dtype, device=device)
+
+
+def scalar_tensor(
+    s: float, dtype: DTypeLike | None = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor without dimensions of the number ``s``, in the default floating type."""
+    return tensor(s, dtype or dtypes.get_default_dtype(), requires_grad, device=device)

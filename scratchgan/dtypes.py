@@ -58,6 +58,11 @@ def set_default_dtype(dtype: DTypeLike) -> None:
     _default = chosen
 
 
+def promote_types(type1: DTypeLike, type2: DTypeLike) -> DType:
+    """The smallest type that holds what an operation on tensors of both gives."""
+    return promote([np.empty(1, dtype) for dtype in (type1, type2)])
+
+
 def within(number: Any, dtype: DType) -> Any:
     """A Python integer as a type of integers holds it: what is beyond its range wraps around."""
     if dtype.kind not in "iu" or not isinstance(number, int) or isinstance(number, bool):

@@ -107,19 +107,19 @@ def add_(x: T, other: Any, *, alpha: float = 1) -> T:
     return _compute(x, "add", _scaled(other, alpha))
 
 
-@method("sub_", "__isub__")
+@method("sub_", "subtract_", "__isub__")
 def sub_(x: T, other: Any, *, alpha: float = 1) -> T:
     """``x -= alpha * other``."""
     return _compute(x, "sub", _scaled(other, alpha))
 
 
-@method("mul_", "__imul__")
+@method("mul_", "multiply_", "__imul__")
 def mul_(x: T, other: Any) -> T:
     """``x *= other``."""
     return _compute(x, "mul", other)
 
 
-@method("div_", "__itruediv__")
+@method("div_", "divide_", "__itruediv__")
 def div_(x: T, other: Any) -> T:
     """``x /= other``."""
     return _compute(x, "div", other)
@@ -159,14 +159,24 @@ def _in_place(name: str, function: Callable[..., Tensor]) -> None:
     method()(change)
 
 
+#: The functions whose result has the shape of the first input, of this package and of ops.
+_COMPOSED = (
+    "addbmm addcdiv addcmul addmm addmv addr baddbmm bitwise_not clamp clamp_max clamp_min "
+    "copysign cumprod cumsum deg2rad float_power floor_divide fmod frac heaviside hypot "
+    "index_add index_copy index_fill index_put ldexp lerp logical_and logical_not logical_or "
+    "logical_xor logit masked_fill masked_scatter nan_to_num put rad2deg remainder renorm round "
+    "scatter scatter_add sinc square tril triu true_divide xlogy "
+)
+_PRIMITIVE = (
+    "abs acos acosh asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_or "
+    "bitwise_right_shift bitwise_xor ceil cos cosh erf erfc exp exp2 expm1 floor log log10 "
+    "log1p log2 neg reciprocal relu rsqrt sigmoid sign sin sinh sqrt tan tanh trunc "
+)
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
-    **{"abs": ops.abs, "neg": ops.neg, "sign": ops.sign, "square": ops.square, "exp": ops.exp},
-    **{"expm1": ops.expm1, "log": ops.log, "log1p": ops.log1p, "sqrt": ops.sqrt, "sin": ops.sin},
-    **{"cos": ops.cos, "tanh": ops.tanh, "sigmoid": ops.sigmoid, "relu": ops.relu},
-    **{"pow": functions.power, "clamp": functions.clamp, "clip": functions.clamp},
-    **{"masked_fill": functions.masked_fill, "bitwise_not": functions.bitwise_not},
-    **{"bitwise_and": ops.bitwise_and, "bitwise_or": ops.bitwise_or},
-    "bitwise_xor": ops.bitwise_xor,
+    **{name: getattr(functions, name) for name in _COMPOSED.split()},
+    **{name: getattr(ops, name) for name in _PRIMITIVE.split()},
+    **{"absolute": ops.abs, "clip": functions.clamp, "negative": ops.neg, "pow": functions.power},
+    **{"fix": ops.trunc, "sgn": functions.sign, "arctan2": ops.atan2},
 }
 _OPERATORS = {"pow": "pow", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
 

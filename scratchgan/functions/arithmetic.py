@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from scratchgan import dtypes, ops
 from scratchgan.autograd.tensor import Tensor, method
 
@@ -61,8 +63,17 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         return ops.minimum(input if min is None else clamp(input, min=min), max)
     if input.dtype.kind != "f" and any(type(bound) is float for bound in (min, max)):
         input = input.to(dtypes.get_default_dtype())
-    least, most = -math.inf if min is None else min, math.inf if max is None else max
+    lowest, highest = _limits_of(input.dtype)
+    least, most = lowest if min is None else min, highest if max is None else max
     return ops.clip(input, min=least, max=most)
+
+
+def _limits_of(dtype: dtypes.DType) -> tuple[float, float]:
+    """The smallest and the largest element of a type."""
+    if dtype.kind == "f":
+        return -math.inf, math.inf
+    limits = np.iinfo(np.uint8 if dtype == dtypes.bool_ else dtype)
+    return int(limits.min), int(limits.max)
 
 
 @method()

@@ -1,5 +1,6 @@
 """Tensors repeated to a larger shape, and summed back to a smaller, under PyTorch's names."""
 
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from scratchgan import dtypes, ops
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
+from scratchgan.functions.beside import filled, from_host
 from scratchgan.functions.shapes import reshape, sizes_of, transpose
 from scratchgan.functions.words import numpy_words
 
@@ -100,6 +102,55 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         grids = [transpose(x, 0, 1) for x in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
+
+
+def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
+    """The shape that several broadcast to; a number is the shape of a vector.
+
+    Raises:
+        ValueError: They do not broadcast together.
+    """
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        given = " and ".join(map(str, shapes))
+        raise ValueError(f"broadcast_shapes: the shapes {given} do not broadcast") from None
+
+
+def cartesian_prod(*tensors: Tensor) -> Tensor:
+    """All choices of one element of each vector, as rows; of one vector it is that.
+
+    Raises:
+        ValueError: One is no vector.
+    """
+    for x in tensors:
+        if x.ndim != 1:
+            raise ValueError(f"cartesian_prod: takes vectors, not the shape {x.shape}")
+    if len(tensors) == 1:
+        return tensors[0]
+    columns = [reshape(x, -1, 1) for x in meshgrid(*tensors)]
+    return ops.concatenate(*columns, dim=1)
+
+
+@method()
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """All choices of ``r`` elements of a vector in their order, as rows.
+
+    Args:
+        input: A vector.
+        r: How many.
+        with_replacement: Whether one may be taken again.
+
+    Raises:
+        ValueError: No vector, or ``r`` is negative.
+    """
+    if input.ndim != 1 or r < 0:
+        raise ValueError(f"combinations: of a vector, not of shape {input.shape}; r is {r}")
+    if not r:
+        return filled(input, (0,), 0)
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    places = np.array([*choose(range(input.numel()), r)], np.int64).reshape(-1, r)
+    return ops.gather(input, from_host(input, places, dtypes.int64), template=("array",))
 
 
 # --- As a copy ---------------------------------------------------------------------------

@@ -113,7 +113,54 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
     return to(input, other)
 
 
+# --- What a tensor is -----------------------------------------------------------------------
+
+
 @method()
 def is_floating_point(input: Tensor) -> bool:
     """Whether the elements are floating point numbers."""
     return bool(input.dtype.kind == "f")
+
+
+@method()
+def is_complex(input: Tensor) -> bool:
+    """False: there are no complex numbers."""
+    return False
+
+
+@method()
+def is_signed(input: Tensor) -> bool:
+    """Whether the type of the elements has negative numbers."""
+    return bool(input.dtype.kind in "if")
+
+
+@method()
+def is_contiguous(input: Tensor) -> bool:
+    """Whether the elements lie in memory in row-major order without gaps."""
+    return bool(input.array.flags.c_contiguous)
+
+
+@method()
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape."""
+    return input.shape == other.shape
+
+
+def is_tensor(obj: object) -> bool:
+    """Whether it is a tensor."""
+    return isinstance(obj, Tensor)
+
+
+def numel(input: Tensor) -> int:
+    """How many elements there are."""
+    return input.numel()
+
+
+def result_type(tensor1: Any, tensor2: Any) -> dtypes.DType:
+    """The type that an operation on both, tensors or numbers, has."""
+    return dtypes.promote([x.array if isinstance(x, Tensor) else x for x in (tensor1, tensor2)])
+
+
+method("ndimension")(Tensor.dim)
+method("nbytes")(property(lambda x: x.numel() * x.element_size()))
+method("itemsize")(property(Tensor.element_size))

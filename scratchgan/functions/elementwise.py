@@ -1,6 +1,7 @@
 """Elementwise functions composed of primitives, under PyTorch's names."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def mul(input: Any, other: Any) -> Tensor:
     return ops.mul(input, other)
 
 
-@method("div", "divide")
+@method("div", "divide", "true_divide")
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """``input / other``; with ``rounding_mode`` ``"floor"`` or ``"trunc"`` a whole number.
 
@@ -227,11 +228,26 @@ def xlogy(input: Any, other: Any) -> Tensor:
 @method()
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """``log(exp(input) + exp(other))``; never overflows."""
+    return _log_of_sum(input, other, ops.exp, ops.log)
+
+
+@method()
+def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
+    """``log2(2**input + 2**other)``; never overflows."""
+    return _log_of_sum(input, other, ops.exp2, ops.log2)
+
+
+def _log_of_sum(
+    input: Tensor,
+    other: Tensor,
+    exp: Callable[[Tensor], Tensor],
+    log: Callable[[Tensor], Tensor],
+) -> Tensor:
     highest = ops.maximum(input, other).detach()
     is_infinite = ops.eq(ops.abs(highest), math.inf)
     shift = ops.where(is_infinite, 0.0, highest)
-    total = ops.add(ops.exp(ops.sub(input, shift)), ops.exp(ops.sub(other, shift)))
-    found = ops.add(ops.log(ops.where(is_infinite, 1.0, total)), shift)
+    total = ops.add(exp(ops.sub(input, shift)), exp(ops.sub(other, shift)))
+    found = ops.add(log(ops.where(is_infinite, 1.0, total)), shift)
     return ops.where(is_infinite, ops.add(ops.mul(ops.add(input, other), 0.0), highest), found)
 
 
@@ -276,7 +292,38 @@ def nan_to_num(
     return ops.where(ops.eq(input, -math.inf), -most if neginf is None else neginf, x)
 
 
+@method()
+def ldexp(input: Tensor, other: Tensor) -> Tensor:
+    """``input * 2**other``."""
+    require_tensors("ldexp", input=input, other=other)
+    return ops.mul(input, ops.exp2(other))
+
+
 # --- Of several tensors ---------------------------------------------------------------------
+
+
+@method("where")
+def _where(input: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """``input`` where ``condition`` holds, else ``other``."""
+    return ops.where(condition, input, other)
+
+
+@method()
+def fmax(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of both, and of nan and a number the number; of equal ones the first."""
+    require_tensors("fmax", input=input, other=other)
+    return _first_if(ops.ge(input, other), input, other)
+
+
+@method()
+def fmin(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of both, and of nan and a number the number; of equal ones the first."""
+    require_tensors("fmin", input=input, other=other)
+    return _first_if(ops.le(input, other), input, other)
+
+
+def _first_if(wins: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    return ops.where(ops.bitwise_or(wins, ops.ne(y, y)), x, y)
 
 
 @method()
@@ -302,84 +349,3 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     if _are_whole(tensor1, tensor2):
         raise TypeError("addcdiv: of integers; convert one to a floating type")
     return ops.add(input, ops.mul(ops.div(tensor1, tensor2), value))
-
-
-# --- Truth ----------------------------------------------------------------------------------
-
-
-@method()
-def logical_not(input: Tensor) -> Tensor:
-    """Whether an element is 0."""
-    return ops.eq(input, 0)
-
-
-@method()
-def logical_and(input: Tensor, other: Tensor) -> Tensor:
-    """Whether neither is 0."""
-    return ops.bitwise_and(ops.ne(input, 0), ops.ne(other, 0))
-
-
-@method()
-def logical_or(input: Tensor, other: Tensor) -> Tensor:
-    """Whether one is not 0."""
-    return ops.bitwise_or(ops.ne(input, 0), ops.ne(other, 0))
-
-
-@method()
-def logical_xor(input: Tensor, other: Tensor) -> Tensor:
-    """Whether just one is 0."""
-    return ops.bitwise_xor(ops.ne(input, 0), ops.ne(other, 0))
-
-
-@method()
-def isclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Tensor:
-    """Where ``|input - other| <= atol + rtol * |other|``.
-
-    Raises:
-        ValueError: A tolerance is negative.
-        TypeError: The types differ.
-    """
-    if rtol < 0 or atol < 0:
-        raise ValueError(f"isclose: rtol is {rtol} and atol {atol}; they must not be negative")
-    if input.dtype != other.dtype:
-        raise TypeError(f"isclose: the types {input.dtype} and {other.dtype} differ")
-    x, y = input.detach(), other.detach()
-    found: Tensor = ops.eq(x, y)
-    if x.dtype.kind == "b":
-        return found
-    x, y = (z.to(dtypes.float64) for z in (x, y))
-    apart = ops.abs(ops.sub(x, y))
-    near = ops.le(apart, ops.add(ops.mul(ops.abs(y), rtol), atol))
-    found = ops.bitwise_or(found, ops.bitwise_and(near, ops.lt(apart, math.inf)))
-    if equal_nan:
-        found = ops.bitwise_or(found, ops.bitwise_and(ops.ne(x, x), ops.ne(y, y)))
-    return found
-
-
-@method()
-def allclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> bool:
-    """Whether all elements are close: a boolean; errors as :func:`isclose`."""
-    return bool(isclose(input, other, rtol, atol, equal_nan).all().item())
-
-
-def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether both have the same shape and elements: a boolean."""
-    if input.shape != other.shape:
-        return False
-    return bool(ops.eq(input, other).all().item())
-
-
-@method()
-def isneginf(input: Tensor) -> Tensor:
-    """True where an element is minus infinity."""
-    return ops.eq(input, -math.inf) if input.dtype.kind == "f" else ops.ne(input, input)
-
-
-@method()
-def isposinf(input: Tensor) -> Tensor:
-    """True where an element is infinity."""
-    return ops.eq(input, math.inf) if input.dtype.kind == "f" else ops.ne(input, input)

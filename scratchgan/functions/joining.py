@@ -2,13 +2,23 @@
 
 import operator
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from scratchgan import ops
 from scratchgan.autograd.tensor import Tensor, method
-from scratchgan.functions.shapes import flatten, reshape, sizes_of, unsqueeze
+from scratchgan.functions.beside import filled
+from scratchgan.functions.shapes import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    flatten,
+    reshape,
+    sizes_of,
+    transpose,
+)
 from scratchgan.functions.words import numpy_words
 
 # --- Joined ------------------------------------------------------------------------------
@@ -39,18 +49,56 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     shapes = {x.shape for x in tensors}
     if len(shapes) > 1:
         raise ValueError(f"stack: the shapes differ: {', '.join(map(str, sorted(shapes)))}")
-    return cat([unsqueeze(x, dim) for x in tensors], dim)
+    if not shapes:
+        raise ValueError("stack: there are no tensors")
+    (shape,) = shapes
+    place = ops.dim_of("stack", dim, len(shape) + 1)
+    if place == len(shape):
+        return ops.concatenate(*[ops.reshape(x, shape=(*shape, 1)) for x in tensors], dim=place)
+    # One after another along the dimension that comes to stand behind the new one.
+    joined = ops.concatenate(*tensors, dim=place)
+    return ops.reshape(joined, shape=(*shape[:place], len(tensors), *shape[place:]))
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors side by side: along dim 1, or dim 0 of vectors."""
-    tensors = [reshape(x, 1) if not x.ndim else x for x in tensors]
+    tensors = [atleast_1d(x) for x in tensors]
     return cat(tensors, 0 if tensors and tensors[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors one below another; vectors are rows."""
-    return cat([reshape(x, 1, x.numel()) if x.ndim < 2 else x for x in tensors], 0)
+    return cat([atleast_2d(x) for x in tensors], 0)
+
+
+row_stack = vstack
+
+
+def dstack(tensors: Sequence[Tensor]) -> Tensor:
+    """The tensors one behind another: along dim 2, of matrices a new one."""
+    return cat([atleast_3d(x) for x in tensors], 2)
+
+
+def column_stack(tensors: Sequence[Tensor]) -> Tensor:
+    """The tensors side by side; vectors are columns."""
+    return cat([reshape(x, x.numel(), 1) if x.ndim < 2 else x for x in tensors], 1)
+
+
+def block_diag(*tensors: Tensor) -> Tensor:
+    """Matrices along the diagonal of one, which is 0 elsewhere; vectors are rows.
+
+    Raises:
+        ValueError: One has more than two dimensions.
+    """
+    if any(x.ndim > 2 for x in tensors):
+        raise ValueError(f"block_diag: takes matrices, not {[x.shape for x in tensors]}")
+    blocks = [atleast_2d(x) for x in tensors]
+    width, left, rows = sum(x.shape[1] for x in blocks), 0, []
+    for x in blocks:
+        before, after = (filled(x, (x.shape[0], n), 0) for n in (left, width - left - x.shape[1]))
+        rows.append(cat([before, x, after], 1))
+        left += x.shape[1]
+    return cat(rows, 0)
 
 
 # --- Split -------------------------------------------------------------------------------
@@ -154,6 +202,77 @@ def _length(name: str, x: Tensor, dim: int) -> int:
     return x.shape[dim]
 
 
+@method()
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """:func:`split` into pieces of given sizes."""
+    return split(input, list(split_sizes), dim)
+
+
+@method()
+@numpy_words
+def tensor_split(
+    input: Tensor, indices_or_sections: int | Sequence[int] | Tensor, dim: int = 0
+) -> tuple[Tensor, ...]:
+    """Views along ``dim``: so many, as equal as may be; or cut before the given places.
+
+    Raises:
+        IndexError: There is no such dimension.
+        ValueError: There are less than 1.
+    """
+    dim = ops.dim_of("tensor_split", dim, input.ndim)
+    length = _length("tensor_split", input, dim)
+    given = indices_or_sections
+    if isinstance(given, Tensor):
+        given = given.tolist()
+    if isinstance(given, Sequence):
+        cuts = [range(length)[:place].stop for place in given]
+    else:
+        count = operator.index(given)
+        if count < 1:
+            raise ValueError(f"tensor_split: {count} pieces; there must be 1 or more")
+        small, more = divmod(length, count)
+        cuts = [i * small + min(i, more) for i in range(1, count)]
+    before = (slice(None),) * dim
+    return tuple(
+        ops.view(input, index=(*before, slice(start, max(start, end))))
+        for start, end in pairwise([0, *cuts, length])
+    )
+
+
+def _split_along(name: str, input: Tensor, given: Any, dim: int) -> tuple[Tensor, ...]:
+    if isinstance(given, int) and (given < 1 or input.shape[dim] % given):
+        raise ValueError(f"{name}: {given} equal pieces do not make {input.shape[dim]}")
+    return tensor_split(input, given, dim)
+
+
+@method()
+def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """:func:`tensor_split` into equal pieces, or at places, along dim 1, or dim 0 of a vector.
+
+    Raises:
+        ValueError: It has no dimension, or there are no equal pieces.
+    """
+    if not input.ndim:
+        raise ValueError("hsplit: a tensor without dimensions cannot be taken apart")
+    return _split_along("hsplit", input, indices_or_sections, min(input.ndim - 1, 1))
+
+
+@method()
+def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """:func:`tensor_split` into equal pieces, or at places, along dim 0; errors as hsplit."""
+    if input.ndim < 2:
+        raise ValueError(f"vsplit: takes 2 dimensions or more, not the shape {input.shape}")
+    return _split_along("vsplit", input, indices_or_sections, 0)
+
+
+@method()
+def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """:func:`tensor_split` into equal pieces, or at places, along dim 2; errors as hsplit."""
+    if input.ndim < 3:
+        raise ValueError(f"dsplit: takes 3 dimensions or more, not the shape {input.shape}")
+    return _split_along("dsplit", input, indices_or_sections, 2)
+
+
 # --- Flipped and rolled ------------------------------------------------------------------
 
 
@@ -170,6 +289,50 @@ def flip(input: Tensor, *along: Any, dims: Any = ()) -> Tensor:
         return input.clone()
     backwards = [slice(None, None, -1 if i in turned else 1) for i in range(input.ndim)]
     return ops.view(input, index=tuple(backwards)).clone()
+
+
+@method()
+def fliplr(input: Tensor) -> Tensor:
+    """A copy whose columns stand in reverse.
+
+    Raises:
+        ValueError: It has less than two dimensions.
+    """
+    if input.ndim < 2:
+        raise ValueError(f"fliplr: takes 2 dimensions or more, not the shape {input.shape}")
+    return flip(input, 1)
+
+
+@method()
+def flipud(input: Tensor) -> Tensor:
+    """A copy whose rows stand in reverse.
+
+    Raises:
+        ValueError: It has no dimension.
+    """
+    if not input.ndim:
+        raise ValueError("flipud: takes 1 dimension or more, not a number")
+    return flip(input, 0)
+
+
+@method()
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """A copy turned ``k`` times by 90 degrees, from the first of two ``dims`` to the second.
+
+    Raises:
+        IndexError: There is no such dimension.
+        ValueError: There are not two different ones.
+    """
+    if len(dims) != 2 or input.ndim < 2:
+        raise ValueError(f"rot90: turns two dims, not {tuple(dims)} of the shape {input.shape}")
+    first, second = (ops.dim_of("rot90", dim, input.ndim) for dim in dims)
+    if first == second:
+        raise ValueError(f"rot90: the dims {tuple(dims)} are one")
+    if k % 4 == 2:
+        return flip(input, first, second)
+    if k % 4 == 1:
+        return transpose(flip(input, second), first, second).clone()
+    return transpose(flip(input, first), first, second).clone() if k % 4 else input.clone()
 
 
 @method()

@@ -1,12 +1,18 @@
 """Products of matrices and vectors, diagonals and triangles, under PyTorch's names."""
 
+import functools
 from typing import Any
 
 from scratchgan import dtypes, ops
 from scratchgan.autograd.arguments import lifted
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
+from scratchgan.functions.beside import filled
+from scratchgan.functions.broadcasting import broadcast_tensors
+from scratchgan.functions.joining import cat, flip, roll
+from scratchgan.functions.scans import cumprod
 from scratchgan.functions.shapes import movedim, reshape, unsqueeze
+from scratchgan.functions.words import numpy_words
 
 # --- Products ----------------------------------------------------------------------------
 
@@ -114,6 +120,81 @@ def _combined(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tens
     if beta == 0:
         return scaled
     return ops.add(input if beta == 1 else ops.mul(input, beta), scaled)
+
+
+@method()
+def matrix_power(input: Tensor, n: int) -> Tensor:
+    """Square matrices (..., m, m) multiplied ``n`` times.
+
+    Raises:
+        ValueError: They are not square, or ``n`` is negative: there are no inverses here.
+    """
+    if input.ndim < 2 or input.shape[-1] != input.shape[-2] or n < 0:
+        raise ValueError(
+            f"matrix_power: of square matrices and for n from 0 on, not the shape {input.shape} "
+            f"and {n}"
+        )
+    size = input.shape[-1]
+    found = ops.where(ops.eq(_offsets(input, size, size), 0), 1.0, ops.mul(input, 0.0))
+    square = input
+    while n:  # by the binary digits of n
+        if n & 1:
+            found = ops.matmul(found, square)
+        n >>= 1
+        if n:
+            square = ops.matmul(square, square)
+    return found
+
+
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of matrices, from left to right.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not matrices:
+        raise ValueError("chain_matmul: there are no matrices")
+    return functools.reduce(matmul, matrices)
+
+
+@method()
+@numpy_words
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
+    """The cross products of vectors of 3 elements along ``dim``, by default the first of that size.
+
+    Raises:
+        IndexError: There is no such dimension.
+        ValueError: It is not 3 long, or the shapes do not broadcast together.
+    """
+    x, y = (z for z in broadcast_tensors(input, other))
+    if dim is None:
+        dim = next((i for i, n in enumerate(x.shape) if n == 3), -1)
+    dim = ops.dim_of("cross", dim, x.ndim)
+    if not x.ndim or x.shape[dim] != 3:
+        raise ValueError(f"cross: vectors of 3 elements, not dim {dim} of the shape {x.shape}")
+    ahead = roll(x, -1, dim) * roll(y, -2, dim)
+    return ahead - roll(x, -2, dim) * roll(y, -1, dim)
+
+
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The powers of the elements of a vector, as rows (Vandermonde's matrix).
+
+    Args:
+        x: A vector.
+        N: How many powers, from 0 on; as many as elements by default.
+        increasing: Whether the power 0 comes first, and not last.
+
+    Raises:
+        ValueError: No vector, or ``N`` is negative.
+    """
+    count = x.numel() if N is None else N
+    if x.ndim != 1 or count < 0:
+        raise ValueError(f"vander: of a vector, not of shape {x.shape}; N is {N}")
+    x = x if x.dtype.kind == "f" else x.to(dtypes.int64)
+    first = filled(x, (x.numel(), min(count, 1)), 1)
+    more = unsqueeze(x, 1).broadcast_to((x.numel(), max(count - 1, 0)))
+    powers = cat([first, cumprod(more, 1)], 1)
+    return powers if increasing else flip(powers, 1)
 
 
 @method("outer", "ger")

@@ -96,7 +96,7 @@ def _running_extreme(
     name: str, input: Tensor, dim: int, wins: Callable[[Tensor, Tensor], Tensor]
 ) -> Extremes:
     dim = ops.dim_of(name, dim, input.ndim)
-    places = _places(input, dim)
+    places = places_along(input, dim)
     if not input.ndim or not input.numel():
         return Extremes(input.clone(), places)
 
@@ -114,7 +114,7 @@ def _running_extreme(
     return Extremes(gather(input, dim, found), found)
 
 
-def _places(input: Tensor, dim: int) -> Tensor:
+def places_along(input: Tensor, dim: int) -> Tensor:
     """0, 1, 2, ... along ``dim``, in the shape of ``input``."""
     kernels = kernels_for[type(input.array)]
     shape = input.shape or (1,)

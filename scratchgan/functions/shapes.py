@@ -65,6 +65,18 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     return view(input, other.shape)
 
 
+@method()
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input.reshape(other.shape)``."""
+    return reshape(input, other.shape)
+
+
+@method()
+def ravel(input: Tensor) -> Tensor:
+    """All elements as a vector, in row-major order."""
+    return reshape(input, -1)
+
+
 def _filled(name: str, input: Tensor, shape: tuple[Any, ...]) -> tuple[int, ...]:
     wanted = sizes_of(name, shape)
     filled = _with_rest(wanted, input.numel())
@@ -167,6 +179,34 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return ops.view(input, index=(*[slice(None)] * dim, None))
 
 
+def _each(one: Any, tensors: tuple[Any, ...]) -> Any:
+    """``one`` of a tensor; or of each, where there are several or a sequence of them."""
+    if len(tensors) == 1 and isinstance(tensors[0], Tensor):
+        return one(tensors[0])
+    given = tensors[0] if len(tensors) == 1 else tensors
+    return tuple([one(x) for x in given])
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """A number as a vector; others as they are. Of several tensors, or a list, a tuple."""
+    return _each(lambda x: x if x.ndim else reshape(x, 1), tensors)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """A number or a vector as a matrix of one row; as :func:`atleast_1d`."""
+    return _each(lambda x: x if x.ndim > 1 else reshape(x, 1, x.numel()), tensors)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """A number or a vector as (1, n, 1), a matrix as (m, n, 1); as :func:`atleast_1d`."""
+    return _each(
+        lambda x: (
+            reshape(x, 1, x.numel(), 1) if x.ndim < 2 else unsqueeze(x, 2) if x.ndim == 2 else x
+        ),
+        tensors,
+    )
+
+
 # --- Dimensions in another order ---------------------------------------------------------
 
 
@@ -210,7 +250,7 @@ def t(input: Tensor) -> Tensor:
     return ops.permute(input, dims=tuple(reversed(range(input.ndim))))
 
 
-@method()
+@method("movedim", "moveaxis")
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """The dimensions ``source`` (one or several) at the places ``destination``; the same memory.
 

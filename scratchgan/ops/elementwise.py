@@ -43,7 +43,7 @@ def div(x: float, y: float) -> float:
     return x / y
 
 
-@method("__neg__")
+@method("neg", "negative", "__neg__")
 @elementwise(takes="iuf", x=lambda g: -g)
 def neg(x: float) -> float:
     """``-x``."""
@@ -56,7 +56,7 @@ def square(x: float) -> float:
     return x * x
 
 
-@method("abs", "__abs__")
+@method("abs", "absolute", "__abs__")
 @elementwise(x=lambda g, x: g * sign(x))
 def abs(x: float) -> float:
     """``|x|``; the derivative at 0 is taken as 0."""
@@ -72,40 +72,42 @@ def sign(x: float) -> float:
 # --- Comparisons: no derivative -------------------------------------------------------
 
 
+@method("eq")
 @elementwise(result=bool, tensors=("x",))
 def eq(x: float, y: float) -> bool:
     """``x == y``, elementwise."""
     return x == y
 
 
+@method("ne", "not_equal")
 @elementwise(result=bool, tensors=("x",))
 def ne(x: float, y: float) -> bool:
     """``x != y``, elementwise."""
     return x != y
 
 
-@method("__lt__")
+@method("__lt__", "lt", "less")
 @elementwise(result=bool, tensors=("x",))
 def lt(x: float, y: float) -> bool:
     """``x < y``, elementwise."""
     return x < y
 
 
-@method("__le__")
+@method("__le__", "le", "less_equal")
 @elementwise(result=bool, tensors=("x",))
 def le(x: float, y: float) -> bool:
     """``x <= y``, elementwise."""
     return x <= y
 
 
-@method("__gt__")
+@method("__gt__", "gt", "greater")
 @elementwise(result=bool, tensors=("x",))
 def gt(x: float, y: float) -> bool:
     """``x > y``, elementwise."""
     return x > y
 
 
-@method("__ge__")
+@method("__ge__", "ge", "greater_equal")
 @elementwise(result=bool, tensors=("x",))
 def ge(x: float, y: float) -> bool:
     """``x >= y``, elementwise."""

@@ -1,0 +1,22 @@
+"""New tensors, constant to the tape, that lie where another lies."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scratchgan.autograd.tensor import Tensor
+from scratchgan.backend import kernels_for
+from scratchgan.dtypes import DType
+
+
+def filled(like: Tensor, shape: Sequence[int], value: float, dtype: DType | None = None) -> Tensor:
+    """``value`` in every place of a shape, of the type of ``like`` unless another is given."""
+    kernels = kernels_for[type(like.array)]
+    out = kernels.empty(tuple(shape), dtype or like.dtype, like=like.array)
+    kernels.fill(value, out=out)
+    return Tensor(out)
+
+
+def from_host(like: Tensor, values: Any, dtype: DType | None = None) -> Tensor:
+    """Numbers, lists or an array of NumPy's, of the type of ``like`` unless another is given."""
+    kernels = kernels_for[type(like.array)]
+    return Tensor(kernels.from_host(values, dtype or like.dtype, like=like.array))
