@@ -39,9 +39,12 @@ def open_page(chromium: Any) -> Callable[..., Any]:
             "request",
             lambda asked: None if asked.url.startswith("file:") else faults.append(asked.url),
         )
-        page.goto(path.as_uri())
-        yield page
-        page.close()
-        assert not faults
+        try:
+            page.goto(path.as_uri())
+            yield page
+        finally:
+            page.close()
+            # Said too where a test has failed: it is why.
+            assert not faults
 
     return opened

@@ -259,17 +259,22 @@ def test_it_fits_the_screen(gan_page, open_page, tmp_path, width, scheme):
         page.screenshot(path=keep / f"inspector-{width}.png")
 
 
-def test_a_long_tape_stays_usable(open_page, tmp_path):
+@pytest.mark.parametrize("length", [2_000, 5_000])
+def test_a_long_tape_stays_usable(open_page, tmp_path, length):
     x = sg.tensor(1.0, requires_grad=True)
 
     def chain():
         y = x
-        for _ in range(2000):
+        for _ in range(length):
             y = y * 1.0001
         y.backward()
 
     with open_page(write_page(tmp_path / "long.html", {"chain": record(chain, {"x": x})})) as page:
-        assert page.evaluate("tape.moments.length") == 4000
+        assert page.evaluate("tape.moments.length") == 2 * length
+        # Each call stands below the one before, and is joined to it, where pieces meet too.
+        heights = page.evaluate("tape.byCall.map((key) => tape.shapes.get(key).getCTM().f)")
+        assert heights == sorted(set(heights))
+        assert page.evaluate("tape.lines.size") == length
         page.keyboard.press("ArrowRight")
         # The call, and x.
         page.wait_for_function("document.querySelectorAll('.node.done').length === 2")

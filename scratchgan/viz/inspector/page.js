@@ -94,16 +94,53 @@ function drawnAs(node) {
 }
 
 function layOut() {
-  const graph = new dagre.graphlib.Graph({ compound: true });
-  graph.setGraph({ rankdir: "TB", nodesep: 16, ranksep: 26, marginx: 20, marginy: 34, ranker: tape.nodes.length > 400 ? "longest-path" : "network-simplex" });
-  graph.setDefaultEdgeLabel(() => ({}));
   tape.drawn = new Map(tape.nodes.map((node) => [node.key, drawnAs(node)]));
   const nodes = new Map();
   for (const node of tape.nodes) {
     const key = tape.drawn.get(node.key);
     if (!nodes.has(key)) nodes.set(key, node);
   }
-  for (const [key, node] of nodes) {
+  const edges = new Map();
+  for (const edge of tape.edges) {
+    const [from, to] = [tape.drawn.get(edge.from), tape.drawn.get(edge.to)];
+    edge.drawn = `${from}→${to}`;
+    if (from !== to) edges.set(edge.drawn, [from, to]);
+  }
+  const laid = { boxes: new Map(), groups: [], lines: new Map(), width: 0, height: 0 };
+  for (const keys of inPieces([...nodes.keys()])) layOutPiece(keys, nodes, edges, laid);
+  for (const [name, [from, to]] of edges) {
+    if (laid.lines.has(name)) continue;
+    const [above, below] = [laid.boxes.get(from), laid.boxes.get(to)];
+    laid.lines.set(name, [{ x: above.x, y: above.y + HIGH / 2 }, { x: below.x, y: below.y - HIGH / 2 }]);
+  }
+  draw(laid, nodes);
+}
+
+// The layout calls itself once for each layer, so that a long tape would overflow the stack, and its
+// time grows faster than the tape: a long tape is laid out in pieces, one below the other.
+const PIECE = 400;
+function inPieces(keys) {
+  const order = new Map();  // of what is drawn: its first call, or for a leaf the first that takes it
+  for (const node of tape.nodes) if (node.call !== undefined) {
+    const key = tape.drawn.get(node.key);
+    order.set(key, Math.min(order.get(key) ?? Infinity, node.call));
+  }
+  for (const edge of tape.edges) {
+    const key = tape.drawn.get(edge.from);
+    if (!order.has(key)) order.set(key, tape.nodeOf.get(edge.to).call);
+  }
+  keys.sort((a, b) => order.get(a) - order.get(b));
+  const pieces = [];
+  for (let i = 0; i < keys.length; i += PIECE) pieces.push(keys.slice(i, i + PIECE));
+  return pieces;
+}
+
+function layOutPiece(keys, nodes, edges, laid) {
+  const graph = new dagre.graphlib.Graph({ compound: true });
+  graph.setGraph({ rankdir: "TB", nodesep: 16, ranksep: 26, marginx: 20, marginy: 34 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  for (const key of keys) {
+    const node = nodes.get(key);
     graph.setNode(key, { width: Math.max(WIDE, 7.2 * (key[0] === "g" ? moduleName(key.slice(1)) : node.label).length + 18), height: HIGH });
     const path = key[0] === "g" ? key.slice(1).split("/").slice(0, -1) : node.group;
     path.forEach((_, depth) => {
@@ -113,27 +150,25 @@ function layOut() {
     });
     if (path.length) graph.setParent(key, `m${path.join("/")}`);
   }
-  const seen = new Set();
-  for (const edge of tape.edges) {
-    edge.drawn = `${tape.drawn.get(edge.from)}→${tape.drawn.get(edge.to)}`;
-    const [from, to] = [tape.drawn.get(edge.from), tape.drawn.get(edge.to)];
-    if (from === to || seen.has(edge.drawn)) continue;
-    seen.add(edge.drawn);
-    graph.setEdge(from, to);
-  }
+  for (const [from, to] of edges.values()) if (graph.hasNode(from) && graph.hasNode(to)) graph.setEdge(from, to);
   dagre.layout(graph);
-  draw(graph, nodes);
+  const above = laid.height;
+  const down = (place) => ({ ...place, y: place.y + above });
+  for (const key of graph.nodes()) {
+    if (key[0] === "m") laid.groups.push([key.slice(1), down(graph.node(key))]);
+    else laid.boxes.set(key, down(graph.node(key)));
+  }
+  for (const edge of graph.edges()) laid.lines.set(`${edge.v}→${edge.w}`, graph.edge(edge).points.map(down));
+  laid.width = Math.max(laid.width, graph.graph().width);
+  laid.height += graph.graph().height;
 }
 
-function draw(graph, nodes) {
+function draw(laid, nodes) {
   const view = $("view");
   view.replaceChildren();
   tape.shapes = new Map();
   tape.lines = new Map();
-  const groups = graph.nodes().filter((key) => key[0] === "m").sort((a, b) => a.length - b.length);
-  for (const key of groups) {
-    const box = graph.node(key);
-    const path = key.slice(1);
+  for (const [path, box] of laid.groups.sort(([a], [b]) => a.length - b.length)) {
     const g = element("g", { class: "group" });
     const [left, top] = [box.x - box.width / 2, box.y - box.height / 2 - 14];  // room for the name
     g.append(element("rect", { x: left, y: top, width: box.width, height: box.height + 14 }));
@@ -141,15 +176,14 @@ function draw(graph, nodes) {
     g.append(text);
     view.append(g);
   }
-  for (const edge of graph.edges()) {
-    const points = graph.edge(edge).points;
+  for (const [name, points] of laid.lines) {
     const d = points.map((p, i) => `${i ? "L" : "M"}${p.x.toFixed(1)} ${p.y.toFixed(1)}`).join("");
     const line = element("path", { class: "edge", d });
-    tape.lines.set(`${edge.v}→${edge.w}`, line);
+    tape.lines.set(name, line);
     view.append(line);
   }
   for (const [key, node] of nodes) {
-    const box = graph.node(key);
+    const box = laid.boxes.get(key);
     const isFolded = key[0] === "g";
     const kind = isFolded ? "folded" : node.call === undefined ? `leaf ${node.kind}` : "call";
     const g = element("g", { class: `node ${kind}`, transform: `translate(${box.x} ${box.y})`, "data-key": key });
@@ -163,7 +197,7 @@ function draw(graph, nodes) {
     tape.shapes.set(key, g);
     view.append(g);
   }
-  tape.extent = graph.graph();
+  tape.extent = { width: laid.width, height: laid.height };
   tape.counts = new Map();  // of what is drawn: how many of its nodes are done, and have gradients
   const at = time;
   time = 0;
