@@ -66,13 +66,23 @@ def test_what_is_used_twice_is_shown_once():
     assert text.splitlines()[-1].endswith("(shown above)")
 
 
+def test_a_constant_below_what_was_shown_is_itself():
+    x = sg.tensor(2.0, requires_grad=True)
+    y = x * 5
+    lines = str(sg.graph(y + y * 3)).splitlines()
+    assert [line.split("─ ")[-1].split(" ")[0] for line in lines[1:]] == [
+        *("mul", "leaf", "5", "mul", "mul", "3")
+    ]
+
+
 @pytest.mark.parametrize("length", [1, 2, 1500])
 def test_a_chain_of_any_length(length):
     y = x = sg.tensor(1.0, requires_grad=True)
     for _ in range(length):
         y = -y
     lines = str(sg.graph(y, {"x": x})).splitlines()
-    assert len(lines) == length + 1
+    assert len(lines) == min(length, 50) + 1
+    assert ("(goes on; sg.inspect draws it)" in lines[-1]) == (length > 50)
 
 
 def test_what_has_no_tape():

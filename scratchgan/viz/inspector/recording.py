@@ -42,7 +42,8 @@ class Value:
 
     Attributes:
         name: Of a parameter or an input; ``""`` of a result.
-        kind: ``"parameter"``, ``"input"``, ``"constant"``, ``"result"`` or ``"gradient"``.
+        kind: ``"parameter"``, ``"input"``, ``"leaf"`` (it requires a gradient, and no one named it),
+            ``"constant"``, ``"result"`` or ``"gradient"``.
         array: A copy; None where the tape has not kept it.
         shape: Its shape.
         dtype: Its type.
@@ -286,6 +287,8 @@ class _Recorder:
         name, known_kind = self.names.get(id(x), ("", ""))
         if not known_kind and isinstance(x, Parameter):
             known_kind = "parameter"
+        if kind == "constant" and x.requires_grad:
+            kind = "leaf"
         number = self._add(name, known_kind or ("result" if kind == "" else kind), x)
         self.known[id(x)] = (number, version)
         if not known_kind:

@@ -16,6 +16,9 @@ from scratchgan.viz.inspector.recording import Backward, Call, Recording, Value,
 #: Elements that are shown one by one.
 _FEW = 4
 
+#: Levels of a tree; what lies deeper than that is on the inspector's page.
+_DEEPEST = 50
+
 Names = Mapping[str, Module | Tensor] | Module | None
 
 
@@ -24,7 +27,8 @@ class Graph:
 
     Each line is a primitive or a leaf, with its shape, its value and the gradient that comes to it;
     below it stand its inputs, each with the VJP that its gradient comes from, as it stands in the
-    table of primitives. What is used more than once is shown in full once.
+    table of primitives. What is used more than once is shown in full once, and what is more than
+    50 levels deep not at all: ``sg.inspect`` draws all of it.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -35,33 +39,31 @@ class Graph:
     def __str__(self) -> str:
         lines: list[str] = []
         seen: set[int] = set()
-        stack: list[tuple[int, str, str, str]] = [(len(self.recording.calls) - 1, "", "", "")]
+        # Each entry: the value, or a constant's text; what stands before it and before the lines
+        # below it; the rule.
+        stack: list[tuple[int | str, str, str, str]] = []
+        stack.append((self.recording.calls[-1].output, "", "", ""))
         while stack:
-            number, before, after, rule = stack.pop()
-            call = self.recording.calls[number]
-            again = number in seen
-            seen.add(number)
-            text = self._line(call.primitive.name, call.output)
-            lines.append(f"{before}{text}{rule}{' (shown above)' if again else ''}")
-            if again:
+            given, before, after, rule = stack.pop()
+            if isinstance(given, str) or given not in self._made_by:
+                named = given if isinstance(given, str) else self._line("", given)
+                lines.append(f"{before}{named}{rule}")
                 continue
-            below: list[tuple[int, str, str, str]] = []
+            call = self.recording.calls[self._made_by[given]]
+            text = f"{before}{self._line(call.primitive.name, given)}{rule}"
+            if given in seen:
+                lines.append(f"{text} (shown above)")
+                continue
+            if len(before) // 3 == _DEEPEST:
+                lines.append(f"{text} (goes on; sg.inspect draws it)")
+                continue
+            lines.append(text)
+            seen.add(given)
             last = len(call.inputs) - 1
-            for position, given in enumerate(call.inputs):
+            for position in range(last, -1, -1):
                 branch, trunk = ("└─ ", "   ") if position == last else ("├─ ", "│  ")
                 rule = self._rule(call, position)
-                if isinstance(given, int) and given in self._made_by:
-                    inner = (self._made_by[given], f"{after}{branch}", f"{after}{trunk}", rule)
-                    below.append(inner)
-                    continue
-                named = given if isinstance(given, str) else self._line("", given)
-                below.append((-1, f"{after}{branch}", named, rule))
-            # Leaves are lines of their own; those that go on wait on the stack in reverse.
-            for entry in reversed(below):
-                stack.append(entry)
-            while stack and stack[-1][0] == -1:
-                _, before, text, rule = stack.pop()
-                lines.append(f"{before}{text}{rule}")
+                stack.append((call.inputs[position], f"{after}{branch}", f"{after}{trunk}", rule))
         return "\n".join(_flushed(lines))
 
     def _line(self, name: str, value: int) -> str:
