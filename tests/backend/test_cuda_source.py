@@ -15,7 +15,8 @@ import scratchgan as sg
 from scratchgan import nn
 from scratchgan.backend import kernels_for
 from scratchgan.backend.cuda import source as cuda_source
-from scratchgan.backend.cuda.source import C_TYPES, COPY
+from scratchgan.backend.cuda.loops import COPY, loop_kernel, loop_of
+from scratchgan.backend.cuda.source import C_TYPES
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.gan import Config, Game
 from scratchgan.jit import Jitted
@@ -85,7 +86,7 @@ def elementwise(dtype: str) -> Iterator[Kernel]:
             continue  # computed in a floating type
         if definition.is_of_bits and dtype in FLOATS:
             continue  # refused
-        loop = cuda_source.loop_of(definition)
+        loop = loop_of(definition)
         arrays = [array] * len(definition.inputs)
         ways: list[tuple[list[str | None], str, int]] = [([*arrays], array, 1)]
         if dtype in FLOATS:  # also: axes that do not merge, booleans, numbers, a single element
@@ -94,12 +95,12 @@ def elementwise(dtype: str) -> Iterator[Kernel]:
             ways.append(([array, *[None] * (len(arrays) - 1)], array, 0))
         for k, (inputs, out, axes) in enumerate(ways):
             name = f"{definition.name}_{k}"
-            text = cuda_source.loop_kernel(loop, real, inputs, out, axes, name=name)
+            text = loop_kernel(loop, real, inputs, out, axes, name=name)
             yield text, loop.definitions
     for other in DTYPES:
         name = f"to_{other}"
         yield (
-            cuda_source.loop_kernel(COPY, real, [array], C_TYPES[other], 2, name=name),
+            loop_kernel(COPY, real, [array], C_TYPES[other], 2, name=name),
             COPY.definitions,
         )
 
@@ -117,9 +118,7 @@ def reductions(dtype: str) -> Iterator[Kernel]:
         for pattern, (kept, axes) in PATTERNS.items():
             for k, total in enumerate({array, part}):
                 name = f"{loop.loop.name}_{pattern}_{k}"
-                text = cuda_source.loop_kernel(
-                    loop.loop, real, [array], None, axes, kept, total, name
-                )
+                text = loop_kernel(loop.loop, real, [array], None, axes, kept, total, name)
                 yield text, loop.loop.definitions
 
 
@@ -130,7 +129,7 @@ def layers(dtype: str) -> Iterator[Kernel]:
         name = f"forward_{activation}"
         loop = kernels.with_bias(activation, DEFINITIONS.get(activation)).loop
         yield (
-            cuda_source.loop_kernel(loop, real, [real, real], real, 2, name=name),
+            loop_kernel(loop, real, [real, real], real, 2, name=name),
             loop.definitions,
         )
     for activation in ("none", *ACTIVATIONS):
@@ -138,7 +137,7 @@ def layers(dtype: str) -> Iterator[Kernel]:
         inputs = [real] * (1 if activation == "none" else 2)
         for k, out in enumerate({real, "double"}):
             name = f"backward_{activation}_{k}"
-            text = cuda_source.loop_kernel(loop, real, inputs, real, 2, (1,), out, name)
+            text = loop_kernel(loop, real, inputs, real, 2, (1,), out, name)
             yield text, loop.definitions
 
 

@@ -20,7 +20,8 @@ from scratchgan.backend import memory as host_memory
 from scratchgan.backend.cuda import blas, launch
 from scratchgan.backend.cuda import source as cuda_source
 from scratchgan.backend.cuda.launch import CompiledLoop, beside, contiguous, empty, on_one_gpu
-from scratchgan.backend.cuda.source import SUM, Loop
+from scratchgan.backend.cuda.loops import Loop, loop_of
+from scratchgan.backend.cuda.source import SUM
 from scratchgan.backend.reference import filled_in
 from scratchgan.backend.scalar import DEFINITIONS, Definition, c_name
 
@@ -85,7 +86,7 @@ def part(owner: Array, *, offset: int, shape: Axis, strides: Axis, dtype: np.dty
 
 def compile_elementwise(definition: Definition) -> Kernel:
     """A kernel for a scalar definition."""
-    loop = CompiledLoop(cuda_source.loop_of(definition), definition.is_real)
+    loop = CompiledLoop(loop_of(definition), definition.is_real)
 
     def kernel(*inputs: Any, out: Array | None = None, **scalars: float) -> Array:
         if out is None:
@@ -282,7 +283,7 @@ def backward_of(activation: str, definition: Definition | None) -> CompiledLoop:
     """The backward of a layer before its products; the definition is the activation's or None."""
     if definition is None:
         return CompiledLoop(Loop("linear_backward", "{0}", total=SUM))
-    loop = cuda_source.loop_of(definition)
+    loop = loop_of(definition)
     return CompiledLoop(loop._replace(name="linear_backward", total=SUM))
 
 

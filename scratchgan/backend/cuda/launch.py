@@ -16,7 +16,8 @@ from numpy.typing import DTypeLike
 
 from scratchgan.backend import BackendError, devices
 from scratchgan.backend.cuda import source as cuda_source
-from scratchgan.backend.cuda.source import C_TYPES, COPY, MAX, MIN, OPTIONS, SUM, Loop
+from scratchgan.backend.cuda.loops import COPY, Loop, loop_kernel
+from scratchgan.backend.cuda.source import C_TYPES, MAX, MIN, OPTIONS, SUM
 
 Array = Any  # cupy.ndarray, which mypy knows nothing of
 Axis = tuple[int, ...]
@@ -229,7 +230,7 @@ class CompiledLoop:
         kernel = self._kernels.get(key)
         if kernel is None:
             c_types = [_c_type(self.__name__, name) for name in types]
-            kernel_text = cuda_source.loop_kernel(
+            kernel_text = loop_kernel(
                 self.loop,
                 real,
                 c_types[:-1],

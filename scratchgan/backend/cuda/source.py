@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scratchgan.backend import counter_rng
-from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_cuda, c_name
+from scratchgan.backend.scalar import DEFINITIONS, all_called_by, as_cuda
 
 #: The C types of array elements. Arithmetic is in float, double or, for integers, long long.
 C_TYPES = {
@@ -202,6 +202,10 @@ def elementwise_launch(count: int) -> tuple[tuple[int], tuple[int]]:
 # --- Reductions -----------------------------------------------------------------------
 
 
+#: How two values become one.
+SUM, MAX, MIN = "{a} + {b}", "sg::maximum({a}, {b})", "sg::minimum({a}, {b})"
+
+
 class Total(NamedTuple):
     """One result of a reduction kernel.
 
@@ -312,6 +316,18 @@ def reduction_kernel(
     )
 
 
+def accumulator_of(combine: str, real: str) -> tuple[str, str]:
+    """The C type that a reduction computes in, and the value that it starts from.
+
+    In float64, float32 loses nothing that it could tell; float64 itself keeps what it loses.
+    """
+    if combine == SUM:
+        return {"float": "double", "double": "compensated"}.get(real, real), "0"
+    lowest = "(-9223372036854775807LL - 1)" if real == "long long" else f"({real})-INFINITE_VALUE"
+    highest = "9223372036854775807LL" if real == "long long" else f"({real})INFINITE_VALUE"
+    return real, lowest if combine == MAX else highest
+
+
 def are_rows(ndim: int, kept: Sequence[int]) -> bool:
     """Whether the last axis is reduced, so that neighbours in memory belong to one result."""
     return ndim - 1 not in kept
@@ -349,110 +365,3 @@ def reduction_launch(results: int, reduced: int, rows: bool) -> ReductionLaunch:
 def power_of_two(n: int) -> int:
     """The smallest power of two that is not smaller than ``n``."""
     return 1 << max(n - 1, 0).bit_length()
-
-
-# --- Kernels of one expression: what the backend launches eagerly ------------------------
-
-
-class Loop(NamedTuple):
-    """An expression to be computed at each place.
-
-    Attributes:
-        name: What it is called.
-        expression: A format of the inputs by number, and of the scalars by name.
-        definitions: Names of the scalar definitions that it calls.
-        scalars: Names of its keyword numbers.
-        total: How its values are reduced, if they are.
-    """
-
-    name: str
-    expression: str
-    definitions: tuple[str, ...] = ()
-    scalars: tuple[str, ...] = ()
-    total: str | None = None
-
-
-SUM, MAX, MIN = "{a} + {b}", "sg::maximum({a}, {b})", "sg::minimum({a}, {b})"
-
-
-def loop_of(definition: Definition) -> Loop:
-    """The elementwise loop over a scalar definition."""
-    inputs = [f"{{{i}}}" for i in range(len(definition.inputs))]
-    scalars = [f"{{{name}}}" for name in definition.scalars]
-    call = f"sg::{c_name(definition.kernel)}({', '.join(inputs + scalars)})"
-    return Loop(definition.kernel, call, (definition.kernel,), definition.scalars)
-
-
-def loop_kernel(
-    loop: Loop,
-    real: str,
-    inputs: Sequence[str | None],
-    out: str | None,
-    axes: int,
-    kept: Sequence[int] = (),
-    total_out: str | None = None,
-    name: str = "loop",
-) -> str:
-    """The text of a kernel for ``loop``.
-
-    Its parameters, in order: the sizes; each input, an array with its strides or a number; the
-    array of the values with its strides, where they are stored; the scalars; and where they are
-    reduced, the array of the results (contiguous) and the span (:func:`reduction_kernel`).
-
-    Args:
-        loop: What it computes.
-        real: The C type of the arithmetic.
-        inputs: The C types of arrays among the inputs; None for a number.
-        out: The C type of the array of values; None where they are not stored.
-        axes: How many axes it walks.
-        kept: The axes of the results of a reduction.
-        total_out: The C type of the results of a reduction.
-        name: Of the kernel.
-    """
-    sizes = [f"n{axis}" for axis in range(axes)]
-    parameters = [f"index_t {size}" for size in sizes]
-
-    def array(c_type: str, name: str) -> str:
-        strides = [f"{name}_{axis}" for axis in range(axes)]
-        parameters.extend([f"{c_type}* {name}", *[f"index_t {stride}" for stride in strides]])
-        return element(name, strides)
-
-    values = []
-    for i, c_type in enumerate(inputs):
-        if c_type is None:
-            parameters.append(f"{real} x{i}")
-            values.append(f"x{i}")
-        else:
-            place = array(f"const {c_type}", f"x{i}")
-            values.append(place if loop is COPY else f"({real}){place}")
-    target = None if out is None else array(out, "out")
-    parameters += [f"{real} {c_name(scalar)}" for scalar in loop.scalars]
-    value = loop.expression.format(*values, **{name: c_name(name) for name in loop.scalars})
-    if total_out is None:
-        assert target is not None and out is not None
-        return elementwise_kernel(name, parameters, sizes, [f"{target} = {stored(value, out)};"])
-    assert loop.total is not None
-    parameters += [f"{total_out}* total", "index_t span"]
-    body = [f"const {real} value = {value};"]
-    if target is not None:
-        body.append(f"{target} = value;")
-    accumulator, start = accumulator_of(loop.total, real)
-    result = "total[blockIdx.y * results + o]"
-    total = Total("value", loop.total, start, accumulator, result, total_out)
-    return reduction_kernel(name, parameters, sizes, kept, "span", body, [total])
-
-
-def accumulator_of(combine: str, real: str) -> tuple[str, str]:
-    """The C type that a reduction computes in, and the value that it starts from.
-
-    In float64, float32 loses nothing that it could tell; float64 itself keeps what it loses.
-    """
-    if combine == SUM:
-        return {"float": "double", "double": "compensated"}.get(real, real), "0"
-    lowest = "(-9223372036854775807LL - 1)" if real == "long long" else f"({real})-INFINITE_VALUE"
-    highest = "9223372036854775807LL" if real == "long long" else f"({real})INFINITE_VALUE"
-    return real, lowest if combine == MAX else highest
-
-
-#: Elements as they are, converted only where they are stored.
-COPY = Loop("copy", "{0}")
