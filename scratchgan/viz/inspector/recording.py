@@ -42,7 +42,7 @@ class Value:
 
     Attributes:
         name: Of a parameter or an input; ``""`` of a result.
-        kind: ``"parameter"``, ``"input"``, ``"leaf"`` (it requires a gradient, and no one named it),
+        kind: ``"parameter"``, ``"input"``, ``"leaf"`` (unnamed, requires a gradient),
             ``"constant"``, ``"result"`` or ``"gradient"``.
         array: A copy; None where the tape has not kept it.
         shape: Its shape.
