@@ -5,12 +5,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
 import typer
 
 from scratchgan.gan.config import Config
+from scratchgan.gan.standing import HEADINGS, Standing
 from scratchgan.gan.trainer import Callback, Row, Trainer
 
 if TYPE_CHECKING:
@@ -114,7 +114,6 @@ class Rows(Callback):
         notice: What else may be shown on the same screen.
     """
 
-    _HEADINGS = ("epoch", "loss D", "loss G", "D(x)", "D(G(z))", "images/s", "time left")
     _WIDTHS = (9, 8, 8, 6, 9, 10, 11)
     _REDRAW = 0.1  # seconds
 
@@ -122,13 +121,7 @@ class Rows(Callback):
         from rich.console import Console
         from rich.live import Live
 
-        self.config = config
-        self.steps_per_epoch = 0  # until the first step
-        self.step = 0
-        self.metrics: Row | None = None  # the last that were read
-        #: Speed is measured from here: the end of an epoch's first step, because before that lie
-        #: the samples of the last epoch, or the compilation of kernels.
-        self.mark = (0, 0.0)
+        self.standing = Standing(config)
         self.drawn = 0.0
         self.notice = notice
         console = Console(highlight=False, markup=False)
@@ -139,7 +132,7 @@ class Rows(Callback):
         with unread_is_fine():
             if self.live:
                 self.live.start()
-        self._print(self._HEADINGS)
+        self._print(HEADINGS)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -149,19 +142,14 @@ class Rows(Callback):
 
     def on_step_end(self, trainer: Trainer, row: Row | None) -> None:
         """Show that a step is done."""
+        self.standing.on_step_end(trainer, row)
         now = time.perf_counter()
-        self.step = step = trainer.step
-        self.steps_per_epoch = trainer.steps_per_epoch
-        self.metrics = row or self.metrics
-        position = (step - 1) % self.steps_per_epoch
-        if position == 0:
-            self.mark = (step, now)
-        if position == self.steps_per_epoch - 1:
-            self._print(self._cells(now))
+        if self.standing.step_of_epoch == self.standing.steps_per_epoch:
+            self._print(self.standing.cells())
         elif self.live and now - self.drawn > self._REDRAW:
             self.notice.clear()
             with unread_is_fine():
-                self.live.update(self._row(self._cells(now)), refresh=True)
+                self.live.update(self._row(self.standing.cells()), refresh=True)
             self.drawn = now
 
     def tell(self, sentence: str) -> None:
@@ -172,22 +160,6 @@ class Rows(Callback):
             return
         with unread_is_fine():
             self.live.console.print(sentence)
-
-    def _cells(self, now: float) -> tuple[str, ...]:
-        epoch = -(-self.step // self.steps_per_epoch) if self.step else 0
-        speed = left = loss_d = loss_g = d_real = d_fake = "-"
-        steps, start = self.mark
-        if self.step > steps:
-            rate = (self.step - steps) / (now - start)
-            remaining = self.config.epochs * self.steps_per_epoch - self.step
-            per_step = self.config.batch_size * self.config.discriminator_steps
-            speed = f"{rate * per_step:,.0f}"
-            left = _duration(remaining, rate)
-        if self.metrics:
-            loss_d = f"{self.metrics['discriminator_loss']:.3f}"
-            loss_g = f"{self.metrics['generator_loss']:.3f}"
-            d_real, d_fake = f"{self.metrics['d_real']:.2f}", f"{self.metrics['d_fake']:.2f}"
-        return f"{epoch}/{self.config.epochs}", loss_d, loss_g, d_real, d_fake, speed, left
 
     def _print(self, cells: tuple[str, ...]) -> None:
         self.notice.clear()
@@ -214,19 +186,11 @@ class Rows(Callback):
         while rest and len(epoch) + sum(map(len, rest)) > room:
             rest.pop()
         bar_width = max(0, min(30, room - len(epoch) - sum(map(len, rest)) - 1))
-        done = (self.step - 1) % self.steps_per_epoch + 1 if self.step else 0
-        bar = ProgressBar(self.steps_per_epoch, done, bar_width) if self.step and bar_width else ""
+        done, steps = self.standing.step_of_epoch, self.standing.steps_per_epoch
+        bar = ProgressBar(steps, done, bar_width) if done and bar_width else ""
         row = Table.grid()
         row.add_column(no_wrap=True)
         row.add_column(width=bar_width)
         row.add_column(no_wrap=True)
         row.add_row(epoch[-room:] + (" " if bar_width else ""), bar, "".join(rest))
         return row
-
-
-def _duration(steps: int, rate: float) -> str:
-    """The duration of N steps, or a dash where it is beyond all calendars."""
-    try:
-        return str(timedelta(seconds=round(steps / rate)))
-    except OverflowError:
-        return "-"

@@ -7,6 +7,7 @@ from scratchgan.gan.evaluation import evaluate
 from scratchgan.gan.files import RunError
 from scratchgan.gan.game import Game
 from scratchgan.gan.models import MODELS
+from scratchgan.gan.notebook import NotebookDisplay
 from scratchgan.gan.objectives import OBJECTIVES
 from scratchgan.gan.penalties import PENALTIES
 from scratchgan.gan.recipes import RECIPES
@@ -25,6 +26,7 @@ __all__ = [
     "Config",
     "Diverged",
     "Game",
+    "NotebookDisplay",
     "Pace",
     "Run",
     "RunError",

@@ -51,8 +51,7 @@ class SampleGrid(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Draw, and write."""
-        rows = trainer.classes if trainer.config.conditional else GRID_ROWS
-        images = trainer.generate(rows * GRID_ROWS, Stream.SAMPLE)
+        images = trainer.sample_grid()
         path = self.run.sample_path(trainer.epoch)
         try:
             path.parent.mkdir(exist_ok=True)

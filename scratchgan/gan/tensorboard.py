@@ -7,7 +7,7 @@ import numpy as np
 
 from scratchgan.gan.files import RunError
 from scratchgan.gan.runs import Run
-from scratchgan.gan.sampling import GRID_ROWS, Stream
+from scratchgan.gan.sampling import GRID_ROWS
 from scratchgan.gan.trainer import Callback, Trainer
 from scratchgan.viz.figures import grid
 
@@ -55,8 +55,7 @@ class TensorBoard(Callback):
                 if name not in ("step", "epoch"):
                     writer.add_scalar(name.replace(".", "/", 1), value, int(row["step"]))
         self._told = len(trainer.rows)
-        rows = trainer.classes if trainer.config.conditional else GRID_ROWS
-        picture = grid(trainer.generate(rows * GRID_ROWS, Stream.SAMPLE), GRID_ROWS)
+        picture = grid(trainer.sample_grid(), GRID_ROWS)
         writer.add_image("samples", picture, trainer.step, dataformats="HW")
         for player in ("generator", "discriminator"):
             for name, weights in getattr(trainer.game, player).named_parameters():

@@ -20,7 +20,7 @@ from scratchgan.gan.config import SCHEDULES, Config
 from scratchgan.gan.evaluation import require_digits
 from scratchgan.gan.files import RunError
 from scratchgan.gan.game import Game, Moves, retake_statistics
-from scratchgan.gan.sampling import Stream, class_labels, draw, noise
+from scratchgan.gan.sampling import GRID_ROWS, Stream, class_labels, draw, noise
 from scratchgan.gan.signals import Stopped, stops_between_steps
 from scratchgan.jit import jit
 from scratchgan.random import default_generator, manual_seed, randn
@@ -225,6 +225,14 @@ class Trainer:
         return self.samples(
             noise(n, config.latent_dim, config.seed, stream, device=config.device), labels
         )
+
+    def sample_grid(self) -> NDArray[np.uint8]:
+        """The images that a grid of :data:`GRID_ROWS` columns shows, of the same noise each time.
+
+        As many rows; of a conditional generator a row for each class.
+        """
+        rows = self.classes if self.config.conditional else GRID_ROWS
+        return self.generate(rows * GRID_ROWS, Stream.SAMPLE)
 
     @property
     def classes(self) -> int:
