@@ -93,14 +93,3 @@ def test_what_has_no_tape():
     y.backward()
     with pytest.raises(TapeError, match="freed"):
         sg.graph(y)
-
-
-def test_in_a_notebook_it_is_the_page(loss, open_page, tmp_path):
-    tensor, names = loss
-    path = tmp_path / "notebook.html"
-    path.write_text(f"<!doctype html>{sg.graph(tensor, names)._repr_html_()}")
-    with open_page(path) as page:
-        inside = page.frame_locator("iframe")
-        inside.locator(".node").first.wait_for()
-        assert inside.locator(".node.call").count() == 4
-        assert inside.locator(".node.leaf").count() == 2

@@ -1,4 +1,4 @@
-"""A tape in text: as a tree, and as a walk back through it, one rule after another."""
+"""A tape as a tree, in a notebook as a picture, and as a walk back through it, rule by rule."""
 
 import html
 import inspect
@@ -10,11 +10,14 @@ import numpy as np
 from scratchgan.autograd.source import place_of, source_of
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn import Module
-from scratchgan.viz.inspector.page import page
+from scratchgan.viz.inspector.drawing import Box, svg
 from scratchgan.viz.inspector.recording import Backward, Call, Recording, Value, record_backward
 
 #: Elements that are shown one by one.
 _FEW = 4
+
+#: Primitives that a notebook shows as a picture; of more it shows the tree.
+_MOST_DRAWN = 300
 
 #: Levels of a tree; what lies deeper than that is on the inspector's page.
 _DEEPEST = 50
@@ -28,7 +31,8 @@ class Graph:
     Each line is a primitive or a leaf, with its shape, its value and the gradient that comes to it;
     below it stand its inputs, each with the VJP that its gradient comes from, as it stands in the
     table of primitives. What is used more than once is shown in full once, and what is more than
-    50 levels deep not at all: ``sg.inspect`` draws all of it.
+    50 levels deep not at all: ``sg.inspect`` draws all of it. In a notebook the graph shows as a
+    picture, up to 300 primitives.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -63,27 +67,63 @@ class Graph:
             for position in range(last, -1, -1):
                 branch, trunk = ("└─ ", "   ") if position == last else ("├─ ", "│  ")
                 rule = self._rule(call, position)
+                rule = rule and f"  ← {rule}"
                 stack.append((call.inputs[position], f"{after}{branch}", f"{after}{trunk}", rule))
         return "\n".join(_flushed(lines))
 
     def _line(self, name: str, value: int) -> str:
+        what, is_now, gradient = self._texts(name, value)
+        return f"{what}{is_now and ' ' + is_now}{gradient and '  ' + gradient}"
+
+    def _texts(self, name: str, value: int) -> tuple[str, str, str]:
+        """What a value is, how it is now, and the gradient that comes to it."""
         held = self.recording.values[value]
-        name = name or held.name or held.kind
-        text = f"{name} {_shape(held)}{_shown(' = ', held)}"
-        if value in self._arrived:
-            text += _shown("  ∇ ", self.recording.values[self._arrived[value]])
-        return text
+        arrived = self._arrived.get(value)
+        gradient = "" if arrived is None else _shown("∇ ", self.recording.values[arrived])
+        what = f"{name or held.name or held.kind} {_shape(held)}"
+        return what, _shown("= ", held), gradient
 
     def _rule(self, call: Call, position: int) -> str:
+        """The VJP of an input, or ``""`` where no gradient goes back."""
         name = _input_name(call, position)
         if not call.needs[position] or name not in call.primitive.vjps:
             return ""
-        return f"  ← {_rule_of(call.primitive.vjps[name])}"
+        return _rule_of(call.primitive.vjps[name])
 
-    def _repr_html_(self) -> str:
-        """In a notebook: the inspector's page."""
-        text = html.escape(page({"": self.recording}, image=None, title="What it was made from"))
-        return f'<iframe srcdoc="{text}" style="width: 100%; height: 600px; border: 0"></iframe>'
+    def _repr_svg_(self) -> str | None:
+        """In a notebook: a picture of boxes and edges, unless there are too many."""
+        return svg(self._boxes()) if len(self.recording.calls) <= _MOST_DRAWN else None
+
+    def _repr_html_(self) -> str | None:
+        """In a notebook: the tree, of what has no picture."""
+        if len(self.recording.calls) <= _MOST_DRAWN:
+            return None
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def _boxes(self) -> list[Box]:
+        """A box for each primitive and leaf, in the order in which they came to be."""
+        boxes: list[Box] = []
+        of_value: dict[int, int] = {}  # the number of its box
+
+        def box_of(given: int | str) -> int:
+            if isinstance(given, int) and given in of_value:
+                return of_value[given]
+            if isinstance(given, str):
+                boxes.append(Box("constant", (given, "", "")))
+            else:
+                is_constant = self.recording.values[given].kind == "constant"
+                kind = "constant" if is_constant else "leaf"
+                of_value[given] = len(boxes)
+                boxes.append(Box(kind, self._texts("", given)))
+            return len(boxes) - 1
+
+        for call in self.recording.calls:
+            inputs = tuple([box_of(given) for given in call.inputs])
+            rules = tuple([self._rule(call, position) for position in range(len(inputs))])
+            of_value[call.output] = len(boxes)
+            texts = self._texts(call.primitive.name, call.output)
+            boxes.append(Box("call", texts, inputs, rules))
+        return boxes
 
     def __repr__(self) -> str:
         return f"<the graph of {len(self.recording.calls)} primitives; print it>"
