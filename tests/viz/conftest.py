@@ -1,5 +1,11 @@
-"""A browser for the pages: Chromium, where it is installed."""
+"""A browser for the pages: Chromium, where it is installed.
 
+With the environment variable SCREENSHOTS set to a folder, each page that a test opens is kept there
+as the test leaves it, at the widths of a desktop and of a telephone.
+"""
+
+import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+#: Pixels: the widths at which a page is kept.
+_WIDTHS = (1280, 390)
 
 #: What the browser's executable is called where it comes from.
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -26,7 +35,7 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def open_page(chromium: Any) -> Callable[..., Any]:
+def open_page(chromium: Any, request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Opens a file; a fault in its script, or a request to any network, fails the test."""
 
     @contextmanager
@@ -42,9 +51,20 @@ def open_page(chromium: Any) -> Callable[..., Any]:
         try:
             page.goto(path.as_uri())
             yield page
+            if folder := os.environ.get("SCREENSHOTS"):
+                _keep(page, Path(folder), f"{request.node.name}-{path.stem}")
         finally:
             page.close()
             # Said too where a test has failed: it is why.
             assert not faults
 
     return opened
+
+
+def _keep(page: Any, folder: Path, name: str) -> None:
+    """Write what a page looks like by now, as PNG files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = re.sub(r"[^\w.]+", "-", name)
+    for width in _WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.screenshot(path=folder / f"{stem}-{width}.png")

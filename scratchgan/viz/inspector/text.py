@@ -3,6 +3,7 @@
 import html
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -213,6 +214,7 @@ def _input_name(call: Call, position: int) -> str:
     return inputs[position] if position < len(inputs) else call.primitive.variadic or ""
 
 
+@lru_cache(maxsize=256)  # a tape has few rules and many nodes, and a source is slow to find
 def _rule_of(vjp: Callable[..., Any]) -> str:
     """The expression of a lambda; the name of a longer rule, and what it is given."""
     text = source_of(vjp)
