@@ -67,4 +67,4 @@ def _keep(page: Any, folder: Path, name: str) -> None:
     stem = re.sub(r"[^\w.]+", "-", name)
     for width in _WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
-        page.screenshot(path=folder / f"{stem}-{width}.png")
+        page.screenshot(path=folder / f"{stem}-{width}.png", full_page=True)

@@ -372,6 +372,10 @@ def test_runs_side_by_side(two, open_page, tmp_path, width, scheme):
         assert page.locator("#samples img").count() == 2
         assert "Loss of D" in page.locator("#curves").inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") == width
+        # Long names of runs leave room for the rest, and one for another.
+        assert page.locator("#settings th[scope=row]").bounding_box()["height"] < 40
+        for caption in page.locator("#samples figcaption").all():
+            assert caption.evaluate("it => it.scrollWidth <= it.clientWidth")
         legend = page.locator("#curves .legend").first.locator("li").all_text_contents()
         assert legend == [str(run.folder) for run in two]
 
