@@ -91,7 +91,9 @@ def cosh(x: float) -> float:
 def asinh(x: float) -> float:
     """The reverse of :func:`sinh`."""
     y = abs(x)
-    z = math.log1p(y + y * y / (1 + math.sqrt(y * y + 1)))
+    # From 1e9 on it is log(2 y) in all digits of float64, and a square overflows in float32.
+    near = math.log1p(y + y * y / (1 + math.sqrt(y * y + 1)))
+    z = math.log(y) + 0.6931471805599453 if y > 1e9 else near
     return -z if x < 0 else z
 
 
@@ -100,7 +102,8 @@ def asinh(x: float) -> float:
 def acosh(x: float) -> float:
     """The reverse of :func:`cosh` from 1 on; nan below."""
     t = x - 1
-    return math.log1p(t + math.sqrt(2 * t + t * t))
+    near = math.log1p(t + math.sqrt(t) * math.sqrt(t + 2))  # of two roots each is nan below 1
+    return math.log(x) + 0.6931471805599453 if x > 1e9 else near
 
 
 @method("atanh", "arctanh")
@@ -242,4 +245,5 @@ def erfc_of_positive(x: float) -> float:
     whole = math.floor(x * 16) / 16
     part = (x - whole) * (x + whole)
     scale = math.exp(-whole * whole) * math.exp(-part)
-    return scale * (top / bottom if x <= 4 else beyond) if x < 40 else 0
+    # The way round that a nan takes the long side, and stays one.
+    return 0 if x >= 40 else scale * (top / bottom if x <= 4 else beyond)

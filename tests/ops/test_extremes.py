@@ -76,6 +76,8 @@ OF_ONE_INPUT = {
         (NAN, NAN, NAN),
         (1e-30, math.log(1e-30), 1e30),
     ],
+    ops.erf: [(INF, 1.0, 0.0), (-INF, -1.0, 0.0), (NAN, NAN, NAN), (1e4, 1.0, 0.0)],
+    ops.erfc: [(INF, 0.0, 0.0), (-INF, 2.0, 0.0), (NAN, NAN, NAN), (-1e4, 2.0, 0.0)],
     ops.log1p: [
         (1e4, math.log1p(1e4), 1 / (1 + 1e4)),
         (INF, INF, 0.0),
@@ -186,6 +188,20 @@ def test_of_one_input(function, backend, dtype):
         out, (g,) = gradients(function, [points], dtype)
     assert_close(out, values, dtype)
     assert_close(g, slopes, dtype)
+
+
+@both_types
+@both_backends
+def test_where_a_square_overflows(backend, dtype):
+    """Where ``x * x`` is inf, asinh and acosh are not: they grow as a logarithm."""
+    x = np.array([1e8, 1e10, 1e30, 3e38, INF], dtype)
+    expected = [math.acosh(value) for value in x.tolist()]
+    with sg.use_backend(backend):
+        assert_close(ops.asinh(sg.tensor(x)).numpy(), expected, dtype)
+        assert_close(ops.asinh(sg.tensor(-x)).numpy(), np.negative(expected), dtype)
+        assert_close(ops.acosh(sg.tensor(x)).numpy(), expected, dtype)
+        below = [0.5, -1.0, -3.0, -1e10, -3e38, -INF, NAN]
+        assert np.isnan(ops.acosh(sg.tensor(np.array(below, dtype))).numpy()).all()
 
 
 @both_types
