@@ -350,3 +350,16 @@ def test_matmul_takes_arrays_too_and_names_what_does_not_fit():
     for a, b in (((2, 3), (2, 3)), ((3,), (2, 3)), ((2, 2, 3), (3, 3, 2)), ((), (2, 2))):
         with pytest.raises(ValueError, match="matmul"):
             sg.ones(*a) @ sg.ones(*b)
+
+
+def test_two_unknown_sizes_do_not_fit():
+    """Also where there are no elements, so that any two sizes would hold them."""
+    for count in (0, 6):
+        with pytest.raises(ValueError, match=r"reshape: \d elements of shape .* do not fit"):
+            sg.zeros(count).reshape(-1, -1)
+
+
+def test_booleans_count_as_numbers():
+    flags = sg.tensor([True, False])
+    assert (flags**2).tolist() == [1, 0]
+    assert sg.hypot(flags, sg.tensor([0.0, 2.0])).tolist() == [1.0, 2.0]

@@ -18,7 +18,7 @@ def power(input: Any, exponent: Any) -> Tensor:
             return _whole_power(input, exponent)
     # A product is exact and many times faster than a power.
     if type(exponent) is int and exponent == 2 and isinstance(input, Tensor):
-        return ops.square(input)
+        return square(input)
     if type(exponent) is float and exponent == 2 and input.array.dtype.kind == "f":
         return ops.square(input)
     return ops.pow(input, exponent)

@@ -254,7 +254,8 @@ def _log_of_sum(
 @method()
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     """``sqrt(input**2 + other**2)``."""
-    return ops.sqrt(ops.add(ops.square(input), ops.square(other)))
+    x, y = _as_float(input), _as_float(other)
+    return ops.sqrt(ops.add(ops.square(x), ops.square(y)))
 
 
 @method()

@@ -90,7 +90,7 @@ def _filled(name: str, input: Tensor, shape: tuple[Any, ...]) -> tuple[int, ...]
 def _with_rest(sizes: tuple[int, ...], count: int) -> tuple[int, ...] | None:
     """The sizes of ``count`` elements, of which one may be -1, for "the rest"; or None."""
     known = math.prod([size for size in sizes if size != -1])
-    if -1 in sizes and known:
+    if sizes.count(-1) == 1 and known:
         sizes = tuple([count // known if size == -1 else size for size in sizes])
     fits = math.prod(sizes) == count and min(sizes, default=0) >= 0
     return sizes if fits else None
