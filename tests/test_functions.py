@@ -363,3 +363,10 @@ def test_booleans_count_as_numbers():
     flags = sg.tensor([True, False])
     assert (flags**2).tolist() == [1, 0]
     assert sg.hypot(flags, sg.tensor([0.0, 2.0])).tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("x", [[1, 2], [True, False]])
+def test_shares_are_of_floating_point_elements(x):
+    for function in (sg.softmax, sg.log_softmax):
+        with pytest.raises(TypeError, match="log_softmax: takes floating point elements, not"):
+            function(sg.tensor(x), dim=0)

@@ -101,6 +101,8 @@ def _restore_axes(g: Any, shape: tuple[int, ...], dim: Dims, keepdim: bool) -> A
 def log_softmax(x: Array, *, dim: int) -> Array:
     """``x - log(sum(exp(x)))`` along ``dim``; never overflows."""
     dim = dim_of("log_softmax", dim, x.ndim)
+    if x.dtype.kind not in "fc":
+        raise TypeError(f"log_softmax: takes floating point elements, not {x.dtype}; convert first")
     kernels = kernels_for[type(x)]
     out = kernels.empty(x.shape, x.dtype, like=x)
     if not x.ndim:  # one number: its share is all
