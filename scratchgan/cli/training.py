@@ -136,8 +136,8 @@ def train(
     except KeyboardInterrupt as stop:
         kept = run.discard_if_untrained()
         say(
-            f"Stopped after {rows.standing.step if rows else 0:,} steps; to go on: scratchgan train "
-            f"--resume {run.folder}"
+            f"Stopped after {rows.standing.step if rows else 0:,} steps; "
+            f"to go on: scratchgan train --resume {run.folder}"
             if kept
             else "Stopped before there was anything to keep"
         )

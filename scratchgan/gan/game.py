@@ -15,7 +15,7 @@ from scratchgan import nn, optim
 from scratchgan.autograd import no_grad
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.creation import zeros
-from scratchgan.functions import cat
+from scratchgan.functions import cat, remainder
 from scratchgan.gan.config import Config
 from scratchgan.gan.files import MOST_BYTES, RunError
 from scratchgan.gan.models import MODELS, Players
@@ -24,6 +24,9 @@ from scratchgan.gan.penalties import PENALTIES
 
 #: Most weights of a player; its file holds four bytes for each.
 MOST_WEIGHTS = MOST_BYTES // 4
+
+#: The part of D's loss, in a conditional game, that real images with a wrong label have.
+MISMATCHED = 0.5
 
 #: What a game is made of, but for the average.
 _PARTS = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
@@ -77,6 +80,7 @@ class Game:
         self, config: Config, shape: tuple[int, int] = (28, 28), classes: int = 10
     ) -> None:
         self.config = config
+        self.classes = classes
         players = new_players(config, shape, classes)
         self.generator = players.generator.to(config.device)
         self.discriminator = players.discriminator.to(config.device)
@@ -122,6 +126,10 @@ class Game:
     ) -> DiscriminatorMove:
         """D learns to tell real images from fakes; G stays as it is.
 
+        In a conditional game D learns as well to tell real images with their label from the same
+        with another one, so that it cares for the label from the first step on (Reed et al. 2016,
+        "Generative adversarial text to image synthesis", algorithm 1).
+
         Args:
             real: Images (N, 1, height, width).
             noise: (M, latent_dim), from which G makes the fakes.
@@ -135,7 +143,12 @@ class Game:
         with no_grad():
             fake = self.generator(noise, *seen)
         logits_real, logits_fake = self._logits(real, fake, labels)
-        loss = self.objective.discriminator(logits_real, logits_fake, 1.0 - config.label_smoothing)
+        smoothed = 1.0 - config.label_smoothing
+        loss = self.objective.discriminator(logits_real, logits_fake, smoothed)
+        if labels is not None and self.classes > 1:
+            logits_wrong = self.discriminator(real, self._other(labels))
+            wrong = self.objective.discriminator(logits_real, logits_wrong, smoothed)
+            loss = (1 - MISMATCHED) * loss + MISMATCHED * wrong
         if self.penalty is not None:
             weight = self.penalty.weight if config.penalty_weight is None else config.penalty_weight
             loss = loss + weight * self.penalty.of(self._scorer(labels), real, fake)
@@ -217,6 +230,11 @@ class Game:
             return self.discriminator
         both = cat([labels, labels])
         return lambda images: self.discriminator(images, both[: len(images)])
+
+    def _other(self, labels: Tensor) -> Tensor:
+        """For each label another one, which the label before it chooses."""
+        steps = remainder(labels.roll(1), self.classes - 1) + 1
+        return remainder(labels + steps, self.classes)
 
     def _score(self, logits: Tensor) -> Tensor:
         return (logits.sigmoid() if self.objective.is_probability else logits).mean()

@@ -283,3 +283,34 @@ def test_frozen_keeps_what_was_frozen():
         assert not a.requires_grad
     assert a.requires_grad
     assert not b.requires_grad
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10])
+def test_d_learns_that_a_label_belongs_to_its_image(classes, float64):
+    """Against the loss written out, with a wrong label for each image."""
+    sg.manual_seed(0)
+    settings = {"latent_dim": 7, "conditional": True}
+    game = Game(Config.from_recipe("seed", **settings), classes=classes)
+    real, z = real_images(30), noise(30)
+    labels = sg.tensor(np.arange(30) * 7 % classes)
+    other = game._other(labels).numpy() if classes > 1 else labels.numpy()
+    assert ((other >= 0) & (other < classes)).all()
+    assert (other != labels.numpy()).all() or classes == 1
+
+    d = game.discriminator
+    fake = game.generator(z, labels).detach()
+    expected = -d(real, labels).sigmoid().log().mean()
+    for_fake = -(1 - d(fake, labels).sigmoid()).log().mean()
+    for_wrong = -(1 - d(real, sg.tensor(other)).sigmoid()).log().mean()
+    expected = expected + (for_fake if classes == 1 else (for_fake + for_wrong) / 2)
+    move = game.discriminator_step(real, z, labels)
+    assert move.loss.item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_every_other_label_comes():
+    game = make(conditional=True)
+    labels = np.random.default_rng(0).integers(10, size=18_000)
+    pairs = np.zeros((10, 10))
+    np.add.at(pairs, (labels, game._other(sg.tensor(labels)).numpy()), 1)
+    assert (pairs.diagonal() == 0).all()
+    assert pairs[~np.eye(10, dtype=bool)].min() > 100
