@@ -34,9 +34,12 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())  # or the name could reach the disk before the content
         os.replace(draft, path)
         _flush_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             draft.unlink()
+        if isinstance(error, OSError) and str(error.filename) == str(draft):
+            # Of the file that was asked for: nobody knows the draft.
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 

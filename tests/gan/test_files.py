@@ -5,6 +5,7 @@ import stat
 
 import pytest
 
+from scratchgan.files import atomic_write
 from scratchgan.gan import RunError
 from scratchgan.gan.files import whole
 
@@ -50,3 +51,10 @@ def test_where_nothing_can_be_written(tmp_path):
     with pytest.raises(RunError, match=r"folder: cannot be written"), whole(tmp_path / "folder"):
         pass
     assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_the_fault_is_told_of_the_file_that_was_asked_for(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "nowhere" / "file", tmp_path / "folder"):
+        with pytest.raises(OSError, match=f": '{path}'$"), atomic_write(path) as file:
+            file.write(b"content")

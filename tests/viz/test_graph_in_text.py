@@ -93,3 +93,19 @@ def test_what_has_no_tape():
     y.backward()
     with pytest.raises(TapeError, match="freed"):
         sg.graph(y)
+
+
+@pytest.mark.parametrize("wrong", ["x", None, 3.0, [1.0], np.ones(2)])
+def test_a_graph_of_no_tensor_and_names_of_nothing(wrong, loss, tmp_path):
+    tensor, _ = loss
+    for show in (sg.graph, sg.trace_backward):
+        with pytest.raises(TypeError, match="a graph is that of a tensor, not of"):
+            show(wrong)
+    with pytest.raises(TypeError, match="a function without arguments or a tensor, not"):
+        sg.inspect(wrong, tmp_path / "page.html")
+    for show in (sg.graph, sg.trace_backward, lambda x, names: sg.inspect(x, names=names)):
+        with pytest.raises(TypeError, match="names must map names to modules and tensors, not 'w'"):
+            show(tensor, names={"w": wrong})
+        if wrong is not None:
+            with pytest.raises(TypeError, match="names must be a module, or map names to modules"):
+                show(tensor, names=wrong)

@@ -16,12 +16,12 @@ from scratchgan.autograd.primitive import Primitive
 from scratchgan.autograd.source import place_of, source_of
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.files import atomic_write
-from scratchgan.nn import Module
 from scratchgan.viz.inspector import formulas
 from scratchgan.viz.inspector.recording import (
     Backward,
     Call,
     Forward,
+    Names,
     Recording,
     Value,
     record,
@@ -36,7 +36,7 @@ def inspect(
     tensor_or_function: Tensor | Callable[[], Any],
     path: str | os.PathLike[str] = "inspector.html",
     *,
-    names: Mapping[str, Module | Tensor] | None = None,
+    names: Names = None,
     image: Shape | None = None,
     title: str = "Backpropagation, step by step",
 ) -> Path:
@@ -47,7 +47,8 @@ def inspect(
             follows of ``backward`` and optimizers. Or a tensor: the page shows how gradients go
             back from it, and of its forward what the tape has kept.
         path: The file, ``*.html``.
-        names: Of modules, after which their parts and parameters are named, and of inputs.
+        names: Of modules, after which their parts and parameters are named, and of inputs; or a
+            module alone.
         image: Height and width of images, as which rows of that many numbers are shown.
         title: Of the page.
 
@@ -57,6 +58,7 @@ def inspect(
     Raises:
         ValueError: No primitive ran.
         TapeError: The tensor requires no gradient, or its tape was freed.
+        TypeError: One of them is something else.
         OSError: The file cannot be written.
     """
     if isinstance(tensor_or_function, Tensor):

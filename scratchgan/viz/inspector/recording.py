@@ -131,27 +131,35 @@ class Recording:
     modules: dict[Group, str] = field(default_factory=dict)
 
 
-def record(
-    function: Callable[[], Any], names: Mapping[str, Module | Tensor] | None = None
-) -> Recording:
+#: A module, after which its parameters are named, or names of modules and tensors.
+Names = Mapping[str, Module | Tensor] | Module | None
+
+
+def record(function: Callable[[], Any], names: Names = None) -> Recording:
     """Run ``function`` once, and write down what happens.
 
     A function of :func:`scratchgan.jit` runs as it is meanwhile.
 
     Args:
         function: Without arguments.
-        names: Of modules, whose parameters and parts are named after them, and of inputs.
+        names: Of modules, whose parameters and parts are named after them, and of inputs; or a
+            module alone.
+
+    Raises:
+        TypeError: One of them is something else.
     """
-    recorder = _Recorder(names or {})
+    recorder = _Recorder(_by_name(names))
+    if not callable(function):
+        raise TypeError(
+            f"what is recorded is a function without arguments or a tensor, not {function!r}"
+        )
     with recorder.observing():
         function()
     recorder.find_updates()
     return recorder.recording
 
 
-def record_backward(
-    tensor: Tensor, names: Mapping[str, Module | Tensor] | None = None
-) -> Recording:
+def record_backward(tensor: Tensor, names: Names = None) -> Recording:
     """Go back from ``tensor`` once, as ``backward`` does, and write down what happens.
 
     The forward is long over: of it there is what its tape has kept. No ``grad`` is touched, and the
@@ -159,8 +167,11 @@ def record_backward(
 
     Raises:
         TapeError: The tensor requires no gradient, or its tape was freed.
+        TypeError: It is no tensor, or the names are not those of modules and tensors.
     """
-    recorder = _Recorder(names or {})
+    recorder = _Recorder(_by_name(names))
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"a graph is that of a tensor, not of {tensor!r}")
     nodes = _nodes_of(tensor)
     before = [(node, node.rule, node.hooks) for node in nodes]
     try:
@@ -177,6 +188,18 @@ def record_backward(
         for node, rule, hooks in before:
             node.rule, node.hooks = rule, hooks
     return recorder.recording
+
+
+def _by_name(names: Names) -> Mapping[str, Module | Tensor]:
+    named = {"": names} if isinstance(names, Module) else {} if names is None else names
+    if not isinstance(named, Mapping):
+        raise TypeError(f"names must be a module, or map names to modules and tensors: {names!r}")
+    for name, thing in named.items():
+        if not (isinstance(name, str) and isinstance(thing, Module | Tensor)):
+            raise TypeError(
+                f"names must map names to modules and tensors, not {name!r} to {thing!r}"
+            )
+    return named
 
 
 def _nodes_of(tensor: Tensor) -> list[Node]:

@@ -2,7 +2,7 @@
 
 import html
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -10,9 +10,15 @@ import numpy as np
 
 from scratchgan.autograd.source import place_of, source_of
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.nn import Module
 from scratchgan.viz.inspector.drawing import Box, svg
-from scratchgan.viz.inspector.recording import Backward, Call, Recording, Value, record_backward
+from scratchgan.viz.inspector.recording import (
+    Backward,
+    Call,
+    Names,
+    Recording,
+    Value,
+    record_backward,
+)
 
 #: Elements that are shown one by one.
 _FEW = 4
@@ -22,8 +28,6 @@ _MOST_DRAWN = 300
 
 #: Levels of a tree; what lies deeper than that is on the inspector's page.
 _DEEPEST = 50
-
-Names = Mapping[str, Module | Tensor] | Module | None
 
 
 class Graph:
@@ -149,7 +153,7 @@ def graph(tensor: Tensor, names: Names = None) -> Graph:
     Raises:
         TapeError: The tensor requires no gradient, or its tape was freed.
     """
-    return Graph(record_backward(tensor, _mapping(names)))
+    return Graph(record_backward(tensor, names))
 
 
 def trace_backward(tensor: Tensor, names: Names = None) -> None:
@@ -162,7 +166,7 @@ def trace_backward(tensor: Tensor, names: Names = None) -> None:
     Raises:
         TapeError: As :func:`graph`.
     """
-    recording = record_backward(tensor, _mapping(names))
+    recording = record_backward(tensor, names)
     steps = [moment for moment in recording.moments if isinstance(moment, Backward)]
     for number, step in enumerate(steps, start=1):
         call = recording.calls[step.call]
@@ -177,10 +181,6 @@ def trace_backward(tensor: Tensor, names: Names = None) -> None:
             print(f"       {to}: {_rule_of(vjp)}  # {place_of(vjp)}")
             gradient = recording.values[left]
             print(f"         {_shape(gradient)}{_shown(' = ', gradient)}")
-
-
-def _mapping(names: Names) -> Mapping[str, Module | Tensor]:
-    return {"": names} if isinstance(names, Module) else names or {}
 
 
 def _gradients_of(recording: Recording) -> dict[int, int]:
