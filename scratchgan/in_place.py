@@ -10,9 +10,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
-
 from scratchgan import dtypes, functions, ops
+from scratchgan.autograd.arguments import common_shape
 from scratchgan.autograd.tape import mode
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import Array, devices, kernels_for
@@ -85,11 +84,7 @@ def _compute(x: T, name: str, other: Any) -> T:
     if _is_recorded(x, other):
         return _on_the_tape(x, f"{name}_", getattr(ops, name), other)
     both = [one for one in (x, other) if isinstance(one, Tensor)]
-    try:
-        shape = np.broadcast_shapes(*[one.shape for one in both])
-    except ValueError as error:
-        given = " and ".join(str(one.shape) for one in both)
-        raise ValueError(f"{name}_: the shapes {given} do not broadcast together") from error
+    shape = common_shape(f"{name}_", *[one.shape for one in both])
     arrays = [one.array if isinstance(one, Tensor) else one for one in (x, other)]
     _require_fit(x, f"{name}_", shape, dtypes.promote(arrays))
     x.mark_changed()

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes
+from scratchgan.autograd.arguments import common_shape
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.counter_rng import GAMMA, splitmix64
@@ -175,7 +176,7 @@ def normal(
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not isinstance(std, Tensor) and std < 0:
         raise ValueError(f"normal: std is {std}; it must be 0 or more")
-    shape = tuple(size or ()) if not given else np.broadcast_shapes(*[x.shape for x in given])
+    shape = tuple(size or ()) if not given else common_shape("normal", *[x.shape for x in given])
     kind = dtype or (given[0].dtype if given else None)
     place = device or (given[0].device if given else None)
     drawn: Tensor = randn(*shape, dtype=kind, generator=generator, device=place) * std + mean

@@ -370,3 +370,49 @@ def test_shares_are_of_floating_point_elements(x):
     for function in (sg.softmax, sg.log_softmax):
         with pytest.raises(TypeError, match="log_softmax: takes floating point elements, not"):
             function(sg.tensor(x), dim=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("add", lambda x, y: x + y),
+        ("add_", lambda x, y: x.add_(y)),
+        ("where", lambda x, y: sg.where(x > 0, x, y)),
+        ("normal", sg.normal),
+        ("masked_select", lambda x, y: sg.masked_select(x, y > 0)),
+        ("masked_scatter", lambda x, y: x.masked_scatter(y > 0, x)),
+        ("broadcast_tensors", sg.broadcast_tensors),
+        ("broadcast_shapes", lambda x, y: sg.broadcast_shapes(x.shape, y.shape)),
+        ("cosine_similarity", lambda x, y: sg.nn.functional.cosine_similarity(x, y)),
+    ],
+)
+def test_shapes_that_do_not_broadcast_are_named(name, call):
+    with pytest.raises(
+        ValueError, match=rf"{name}: the shapes .*\(3,\).*\(2,\).* do not broadcast"
+    ):
+        call(sg.ones(3), sg.ones(2))
+
+
+def test_what_a_mask_takes_along_a_dimension_is_named():
+    with pytest.raises(
+        ValueError, match=r"take_along_dim: the shapes \(1, 2\) and \(1, 4\) do not"
+    ):
+        sg.take_along_dim(sg.ones(3, 2), sg.ones(3, 4).long(), 0)
+
+
+@pytest.mark.parametrize("area", [sg.trapezoid, sg.cumulative_trapezoid])
+def test_one_number_has_no_area(area):
+    with pytest.raises(IndexError, match=f"{area.__name__}: takes points along a dimension"):
+        area(sg.tensor(1.0))
+
+
+def test_bounds_turn_booleans_into_numbers():
+    x = sg.tensor([True, False])
+    assert x.clamp(min=0).dtype == sg.int64
+    assert x.clamp(min=0, max=5).tolist() == [1, 0]
+    assert x.clamp(max=0.5).tolist() == [0.5, 0.0]
+
+
+def test_gelu_of_the_largest_numbers():
+    large = sg.finfo(sg.float32).max
+    assert sg.nn.functional.gelu(sg.tensor([large, -large])).tolist() == [large, 0]

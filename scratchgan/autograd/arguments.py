@@ -144,9 +144,18 @@ def _broadcast(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DTy
     fault = different_devices(name, arrays)
     if fault is not None:
         raise fault
-    try:
-        shape = np.broadcast_shapes(*[x.shape for x in arrays])
-    except ValueError as error:
-        shapes = " and ".join(str(x.shape) for x in arrays)
-        raise ValueError(f"{name}: the shapes {shapes} do not broadcast together") from error
+    shape = common_shape(name, *[x.shape for x in arrays])
     return shape, dtypes.promote(inputs), arrays[0]
+
+
+def common_shape(name: str, *shapes: Any) -> tuple[int, ...]:
+    """The shape that several broadcast to.
+
+    Raises:
+        ValueError: They do not broadcast together.
+    """
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        given = " and ".join(map(str, shapes))
+        raise ValueError(f"{name}: the shapes {given} do not broadcast together") from error

@@ -63,6 +63,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         return ops.minimum(input if min is None else clamp(input, min=min), max)
     if input.dtype.kind != "f" and any(type(bound) is float for bound in (min, max)):
         input = input.to(dtypes.get_default_dtype())
+    elif input.dtype == dtypes.bool_:
+        input = input.to(dtypes.int64)
     lowest, highest = _limits_of(input.dtype)
     least, most = lowest if min is None else min, highest if max is None else max
     return ops.clip(input, min=least, max=most)
@@ -72,7 +74,7 @@ def _limits_of(dtype: dtypes.DType) -> tuple[float, float]:
     """The smallest and the largest element of a type."""
     if dtype.kind == "f":
         return -math.inf, math.inf
-    limits = np.iinfo(np.uint8 if dtype == dtypes.bool_ else dtype)
+    limits = np.iinfo(dtype)
     return int(limits.min), int(limits.max)
 
 

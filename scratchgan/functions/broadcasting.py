@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import common_shape
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.beside import filled, from_host
@@ -64,12 +65,7 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     Raises:
         ValueError: They do not broadcast together.
     """
-    shapes = [x.shape for x in tensors]
-    try:
-        shape = np.broadcast_shapes(*shapes)
-    except ValueError:
-        given = " and ".join(map(str, shapes))
-        raise ValueError(f"broadcast_tensors: the shapes {given} do not broadcast") from None
+    shape = common_shape("broadcast_tensors", *[x.shape for x in tensors])
     return tuple(x.broadcast_to(shape) for x in tensors)
 
 
@@ -110,11 +106,7 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     Raises:
         ValueError: They do not broadcast together.
     """
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        given = " and ".join(map(str, shapes))
-        raise ValueError(f"broadcast_shapes: the shapes {given} do not broadcast") from None
+    return common_shape("broadcast_shapes", *shapes)
 
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:

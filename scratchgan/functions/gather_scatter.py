@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import numpy as np
-
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import common_shape
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.broadcasting import broadcast_to
@@ -93,7 +92,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     lengths = [shape[dim] for shape in shapes]
     for shape in shapes:
         shape[dim] = 1
-    common = list(np.broadcast_shapes(*map(tuple, shapes)))
+    common = list(common_shape("take_along_dim", *map(tuple, shapes)))
     wide = []
     for x, length in zip((input, indices), lengths, strict=True):
         wide.append(broadcast_to(x, [length if i == dim else n for i, n in enumerate(common)]))

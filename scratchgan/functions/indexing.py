@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import common_shape
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import devices, kernels_for
 from scratchgan.functions.broadcasting import broadcast_to
@@ -182,9 +183,10 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
     Raises:
         TypeError: The mask is not made of booleans.
+        ValueError: The shapes do not broadcast together.
     """
     _require_mask("masked_select", mask)
-    shape = np.broadcast_shapes(input.shape, mask.shape)
+    shape = common_shape("masked_select", input.shape, mask.shape)
     return getitem(broadcast_to(input, shape), broadcast_to(mask, shape))
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import common_shape
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.arithmetic import clamp
 from scratchgan.functions.beside import filled
@@ -169,7 +168,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"masked_scatter: mask is bool and source as input, not {mask.dtype}, {source.dtype} "
             f"and {input.dtype}"
         )
-    shape = np.broadcast_shapes(input.shape, mask.shape)
+    shape = common_shape("masked_scatter", input.shape, mask.shape)
     spread = flatten(mask.broadcast_to(shape))
     count = int(spread.sum().item())
     if source.numel() < count:

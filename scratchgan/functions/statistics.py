@@ -350,6 +350,8 @@ def cumulative_trapezoid(
 
 def _twice_the_areas(name: str, y: Tensor, x: Tensor | None, dx: Any, dim: int) -> Tensor:
     """Between each point and the next."""
+    if not y.ndim:
+        raise IndexError(f"{name}: takes points along a dimension, not one number")
     dim = ops.dim_of(name, dim, y.ndim)
     if x is not None and dx is not None:
         raise TypeError(f"{name}: x and dx say the same; give one of them")

@@ -261,7 +261,8 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """
     require_floats("gelu", input=input)
     if approximate == "none":
-        return ops.mul(input, ops.add(ops.erf(ops.mul(input, 1 / math.sqrt(2))), 1.0)) * 0.5
+        # The half first: the largest numbers have no double.
+        return ops.mul(input * 0.5, ops.add(ops.erf(ops.mul(input, 1 / math.sqrt(2))), 1.0))
     if approximate != "tanh":
         raise ValueError(f"gelu: approximate is {approximate!r}; choose 'none' or 'tanh'")
     inner = ops.mul(input, ops.add(ops.mul(ops.square(input), 0.044715), 1.0))

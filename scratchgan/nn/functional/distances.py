@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from scratchgan import functions, ops
-from scratchgan.autograd.arguments import require_tensors
+from scratchgan.autograd.arguments import common_shape, require_tensors
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 from scratchgan.nn.functional.common import require_floats
@@ -50,7 +50,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         eps: Least length of a vector.
     """
     require_floats("cosine_similarity", x1=x1, x2=x2)
-    shape = np.broadcast_shapes(x1.shape, x2.shape)
+    shape = common_shape("cosine_similarity", x1.shape, x2.shape)
     dim = ops.dim_of("cosine_similarity", dim, len(shape))
     units = []
     for x in (x1, x2):
