@@ -400,6 +400,8 @@ def __getattr__(name: str) -> _typing.Any:
     """What is imported when it is first named."""
     import importlib
 
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version(__name__)
     if name in ("utils", "vision"):
         return importlib.import_module(f"{__name__}.{name}")
     if name in ("graph", "inspect", "trace_backward"):

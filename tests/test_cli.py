@@ -752,6 +752,18 @@ def test_a_command_that_does_not_exist(refused):
     assert refused("trian").startswith("No such command 'trian'")
 
 
+def test_version(scratchgan):
+    assert scratchgan("--version") == (0, f"scratchgan {sg.__version__}\n", "")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", sg.__version__)
+
+
+def test_python_runs_the_command_too():
+    command = [sys.executable, "-m", "scratchgan", "generate", "nowhere", "--out", "x.png"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("scratchgan: nowhere")
+
+
 def test_help_imports_nothing_heavy():
     heavy = "{'numba', 'matplotlib', 'safetensors', 'rich', 'threadpoolctl', 'PIL', 'llvmlite'}"
     code = (

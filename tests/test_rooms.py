@@ -22,7 +22,7 @@ FLOORS = (
     ("nn", "optim"),
     ("testing", "data", "viz", "utils", "vision", "serialization"),
     ("gan",),
-    ("progress", "cli"),
+    ("progress", "cli", "__main__"),
 )
 
 
