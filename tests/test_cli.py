@@ -244,7 +244,7 @@ def test_a_training_on_mnist_says_how_good_its_digits_are(scratchgan, tmp_path, 
     found = dict.fromkeys(Evaluation.__dataclass_fields__, 0.5)
     judged = Evaluation(**{**found, "n": 10_000, "classes": (0.05, *[0.1] * 8, 0.15)})
     real = Evaluation(**{**found, "n": 10_000, "frechet_distance": 0.04, "classes": (0.1,) * 10})
-    monkeypatch.setattr("scratchgan.gan.evaluation.evaluate", lambda images: judged)
+    monkeypatch.setattr("scratchgan.gan.evaluation.evaluate", lambda images, labels: judged)
     monkeypatch.setattr("scratchgan.gan.evaluation.of_real_digits", lambda n: real)
     few = ("--epochs", 1, "--batch-size", 30_000, "--generator-widths", 2)
     few += ("--discriminator-widths", 2)
@@ -256,6 +256,8 @@ def test_a_training_on_mnist_says_how_good_its_digits_are(scratchgan, tmp_path, 
         assert (says in text) == (not options)
         assert ("the rarest digit is 5.0% of them, the commonest 15.0%" in text) == (not options)
         assert (f"scratchgan generate {out} --out digits.png" in text) == (not options)
+        told = "50.0% of them are taken for the digit that was asked for"
+        assert (told in text) == (not options)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -50,12 +50,14 @@ def evaluate(
     from rich.console import Console
     from rich.table import Table
 
-    from scratchgan.gan import evaluation
+    from scratchgan.gan import evaluation, sampling
 
     opened = gan.Run.open(run)
     evaluation.require_digits(opened.subject, f"{run} is to be judged")
     with compilation_shown():
-        found = evaluation.evaluate(gan.generate(opened, n, seed))
+        found = evaluation.evaluate(
+            gan.generate(opened, n, seed), sampling.labels_in_turn(opened, n)
+        )
         real = evaluation.of_real_digits(n)
     table = Table("measure", title=f"{n:,} digits of {run}")
     table.add_column("samples", justify="right")

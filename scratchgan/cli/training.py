@@ -211,7 +211,7 @@ def _say_how_good(run: "gan.Run") -> None:
     from scratchgan.gan import evaluation, sampling
 
     n = 10_000
-    found = evaluation.evaluate(sampling.generate(run, n, 0))
+    found = evaluation.evaluate(sampling.generate(run, n, 0), sampling.labels_in_turn(run, n))
     real = evaluation.of_real_digits(n)
     say(
         f"{n:,} digits are at a Fréchet distance of {found.frechet_distance:.2f} from real ones "
@@ -220,6 +220,8 @@ def _say_how_good(run: "gan.Run") -> None:
         f"{found.recall:.2f} ({real.recall:.2f}); the rarest digit is {min(found.classes):.1%} of "
         f"them, the commonest {max(found.classes):.1%}."
     )
+    if found.label_accuracy is not None:
+        say(f"{found.label_accuracy:.1%} of them are taken for the digit that was asked for.")
     say(
         f"Next: scratchgan generate {run.folder} --out digits.png, scratchgan evaluate {run.folder}"
     )

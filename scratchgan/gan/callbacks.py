@@ -10,7 +10,7 @@ from scratchgan.gan.evaluation import evaluate
 from scratchgan.gan.files import RunError, whole
 from scratchgan.gan.reports import write_report
 from scratchgan.gan.runs import Run
-from scratchgan.gan.sampling import GRID_ROWS, Stream
+from scratchgan.gan.sampling import GRID_ROWS, Stream, class_labels
 from scratchgan.gan.tables import write_table
 from scratchgan.gan.trainer import Callback, Trainer
 from scratchgan.gan.vitals import VitalSigns, add_to_row
@@ -151,8 +151,10 @@ class Evaluation(Callback):
         """Judge, if it is time to."""
         if trainer.epoch % self.every or trainer.is_within_epoch:
             return
-        found = evaluate(trainer.generate(self.n, Stream.GENERATE)).numbers()
-        add_to_row(trainer, found)
+        labels = class_labels(self.n, trainer.classes) if trainer.config.conditional else None
+        asked = None if labels is None else labels.numpy()
+        found = evaluate(trainer.generate(self.n, Stream.GENERATE), asked)
+        add_to_row(trainer, found.numbers())
 
 
 #: The columns of metrics.csv where there is no row yet.

@@ -1,6 +1,7 @@
 """Evaluation: how good the images of a generator are, judged by a classifier of digits."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,8 @@ class Evaluation:
         classes: Share of each digit, 0 to 9.
         imbalance: Total variation distance of those from a tenth each.
         nearest: Median distance of an image to the nearest training image, in pixels from 0 to 1.
+        label_accuracy: Share of the images that are taken for what was asked for; None where
+            nothing was.
     """
 
     n: int
@@ -54,11 +57,14 @@ class Evaluation:
     classes: tuple[float, ...]
     imbalance: float
     nearest: float
+    label_accuracy: float | None = None
 
     def numbers(self) -> dict[str, float]:
         """The measures by name, each share of a class as one: ``"share_of_0"`` and so on."""
         values = asdict(self)
         del values["n"], values["classes"]
+        if self.label_accuracy is None:
+            del values["label_accuracy"]
         return values | {f"share_of_{digit}": part for digit, part in enumerate(self.classes)}
 
 
@@ -72,7 +78,9 @@ def require_digits(subject: Subject, what: str) -> None:
         )
 
 
-def evaluate(images: NDArray[np.uint8]) -> Evaluation:
+def evaluate(
+    images: NDArray[np.uint8], labels: NDArray[np.integer[Any]] | None = None
+) -> Evaluation:
     """Compare images of digits with training images that the classifier has not seen.
 
     Distances and shares depend on the number of images: compare what comes from equally many, and
@@ -80,6 +88,7 @@ def evaluate(images: NDArray[np.uint8]) -> Evaluation:
 
     Args:
         images: uint8 (n, 28, 28), from 100 on; 10,000 for figures to compare with others'.
+        labels: (n,), which digits they are to be.
 
     Raises:
         RunError: They are too few.
@@ -107,13 +116,15 @@ def evaluate(images: NDArray[np.uint8]) -> Evaluation:
         classes=tuple(parts.tolist()),
         imbalance=distance_from_uniform(parts),
         nearest=float(np.median(distances)),
+        label_accuracy=None if labels is None else float(np.mean(classes == labels)),
     )
 
 
 def of_real_digits(n: int) -> Evaluation:
     """What ``n`` of MNIST's 10,000 test images get: the best that a generator can hope for."""
-    images = MNIST(train=False).images
-    return evaluate(images[: max(LEAST, min(n, len(images)))])
+    real = MNIST(train=False)
+    n = max(LEAST, min(n, len(real.images)))
+    return evaluate(real.images[:n], real.labels[:n])
 
 
 def _rows(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ from scratchgan.viz.report import (
 #: The measures that metrics.csv has where digits were judged.
 _MEASURES = (
     *("frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage"),
-    *("imbalance", "nearest"),
+    *("imbalance", "nearest", "label_accuracy"),
 )
 
 #: More than any histograms of an epoch, or measures, in bytes.

@@ -101,6 +101,16 @@ def label_of(run: Run, name: str) -> int:
     return names.index(name)
 
 
+def labels_in_turn(run: Run, n: int, start: int = 0) -> NDArray[np.intp] | None:
+    """The classes (n,) of the images from ``start`` on that :func:`generate` draws in turn.
+
+    None if the run's generator is not conditional.
+    """
+    if not run.config.conditional:
+        return None
+    return np.arange(start, start + n) % len(run.subject.names)
+
+
 def generate(run: Run, n: int, seed: int, digit: str | None = None) -> NDArray[np.uint8]:
     """Images from the trained generator of a run.
 
@@ -122,7 +132,6 @@ def generate(run: Run, n: int, seed: int, digit: str | None = None) -> NDArray[n
     if not 1 <= n <= MAX_IMAGES:
         raise RunError(f"n is {n}; it must be an integer from 1 to {MAX_IMAGES}")
     check_seed(seed)
-    classes = len(run.subject.names)
     label = None if digit is None else label_of(run, digit)
     generator = run.load_generator()
     stream = Generator(seed, Stream.GENERATE)
@@ -130,11 +139,8 @@ def generate(run: Run, n: int, seed: int, digit: str | None = None) -> NDArray[n
     for start in range(0, n, _AT_ONCE):
         size = min(_AT_ONCE, n - start)
         z = randn(size, run.config.latent_dim, generator=stream)
-        labels = None
-        if run.config.conditional:
-            turns = np.arange(start, start + size) % classes
-            labels = as_tensor(turns if label is None else np.full(size, label))
-        parts.append(draw(generator, z, labels))
+        labels = labels_in_turn(run, size, start) if label is None else np.full(size, label)
+        parts.append(draw(generator, z, None if labels is None else as_tensor(labels)))
     return np.concatenate(parts)
 
 

@@ -38,7 +38,7 @@ from scratchgan.gan.evaluation import evaluate, require_digits
 from scratchgan.gan.files import RunError, read, whole
 from scratchgan.gan.recipes import read_toml
 from scratchgan.gan.runs import Run
-from scratchgan.gan.sampling import generate
+from scratchgan.gan.sampling import generate, labels_in_turn
 from scratchgan.gan.trainer import load_images
 from scratchgan.gan.training import train
 from scratchgan.messages import one_line, shown
@@ -317,7 +317,8 @@ def _main() -> None:
     require_digits(images.subject, "a sweep judges what its trainings draw")
     run = Run.create(folder, config, images.subject)
     train(run, images)
-    found = asdict(evaluate(generate(run, 10_000, 0)))
+    found = asdict(evaluate(generate(run, 10_000, 0), labels_in_turn(run, 10_000)))
+    found = {name: value for name, value in found.items() if value is not None}
     with whole(run.folder / "evaluation.json") as file:
         file.write(json.dumps(found, indent=2).encode() + b"\n")
 

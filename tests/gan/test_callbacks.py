@@ -47,17 +47,28 @@ def test_metrics_before_there_are_any(run):
     assert (run.folder / "timings.csv").read_text() == "step,seconds\n"
 
 
-def test_digits_are_judged_as_often_as_asked(tiny_mnist, tmp_path, monkeypatch):
+@pytest.mark.parametrize("conditional", [False, True])
+def test_digits_are_judged_as_often_as_asked(tiny_mnist, tmp_path, monkeypatch, conditional):
     judged = []
 
-    def judge(images):
+    def judge(images, labels):
         judged.append(len(images))
+        if conditional:
+            np.testing.assert_array_equal(labels, np.repeat(np.arange(10), 1000))
+        else:
+            assert labels is None
         found = dict.fromkeys(Measures.__dataclass_fields__, 0.5)
         return Measures(**{**found, "n": 10, "classes": (0.1,) * 10})
 
     monkeypatch.setattr("scratchgan.gan.callbacks.evaluate", judge)
     config = Config.from_recipe(
-        "seed", data=str(tiny_mnist), epochs=4, batch_size=64, latent_dim=3, evaluate_every=2
+        "seed",
+        data=str(tiny_mnist),
+        epochs=4,
+        batch_size=64,
+        latent_dim=3,
+        evaluate_every=2,
+        conditional=conditional,
     )
     run = Run.create(tmp_path / "judged", config)
     Trainer(config, load_images(config)).run(writing_to(run))
@@ -74,7 +85,7 @@ def test_digits_are_judged_as_often_as_asked(tiny_mnist, tmp_path, monkeypatch):
 
 def test_an_evaluation_joins_the_row_of_its_step(monkeypatch):
     found = SimpleNamespace(numbers=lambda: {"recall": 0.5})
-    monkeypatch.setattr("scratchgan.gan.callbacks.evaluate", lambda images: found)
+    monkeypatch.setattr("scratchgan.gan.callbacks.evaluate", lambda images, labels: found)
     trainer = at(100, 1, {"step": 100, "epoch": 1, "d_real": 0.75})
     trainer.row = trainer.rows[0]
     trainer.config = Config.from_recipe("seed")
@@ -84,7 +95,7 @@ def test_an_evaluation_joins_the_row_of_its_step(monkeypatch):
 
 
 def test_an_epoch_that_was_cut_short_is_not_judged(monkeypatch):
-    monkeypatch.setattr("scratchgan.gan.callbacks.evaluate", lambda images: 1 / 0)
+    monkeypatch.setattr("scratchgan.gan.callbacks.evaluate", lambda images, labels: 1 / 0)
     trainer = at(130, 2, {"step": 100, "epoch": 1, "d_real": 0.75})
     Evaluation(1, n=10).on_epoch_end(trainer)
     assert trainer.rows == [{"step": 100, "epoch": 1, "d_real": 0.75}]

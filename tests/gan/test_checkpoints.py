@@ -125,7 +125,7 @@ def test_rows_are_neither_lost_nor_told_twice(tmp_path, monkeypatch):
     monkeypatch.setattr("scratchgan.gan.trainer.LOG_EVERY", 4)
     monkeypatch.setattr("scratchgan.gan.vitals.LOG_EVERY", 4)
     found = type("Found", (), {"numbers": lambda self: {"recall": 0.5}})()
-    monkeypatch.setattr("scratchgan.gan.callbacks.evaluate", lambda images: found)
+    monkeypatch.setattr("scratchgan.gan.callbacks.evaluate", lambda images, labels: found)
     config = replace(SMALL, evaluate_every=1)
     expected = run_whole(tmp_path / "whole", config)
     run = new_run(tmp_path / "run", config)

@@ -36,6 +36,19 @@ def test_real_digits_are_good() -> None:
     assert abs(real.kernel_distance) < 1
     assert real.imbalance < 0.1
     assert sum(real.classes) == pytest.approx(1)
+    assert real.label_accuracy is not None
+    assert real.label_accuracy > 0.97
+
+
+def test_digits_that_are_others_than_asked_for(digits: MNIST) -> None:
+    images, labels = digits.images[:N], digits.labels[:N].astype(int)
+    right = evaluate(images, labels).label_accuracy
+    spoilt = np.where(np.arange(N) % 4 == 0, (labels + 1) % 10, labels)
+    assert right is not None
+    assert evaluate(images, spoilt).label_accuracy == pytest.approx(0.75 * right, abs=0.02)
+    without = evaluate(images)
+    assert without.label_accuracy is None
+    assert "label_accuracy" not in without.numbers()
 
 
 def test_what_is_no_digit() -> None:

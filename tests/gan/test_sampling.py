@@ -6,7 +6,7 @@ from matplotlib.image import imread
 
 from scratchgan.data.batches import to_float
 from scratchgan.gan import Config, Game, Run, RunError, generate
-from scratchgan.gan.sampling import Stream, noise, save, to_bytes
+from scratchgan.gan.sampling import Stream, labels_in_turn, noise, save, to_bytes
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,16 @@ def test_a_digit_that_is_asked_for(conditional):
         images = generate(conditional, 30, seed=3, digit=str(digit)).astype(int)
         is_it = np.abs(images - every).max((1, 2)) <= 1  # a product of other sizes rounds otherwise
         np.testing.assert_array_equal(np.flatnonzero(is_it), np.arange(digit, 30, 10))
+
+
+def test_the_digits_that_come_in_turn(run, conditional):
+    assert labels_in_turn(run, 5) is None
+    labels = labels_in_turn(conditional, 12)
+    assert labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    every = generate(conditional, 12, seed=3).astype(int)
+    for place, label in enumerate(labels):
+        asked = generate(conditional, 12, seed=3, digit=str(label)).astype(int)
+        assert np.abs(asked[place] - every[place]).max() <= 1
 
 
 def test_digits_that_cannot_be_asked_for(run, conditional):
