@@ -107,6 +107,11 @@ class Checkpoints(Callback):
         if trainer.is_within_epoch or is_last or self._stays(trainer) or self._is_due(trainer):
             self.write(trainer)
 
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Write one if it was asked to stop just when an epoch had ended."""
+        if trainer.step not in map(_step_of, checkpoints_of(self.run)):
+            self.write(trainer)
+
     def write(self, trainer: Trainer) -> None:
         """Write a checkpoint, and remove those that are no longer needed.
 

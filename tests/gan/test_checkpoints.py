@@ -120,6 +120,15 @@ def test_a_run_that_was_stopped_goes_on_as_if_not(tmp_path_factory, chosen, stop
     assert content(run) == expected
 
 
+@pytest.mark.parametrize("step", [1, 5, 6, 7, 12, 17, 18])
+def test_nothing_is_lost_when_it_is_asked_to_stop(tmp_path, step):
+    """Just when an epoch ends, either."""
+    run = new_run(tmp_path / "run")
+    with pytest.raises(Stopped):
+        train(run, IMAGES, [StopAt(step)], pace=Pace(seconds=1e6))
+    assert [_step(path) for path in checkpoints_of(run)] == [step]
+
+
 def test_rows_are_neither_lost_nor_told_twice(tmp_path, monkeypatch):
     """Also those of evaluations, which an epoch that was cut short has none of."""
     monkeypatch.setattr("scratchgan.gan.trainer.LOG_EVERY", 4)
