@@ -1,5 +1,6 @@
 """Pictures in files of any kind that Pillow reads, as grey pixels."""
 
+import io
 import os
 import warnings
 from pathlib import Path
@@ -82,12 +83,15 @@ def opened(path: Path) -> "Image":
     if not os.path.isfile(path):  # False also for a name that no file can have
         raise DataError(f"{path}: {'not a file' if os.path.exists(path) else 'no such file'}")
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
+        # From memory: a file takes room for all that it is asked for, also for what it has not, and
+        # Pillow asks for what a length in a damaged picture says, up to 2 GiB.
+        content = io.BytesIO(path.read_bytes())
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is odd about it, and can be read nonetheless
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(file, formats=_KINDS)
+            picture = Image.open(content, formats=_KINDS)
             picture.load()
-            return picture.copy()  # some kinds would read on from the file
+            return picture
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DataError(f"{path}: has too many pixels") from None
     except OSError:

@@ -6,6 +6,7 @@ from contextlib import suppress
 import numpy as np
 
 from scratchgan import viz
+from scratchgan.data import DataError, read_picture
 from scratchgan.gan.evaluation import evaluate
 from scratchgan.gan.files import RunError, whole
 from scratchgan.gan.reports import write_report
@@ -107,14 +108,12 @@ class Film(Callback):
 
     def on_train_end(self, trainer: Trainer) -> None:
         """Read the grids, and write."""
-        from PIL import Image
-
         count = min(trainer.epoch, _MOST_FRAMES)
         epochs = np.linspace(1, trainer.epoch, count).astype(int).tolist()
         frames = []
         for epoch in epochs:
-            with suppress(OSError), Image.open(self.run.sample_path(epoch)) as picture:
-                frames.append(viz.in_16_greys(np.asarray(picture.convert("L"))))
+            with suppress(DataError):
+                frames.append(viz.in_16_greys(read_picture(self.run.sample_path(epoch), grey=True)))
         if frames:
             with whole(self.run.folder / "training.gif") as file:
                 viz.save_film(file, frames, scale=1, rest=2.0)

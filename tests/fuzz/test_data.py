@@ -239,6 +239,19 @@ def test_pictures(tmp_path, reader):
     check(reader, tmp_path, (mutated(rng, PICTURES) for _ in range(tries(reader))), write)
 
 
+@pytest.mark.parametrize("reader", [READ_PICTURE, LOADER], ids=["read_picture", "default_loader"])
+def test_lengths_in_pictures(tmp_path, reader):
+    """Nothing is taken at its word that there are gigabytes to read."""
+    for order in ("big", "little"):
+        length = (0x7EFF_FFFF).to_bytes(4, order)
+        contents = (
+            content[:place] + length + content[place + 4 :]
+            for content in PICTURES
+            for place in range(8, len(content), 1 if content[1:4] == b"PNG" else 7)
+        )
+        check(reader, tmp_path, contents, write)
+
+
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
 
 

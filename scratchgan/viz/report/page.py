@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
+from scratchgan.data import DataError, read_picture
 from scratchgan.viz.figures import in_16_greys
 from scratchgan.viz.report.weights import DrawingNetwork, as_text
 
@@ -192,9 +193,8 @@ def _png(path: Path) -> Iterable[bytes]:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
-            grey = picture.convert("L")
-    except (OSError, Image.DecompressionBombError):
+        grey = Image.fromarray(read_picture(path, grey=True))
+    except DataError:
         return
     grey = grey.resize((grey.width // 2, grey.height // 2), Image.Resampling.NEAREST)
     grey.thumbnail((_MOST_PIXELS, _MOST_PIXELS))
