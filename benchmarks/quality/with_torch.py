@@ -8,6 +8,7 @@ import copy
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +22,45 @@ from scratchgan.data import MNIST
 from scratchgan.data.batches import index_batches
 from scratchgan.gan import Config
 from scratchgan.gan.config import SCHEDULES
+from scratchgan.gan.game import MISMATCHED
 from scratchgan.gan.objectives import OBJECTIVES
 from scratchgan.gan.penalties import PENALTIES
 
 #: Noise vectors on which the statistics of batch norm are taken before G draws.
 STATISTICS = 4096
 
+CLASSES = 10
+
+Player = Callable[[Tensor], Tensor]
+
+
+class WithLabel(nn.Module):
+    """A generator that sees its label as a row of zeros with a one in it, after the noise."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.register_buffer("one_hot", torch.eye(CLASSES))
+
+    def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
+        return self.body(torch.cat([noise, self.one_hot[labels]], 1))
+
+
+class Projection(nn.Module):
+    """A discriminator that adds to its logit how well the features go with the label's vector."""
+
+    def __init__(self, body: nn.Module, score: nn.Module, features: int) -> None:
+        super().__init__()
+        self.body, self.score = body, score
+        self.of_class = nn.Embedding(CLASSES, features)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        features = self.body(images)
+        return (self.of_class(labels) * features).sum(1, keepdim=True) + self.score(features)
+
 
 def networks(config: Config) -> tuple[nn.Module, nn.Module]:
-    """G and D."""
+    """G and D; if they are conditional, each takes labels too."""
 
     def linear(inputs: int, outputs: int) -> nn.Module:
         layer = nn.Linear(inputs, outputs)
@@ -38,18 +69,21 @@ def networks(config: Config) -> tuple[nn.Module, nn.Module]:
     slope = config.negative_slope
     activation = (lambda: nn.LeakyReLU(slope)) if slope else nn.ReLU
     layers: list[nn.Module] = []
-    size = config.latent_dim
+    size = config.latent_dim + CLASSES * config.conditional
     for width in config.generator_widths:
         norm = [nn.BatchNorm1d(width)] if config.batch_norm else []
         layers += [nn.Linear(size, width), *norm, activation()]
         size = width
-    generator = nn.Sequential(*layers, nn.Linear(size, 784), nn.Tanh())
+    generator: nn.Module = nn.Sequential(*layers, nn.Linear(size, 784), nn.Tanh())
     layers, size = [nn.Flatten()], 784
     for width in config.discriminator_widths:
         dropout = [nn.Dropout(config.dropout)] if config.dropout else []
         layers += [linear(size, width), activation(), *dropout]
         size = width
-    return generator, nn.Sequential(*layers, linear(size, 1))
+    score = linear(size, 1)
+    if not config.conditional:
+        return generator, nn.Sequential(*layers, score)
+    return WithLabel(generator), Projection(nn.Sequential(*layers), score, size)
 
 
 # --- Objectives and penalties, of logits ---------------------------------------------------
@@ -83,22 +117,22 @@ G_LOSSES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def squared_slopes(discriminator: nn.Module, images: Tensor) -> Tensor:
+def squared_slopes(discriminator: Player, images: Tensor) -> Tensor:
     images = images.detach().requires_grad_()
     (slopes,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
     return slopes.square().sum(1)
 
 
-def one_slope(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+def one_slope(discriminator: Player, real: Tensor, fake: Tensor) -> Tensor:
     between = real + torch.rand(len(real), 1) * (fake - real)
     return ((squared_slopes(discriminator, between) + 1e-12).sqrt() - 1).square().mean()
 
 
-def flat_at_real(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+def flat_at_real(discriminator: Player, real: Tensor, fake: Tensor) -> Tensor:
     return squared_slopes(discriminator, real).mean() / 2
 
 
-def flat_at_both(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+def flat_at_both(discriminator: Player, real: Tensor, fake: Tensor) -> Tensor:
     return squared_slopes(discriminator, torch.cat([real, fake])).mean()
 
 
@@ -123,22 +157,31 @@ class Twin:
         self.d_parameters = list(self.discriminator.parameters())
         self.steps = 0
 
-    def step(self, real: Tensor, d_noise: Tensor, g_noise: Tensor) -> tuple[Tensor, Tensor]:
+    def step(
+        self, real: Tensor, d_noise: Tensor, g_noise: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Some moves of D and one of G, as :meth:`scratchgan.gan.Game.step`; the losses of both."""
         turns = self.config.discriminator_steps
-        for real_part, noise_part in zip(real.chunk(turns), d_noise.chunk(turns), strict=True):
-            d_loss = self.move_discriminator(real_part, noise_part)
-        return d_loss, self.move_generator(real_part, g_noise)
+        for part in zip(real.chunk(turns), d_noise.chunk(turns), labels.chunk(turns), strict=True):
+            d_loss = self.move_discriminator(*part)
+        last_real, _, last_labels = part
+        return d_loss, self.move_generator(last_real, g_noise, last_labels)
 
-    def move_discriminator(self, real: Tensor, noise: Tensor) -> Tensor:
+    def move_discriminator(self, real: Tensor, noise: Tensor, labels: Tensor) -> Tensor:
         config = self.config
         with torch.no_grad():
-            fake = self.generator(noise)
-        logits = self.discriminator(torch.cat([real, fake])).split(len(real))
-        loss = D_LOSSES[config.objective](*logits, 1.0 - config.label_smoothing)
+            fake = self.draws(labels)(noise)
+        scorer = self.scores(torch.cat([labels, labels]))
+        logits = scorer(torch.cat([real, fake])).split(len(real))
+        loss_of, smoothed = D_LOSSES[config.objective], 1.0 - config.label_smoothing
+        loss = loss_of(*logits, smoothed)
+        if config.conditional:
+            other = (labels + labels.roll(1) % (CLASSES - 1) + 1) % CLASSES
+            wrong = loss_of(logits[0], self.scores(other)(real), smoothed)
+            loss = (1 - MISMATCHED) * loss + MISMATCHED * wrong
         if (penalty := PENALTIES[config.penalty]) is not None:
             weight = penalty.weight if config.penalty_weight is None else config.penalty_weight
-            term = PENALTY_TERMS[config.penalty](self.discriminator, real, fake)
+            term = PENALTY_TERMS[config.penalty](scorer, real, fake)
             loss = loss + weight * term
         self.d_adam.zero_grad()
         loss.backward()
@@ -149,14 +192,15 @@ class Twin:
                     parameter.clamp_(-config.weight_clip, config.weight_clip)
         return loss.detach()
 
-    def move_generator(self, real: Tensor, noise: Tensor) -> Tensor:
+    def move_generator(self, real: Tensor, noise: Tensor, labels: Tensor) -> Tensor:
         objective = self.config.objective
         for parameter in self.d_parameters:
             parameter.requires_grad = False
-        logits = [self.discriminator(self.generator(noise))]
+        scorer = self.scores(labels)
+        logits = [scorer(self.draws(labels)(noise))]
         if OBJECTIVES[objective].is_relative:
             with torch.no_grad():
-                logits = [self.discriminator(real), *logits]
+                logits = [scorer(real), *logits]
         loss = G_LOSSES[objective](*logits)
         for parameter in self.d_parameters:
             parameter.requires_grad = True
@@ -172,16 +216,30 @@ class Twin:
                 )
         return loss.detach()
 
+    def draws(self, labels: Tensor) -> Player:
+        """G as a function of noise alone, with these labels if it is conditional."""
+        return partial(self.generator, labels=labels) if self.config.conditional else self.generator
+
+    def scores(self, labels: Tensor) -> Player:
+        """D as a function of images alone, the first so many of which have these labels."""
+        if not self.config.conditional:
+            return self.discriminator
+        return lambda images: self.discriminator(images, labels[: len(images)])
+
     def draw(self, noise: Tensor) -> NDArray[np.uint8]:
         """The digits (n, 28, 28) that the average makes of noise (n, latent_dim)."""
         statistics = torch.randn(STATISTICS, self.config.latent_dim)
+        inputs = [
+            (x, torch.arange(len(x)) * CLASSES // len(x)) if self.config.conditional else (x,)
+            for x in (statistics, noise)
+        ]
         norms = [m for m in self.average.modules() if isinstance(m, nn.BatchNorm1d)]
         momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.momentum = 1.0
         with torch.no_grad():
-            self.average.train()(statistics)
-            pixels = self.average.eval()(noise)
+            self.average.train()(*inputs[0])
+            pixels = self.average.eval()(*inputs[1])
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
         self.average.train()
@@ -191,7 +249,9 @@ class Twin:
 def steps(twin: Twin) -> Iterator[int]:
     """Train to the end; yields after each step how many images were seen."""
     config = twin.config
-    pixels = torch.from_numpy(MNIST().images.reshape(-1, 784))
+    data = MNIST()
+    pixels = torch.from_numpy(data.images.reshape(-1, 784))
+    labels = torch.from_numpy(data.labels.astype(np.int64))
     size = config.batch_size * config.discriminator_steps
     total = config.epochs * (len(pixels) // size)
     done = 0
@@ -201,9 +261,11 @@ def steps(twin: Twin) -> Iterator[int]:
             for adam in (twin.g_adam, twin.d_adam):
                 for group in adam.param_groups:
                     group["lr"] = lr
-            real = pixels[torch.from_numpy(places)].float().div_(127.5).sub_(1)
+            chosen = torch.from_numpy(places)
+            real = pixels[chosen].float().div_(127.5).sub_(1)
             d_noise = torch.randn(size, config.latent_dim)
-            twin.step(real, d_noise, torch.randn(config.batch_size, config.latent_dim))
+            g_noise = torch.randn(config.batch_size, config.latent_dim)
+            twin.step(real, d_noise, g_noise, labels[chosen])
             done += 1
             yield done * size
 

@@ -131,15 +131,18 @@ def test_it_goes_on_where_it_was_and_a_failure_stops_nothing(tmp_path, trainings
     assert trainings == all_but_hinge[1:3]  # what was cut short, and what had other settings
 
 
+@pytest.mark.parametrize("conditional", [False, True], ids=["free", "conditional"])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_step_of_the_twin_is_a_step_of_the_game(recipe):
+def test_a_step_of_the_twin_is_a_step_of_the_game(recipe, conditional):
     """From the same weights, images and noise, and without what is drawn by chance."""
     torch = pytest.importorskip("torch")
     from benchmarks.quality.with_torch import Twin
     from scratchgan.gan import Config
 
     # Adam's first steps are as long for a gradient that is 0 but for rounding: they are kept short.
-    config = Config.from_recipe(recipe, batch_size=16, dropout=0.0, lr=2e-4)
+    config = Config.from_recipe(
+        recipe, batch_size=16, dropout=0.0, lr=2e-5, conditional=conditional
+    )
     if config.penalty == "gradient":  # its places are drawn
         config = replace(config, penalty="r1")
     sg.manual_seed(0)
@@ -157,10 +160,13 @@ def test_a_step_of_the_twin_is_a_step_of_the_game(recipe):
         real = rng.uniform(-1, 1, (size, 784)).astype(np.float32)
         d_noise = rng.standard_normal((size, config.latent_dim), np.float32)
         g_noise = rng.standard_normal((config.batch_size, config.latent_dim), np.float32)
+        labels = rng.integers(0, 10, size)
         here = game.step(
-            sg.tensor(real.reshape(-1, 1, 28, 28)), sg.tensor(d_noise), sg.tensor(g_noise)
+            sg.tensor(real.reshape(-1, 1, 28, 28)),
+            *(sg.tensor(d_noise), sg.tensor(g_noise)),
+            sg.tensor(labels) if conditional else None,
         )
-        there = twin.step(*map(torch.from_numpy, (real, d_noise, g_noise)))
+        there = twin.step(*map(torch.from_numpy, (real, d_noise, g_noise, labels)))
         assert here.discriminator_loss.item() == pytest.approx(there[0].item(), rel=1e-4, abs=1e-5)
         assert here.generator_loss.item() == pytest.approx(there[1].item(), rel=1e-4, abs=1e-5)
     for ours, theirs in zip(game.average.parameters(), twin.average.parameters(), strict=True):
