@@ -1,5 +1,7 @@
 """A tape in a terminal: a tree, and a walk back."""
 
+import xml.etree.ElementTree as ET
+
 import numpy as np
 import pytest
 
@@ -85,7 +87,29 @@ def test_a_chain_of_any_length(length):
     assert ("(goes on; sg.inspect draws it)" in lines[-1]) == (length > 50)
 
 
+def test_of_many_elements_there_are_mean_and_spread_and_how_many_are_not_finite(capsys):
+    x = sg.tensor([1.0, 3.0] * 4 + [float("nan"), float("inf")], requires_grad=True)
+    large = sg.tensor([1e300, 3e300] * 3, dtype=sg.float64, requires_grad=True)
+    none = sg.full((5,), float("nan"), requires_grad=True)
+    for given, shown in (
+        (x, "(10) = 2 ± 1 and 2 not finite"),
+        (large, "(6) = 2e+300 ± 1e+300"),
+        (none, "(5) = 5 not finite"),
+    ):
+        assert str(sg.graph(given * 1, {"x": given})).splitlines()[1].startswith(f"├─ x {shown}  ∇")
+
+
+def test_a_name_stays_in_its_line():
+    x = sg.tensor(1.0, requires_grad=True)
+    graph = sg.graph(-x, {"a\nb\0\ud800é": x})
+    assert str(graph).splitlines()[1].startswith("└─ a\\nb\\x00\\ud800é () = 1.")
+    ET.fromstring(graph._repr_svg_())
+
+
 def test_what_has_no_tape():
+    for show in (sg.graph, sg.trace_backward):
+        with pytest.raises(TapeError, match=r"shape \(2,\) is a leaf: no primitive made it"):
+            show(sg.ones(2, requires_grad=True))
     with pytest.raises(TapeError, match="does not require a gradient"):
         sg.graph(sg.ones(2))
     x = sg.tensor(1.0, requires_grad=True)

@@ -1,7 +1,10 @@
 """The inspector: what it writes down is what was computed, and the page shows it."""
 
+import itertools
 import json
 import re
+import time
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -132,7 +135,84 @@ def test_a_tape_that_is_there_is_read_and_stays_as_it_is():
     np.testing.assert_allclose(kept, np.tanh(w.numpy(force=True) @ x.numpy(force=True)), rtol=1e-6)
 
 
+def test_groups_bear_the_classes_of_their_modules():
+    """Also of those that compute nothing themselves, and of one that is called by another name."""
+
+    class Tree(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(3, 3), nn.Tanh())])
+
+        def forward(self, x):
+            return self.blocks[0](x)
+
+    tree, x = Tree(), sg.ones(2, 3)
+    for names, top in ((None, "Tree"), (tree, "Tree"), ({"t": tree}, "t")):
+        recording = record(lambda: tree(x), names)
+        (call,) = recording.calls
+        assert call.group == (top, "blocks", "0", "0")
+        classes = [recording.modules[call.group[:depth]] for depth in range(1, 5)]
+        assert classes == ["Tree", "ModuleList", "Sequential", "Linear"]
+    recording = record(lambda: tree.blocks[0](x), {"t": tree})
+    assert recording.modules[("t",)] == "Tree"
+
+
+def test_a_tensor_that_changes_is_an_update_of_any_type(tmp_path):
+    """A mask, a counter, and what becomes infinite; no warning is given."""
+    names = {
+        "mask": sg.tensor([True, False]),
+        "count": sg.tensor([0, 255], dtype=sg.uint8),
+        "x": sg.tensor([1.0, float("inf")]),
+    }
+
+    def step():
+        for x in names.values():
+            x + x
+        names["mask"].copy_(sg.tensor([False, True]))
+        names["count"].copy_(sg.tensor([1, 0], dtype=sg.uint8))
+        names["x"].mul_(2)
+
+    path = sg.inspect(step, tmp_path / "page.html", names=names)
+    (tape,) = data_of(path)["tapes"]
+    changes = {tape["values"][m[1]]["name"]: m[4] for m in tape["moments"] if m[0] == "u"}
+    numbers = {name: change["numbers"] for name, change in changes.items()}
+    assert numbers == {"mask": [-1, 1], "count": [1, -255], "x": [1, "nan"]}
+
+
+def data_of(path):
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())
+    return json.loads(found[1])
+
+
+def test_a_long_function_is_recorded_in_no_more_than_some_seconds():
+    """Every call looks for parameters that have changed: at those, and not at all that there is."""
+    x = sg.tensor(1.0, requires_grad=True)
+
+    def chain(length):
+        y = x
+        for _ in range(length):
+            y = y * 1.0001
+        y.backward()
+
+    def seconds(length):
+        began = time.perf_counter()
+        record(lambda: chain(length), {"x": x})
+        return time.perf_counter() - began
+
+    seconds(10)
+    assert seconds(8000) < 30 * min(seconds(800) for _ in range(3))
+
+
+@pytest.mark.parametrize("image", [28, (28,), (0, 28), (-1, -1), "ab", (1.0, 2.0)])
+def test_an_image_has_a_height_and_a_width(image, tmp_path):
+    x = sg.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(ValueError, match="image must be the height and width of images"):
+        sg.inspect(x * 2, tmp_path / "a.html", image=image)
+
+
 def test_what_cannot_be_inspected(tmp_path):
+    with pytest.raises(TapeError, match=r"shape \(2,\) is a leaf: no primitive made it"):
+        sg.inspect(sg.zeros(2, requires_grad=True), tmp_path / "a.html")
     with pytest.raises(TapeError, match="does not require a gradient"):
         sg.inspect(sg.tensor(1.0), tmp_path / "a.html")
     with pytest.raises(ValueError, match="inspect: the function computed nothing"):
@@ -143,9 +223,9 @@ def test_what_cannot_be_inspected(tmp_path):
 # --- What is shown ----------------------------------------------------------------------
 
 
-@given(st.lists(st.floats(width=32), min_size=1, max_size=40), st.booleans())
+@given(st.lists(st.floats(), min_size=1, max_size=40), st.booleans())
 def test_a_summary_is_json_and_counts_every_element(numbers, as_matrix):
-    array = np.array(numbers, np.float32)
+    array = np.array(numbers)
     shown = summary(array.reshape(1, -1) if as_matrix else array)
     json.dumps(shown, allow_nan=False)
     finite = array[np.isfinite(array)].astype(np.float64)
@@ -153,6 +233,11 @@ def test_a_summary_is_json_and_counts_every_element(numbers, as_matrix):
     if finite.size:
         assert (shown["min"], shown["max"]) == (finite.min(), finite.max())
         assert sum(shown.get("bars", [finite.size])) == finite.size
+        exact = [Fraction(x) for x in finite.tolist()]
+        size = max(abs(x) for x in exact)
+        assert abs(Fraction(shown["mean"]) - sum(exact) / len(exact)) <= size / 10**12
+        square = sum(x * x for x in exact) / len(exact)
+        assert abs(Fraction(shown["rms"]) ** 2 - square) <= size * size / 10**12 or size < 1e-300
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
@@ -285,6 +370,81 @@ def test_text_in_a_name_is_only_text(open_page, tmp_path):
         page.keyboard.press("End")
         assert page.title() == name
         assert page.locator("h1").text_content() == name
+
+
+def test_names_of_any_length_leave_the_page_as_it_is(open_page, tmp_path):
+    """They are cut where they are drawn, and stand in the title."""
+    model = nn.Sequential()
+    model.add_module("a/b" * 100, nn.Sequential(nn.Linear(2, 2), nn.Softmax(1)))
+    model.add_module("<i>" * 100, nn.Linear(2, 2))
+    path = tmp_path / "page.html"
+    names = {"m" * 300: model}
+    sg.inspect(lambda: model(sg.ones(1, 2)).sum().backward(), path, names=names, title="t" * 300)
+    for width in (1280, 390):
+        with open_page(path, width=width) as page:
+            page.keyboard.press("End")
+            page.wait_for_function("time === tape.moments.length")
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            wide = page.locator("#details")
+            assert wide.evaluate("it => it.scrollWidth <= it.clientWidth")
+            assert page.locator("#find").bounding_box()["width"] > 100
+            assert page.evaluate("Math.max(...tape.nodes.map((node) => node.label.length)) > 300")
+            # No text is wider than its box, and no group's name lies on another's.
+            assert page.evaluate(
+                "[...document.querySelectorAll('.node, .group')].every((g) => "
+                "[...g.querySelectorAll('text:not(.nabla)')].every((t) => "
+                "t.getBBox().width <= g.querySelector('rect').getBBox().width))"
+            )
+            tops = page.evaluate(
+                "[...document.querySelectorAll('.group > text')].map((t) => t.getBBox().y)"
+            )
+            assert len(tops) > 1
+            assert min(abs(a - b) for a, b in itertools.combinations(tops, 2)) > 13
+
+
+def test_a_parameter_is_called_as_its_module_knows_it(open_page, tmp_path):
+    model = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Softmax(1)))
+    x = sg.ones(1, 2)
+    for number, names in enumerate((None, model, {"m": model})):
+        path = tmp_path / f"{number}.html"
+        sg.inspect(lambda: (model(x) + model(x)).sum().backward(), path, names=names)
+        with open_page(path) as page:
+            labels = page.evaluate(
+                "tape.nodes.filter((n) => n.kind === 'parameter').map((n) => n.label)"
+            )
+            assert labels == ["0.weight", "0.bias"] * 2
+
+
+def test_elements_that_are_not_finite_are_told(open_page, tmp_path):
+    x = sg.tensor([[1.0, float("nan")], [float("inf"), 2.0]], requires_grad=True)
+    empty = sg.zeros(0, 2, requires_grad=True)
+    path = tmp_path / "page.html"
+    sg.inspect(lambda: (sg.cat([x * x, empty * 1]) * 1).sum().backward(), path, names={"x": x})
+    with open_page(path) as page:
+
+        def marks(what):
+            page.keyboard.press("/")
+            page.locator("#find").fill(what)
+            page.keyboard.press("Enter")
+            page.keyboard.press("Escape")
+            return [text.strip() for text in page.locator("#details .mark").all_text_contents()]
+
+        page.keyboard.press("End")
+        told = "⚠ 2 of its elements are not finite"
+        assert marks("x") == [told] * 3  # the value, and a gradient from each side
+        # Of nothing there is no gradient that vanishes.
+        page.evaluate("choose(tape.byCall[1])")
+        assert page.locator("#details h2").text_content() == "mul 1"
+        assert page.locator("#details .mark").count() == 0
+
+
+def test_the_space_bar_opens_what_it_is_on(gan_page, open_page):
+    with open_page(gan_page) as page:
+        page.keyboard.press("ArrowRight")
+        page.locator("#details summary").first.focus()
+        page.keyboard.press("Space")
+        assert page.locator("#details details").first.get_attribute("open") is not None
+        assert page.evaluate("timer") is None
 
 
 def test_a_page_appears_whole_or_not_at_all(tmp_path, monkeypatch):

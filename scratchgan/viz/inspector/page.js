@@ -28,10 +28,10 @@ function prepare(source) {
   // A module that is one call needs no box around it: the call bears its name.
   const many = new Map();
   for (const call of source.calls) call.group.forEach((_, depth) => {
-    const path = call.group.slice(0, depth + 1).join("/");
+    const path = call.group.slice(0, depth + 1).join(".");
     many.set(path, (many.get(path) || 0) + 1);
   });
-  const boxOf = (call) => many.get(call.group.join("/")) === 1 && call.group.length > 1 ? call.group.slice(0, -1) : call.group;
+  const boxOf = (call) => many.get(call.group.join(".")) === 1 && call.group.length > 1 ? call.group.slice(0, -1) : call.group;
   source.calls.forEach((call, i) => {
     const key = `c${i}`, group = boxOf(call);
     made.byCall[i] = key;
@@ -48,10 +48,10 @@ function prepare(source) {
     }
     const value = source.values[input];
     const group = value.kind === "parameter" ? boxOf(call) : [];
-    const key = `v${input}@${group.join("/")}`;
+    const key = `v${input}@${group.join(".")}`;
     if (!known.has(key)) {
       known.add(key);
-      const name = !value.name ? value.kind : value.kind === "parameter" ? value.name.split(".").slice(group.length ? group.length : 0).join(".") : value.name;
+      const name = !value.name ? value.kind : value.kind === "parameter" ? within(group, value.name) : value.name;
       made.nodes.push({ key, value: input, group, label: name, title: value.name, shape: shapeOf(value), kind: value.kind });
       made.byValue.set(input, [...(made.byValue.get(input) || []), key]);
     }
@@ -59,7 +59,7 @@ function prepare(source) {
   }));
   for (const node of made.nodes) {
     node.group.forEach((_, depth) => {
-      const path = node.group.slice(0, depth + 1).join("/");
+      const path = node.group.slice(0, depth + 1).join(".");
       made.groups.set(path, (made.groups.get(path) || 0) + (node.call !== undefined));
     });
   }
@@ -67,9 +67,32 @@ function prepare(source) {
   made.into = new Map();
   for (const edge of made.edges) made.into.set(`${edge.to}/${edge.position}`, edge);
   // Modules of few calls say nothing that their own node would not; of large tapes all are folded.
-  if (made.nodes.length > 160) for (const [path] of made.groups) if (path.includes("/")) made.folded.add(path);
+  if (made.nodes.length > 160) for (const [path] of made.groups) if (path.includes(".")) made.folded.add(path);
   if (made.nodes.length > 500) for (const [path] of made.groups) made.folded.add(path);
   return made;
+}
+
+// A parameter's name as its module knows it: "weight" of "model.0.weight" in model, 0. A model without a
+// name is a group, but no part of the name.
+function within(group, name) {
+  const parts = name.split("."), path = group.map((part, i) => (i ? part : part.replace(/ \(\d+\)$/, "")));
+  while (path.length && !path.every((part, i) => part === parts[i])) path.shift();
+  return parts.slice(path.length).join(".");
+}
+
+const pen = element("canvas").getContext("2d");
+function lengthOf(text, size) {
+  pen.font = `${size}px system-ui, sans-serif`;
+  return pen.measureText(text).width;
+}
+
+// Names may be of any length; the whole of one is in the title and in the details.
+const LONGEST = 280;
+function cut(text, most = LONGEST, size = 12) {
+  if (lengthOf(text, size) <= most) return text;
+  const kept = [...text.slice(0, most)];
+  while (kept.length && lengthOf(`${kept.join("")}…`, size) > most) kept.pop();
+  return `${kept.join("")}…`;
 }
 
 function labelOf(call) {
@@ -82,12 +105,13 @@ function labelOf(call) {
 const shapeOf = (value) => value.shape.length ? value.shape.join(" × ") : "number";
 const short = (text) => /^-?[\d.e+-]+$/.test(text) ? String(Number(Number(text).toPrecision(4))) : text;
 
-const moduleName = (path) => [path.split("/").pop(), tape.modules[path]].filter(Boolean).join(" ");
+// Its name and its class, which is all of its name where it has none.
+const moduleName = (path) => [...new Set([path.split(".").pop(), tape.modules[path]])].filter(Boolean).join(" ");
 
 // Where a node is drawn: itself, or the outermost folded module that it is in.
 function drawnAs(node) {
   for (let depth = 1; depth <= node.group.length; depth++) {
-    const path = node.group.slice(0, depth).join("/");
+    const path = node.group.slice(0, depth).join(".");
     if (tape.folded.has(path)) return `g${path}`;
   }
   return node.key;
@@ -141,21 +165,26 @@ function layOutPiece(keys, nodes, edges, laid) {
   graph.setDefaultEdgeLabel(() => ({}));
   for (const key of keys) {
     const node = nodes.get(key);
-    graph.setNode(key, { width: Math.max(WIDE, 7.2 * (key[0] === "g" ? moduleName(key.slice(1)) : node.label).length + 18), height: HIGH });
-    const path = key[0] === "g" ? key.slice(1).split("/").slice(0, -1) : node.group;
+    graph.setNode(key, { width: Math.max(WIDE, lengthOf(cut(key[0] === "g" ? `▸ ${moduleName(key.slice(1))}` : node.label), 12) + 26), height: HIGH });
+    const path = key[0] === "g" ? key.slice(1).split(".").slice(0, -1) : node.group;
     path.forEach((_, depth) => {
-      const own = `m${path.slice(0, depth + 1).join("/")}`;
+      const own = `m${path.slice(0, depth + 1).join(".")}`;
       if (!graph.hasNode(own)) graph.setNode(own, {});
-      if (depth) graph.setParent(own, `m${path.slice(0, depth).join("/")}`);
+      if (depth) graph.setParent(own, `m${path.slice(0, depth).join(".")}`);
     });
-    if (path.length) graph.setParent(key, `m${path.join("/")}`);
+    if (path.length) graph.setParent(key, `m${path.join(".")}`);
   }
   for (const [from, to] of edges.values()) if (graph.hasNode(from) && graph.hasNode(to)) graph.setEdge(from, to);
   dagre.layout(graph);
   const above = laid.height;
   const down = (place) => ({ ...place, y: place.y + above });
+  // Above what is in a group there is room for its name, also where that is another group.
+  const topOf = (key) => {
+    const box = graph.node(key), inner = graph.children(key).filter((each) => each[0] === "m").map(topOf);
+    return Math.min(box.y - box.height / 2 - 14, ...inner.map((top) => top - 18));
+  };
   for (const key of graph.nodes()) {
-    if (key[0] === "m") laid.groups.push([key.slice(1), down(graph.node(key))]);
+    if (key[0] === "m") laid.groups.push([key.slice(1), { ...down(graph.node(key)), top: above + topOf(key) }]);
     else laid.boxes.set(key, down(graph.node(key)));
   }
   for (const edge of graph.edges()) laid.lines.set(`${edge.v}→${edge.w}`, graph.edge(edge).points.map(down));
@@ -170,10 +199,10 @@ function draw(laid, nodes) {
   tape.lines = new Map();
   for (const [path, box] of laid.groups.sort(([a], [b]) => a.length - b.length)) {
     const g = element("g", { class: "group" });
-    const [left, top] = [box.x - box.width / 2, box.y - box.height / 2 - 14];  // room for the name
-    g.append(element("rect", { x: left, y: top, width: box.width, height: box.height + 14 }));
-    const text = element("text", { x: left + 8, y: top + 15, "data-fold": path }, `▾ ${moduleName(path)}`);
-    g.append(text);
+    const left = box.x - box.width / 2, { top } = box;
+    g.append(element("rect", { x: left, y: top, width: box.width, height: box.y + box.height / 2 - top }));
+    const text = element("text", { x: left + 8, y: top + 15, "data-fold": path }, cut(`▾ ${moduleName(path)}`, box.width - 16, 13));
+    g.append(text, element("title", {}, path));
     view.append(g);
   }
   for (const [name, points] of laid.lines) {
@@ -189,8 +218,9 @@ function draw(laid, nodes) {
     const g = element("g", { class: `node ${kind}`, transform: `translate(${box.x} ${box.y})`, "data-key": key });
     g.append(element("rect", { x: -box.width / 2, y: -HIGH / 2, width: box.width, height: HIGH, rx: 5 }));
     const path = key.slice(1);
-    g.append(element("text", { y: -2 }, isFolded ? `▸ ${moduleName(path)}` : node.label));
-    g.append(element("text", { y: 12, class: "shape" }, isFolded ? `${tape.groups.get(path)} calls` : node.shape));
+    g.append(element("text", { y: -2 }, cut(isFolded ? `▸ ${moduleName(path)}` : node.label)));
+    const calls = tape.groups.get(path);
+    g.append(element("text", { y: 12, class: "shape" }, isFolded ? `${calls} ${calls === 1 ? "call" : "calls"}` : node.shape));
     g.append(element("text", { class: "nabla", x: box.width / 2 - 5, y: -7 }, "∇"));
     g.append(element("title", {}, isFolded ? path : node.title || [...node.group, node.label].join(" › ")));
     g.dataset.base = g.getAttribute("class");
@@ -216,7 +246,7 @@ function moveTo(moment) {
   const last = time ? tape.moments[time - 1] : null;
   for (const key of last ? nodesOf(last) : []) tape.shapes.get(tape.drawn.get(key))?.classList.add("now");
   $("time").value = time;
-  $("moment").value = describe(last);
+  $("moment").value = $("moment").title = describe(last);
   show(chosen || (last && nodesOf(last)[0]) || null);
 }
 
@@ -263,11 +293,12 @@ function count(key, what, by, of = tape.shapes) {
 // A gradient's size is that of a typical element, on a logarithmic scale between the tape's.
 function widthOf(value) {
   const [low, high] = tape.range;
+  if (value.bad) return 7.5;
   if (!value.rms) return 1;
   const share = high > low ? (Math.log10(value.rms) - low) / (high - low) : 0.5;
   return 1.5 + 6 * Math.max(0, Math.min(1, share));
 }
-const isWeak = (value) => !value.rms || value.rms < 1e-7;
+const isWeak = (value) => !value.bad && (!value.rms || value.rms < 1e-7);
 
 function measure(made) {
   const logs = made.moments.filter((m) => m[0] === "b").flatMap((m) => Object.values(m[3]))
@@ -360,7 +391,7 @@ function deadOf(call) {
 }
 
 function sizeMark(value) {
-  if (value.bad) return `${value.bad} elements are not finite`;
+  if (value.rms === undefined) return "";  // without elements, or all of them are not finite
   if (!value.rms) return "zero: nothing is learned from here on";
   const away = Math.log10(value.rms) - tape.middle;
   if (value.rms < 1e-7 || away < -4) return "vanishing: far smaller than most gradients here";
@@ -386,7 +417,8 @@ function card(value, title, markText = "") {
   const box = element("div", { class: "card" });
   box.append(element("b", {}, title), ` ${shapeOf(value)} ${value.dtype} `);
   if (value.gone) box.append(nothing("the tape has not kept it; inspect a function to see it"));
-  if (markText) box.append(element("span", { class: "mark" }, `⚠ ${markText}`));
+  const bad = value.bad ? `${value.bad} of its elements ${value.bad === 1 ? "is" : "are"} not finite` : "";
+  for (const text of [bad, markText].filter(Boolean)) box.append(element("span", { class: "mark" }, `⚠ ${text} `));
   if (value.numbers && value.numbers.length <= 12) box.append(element("p", {}, value.numbers.map((x) => typeof x === "number" ? number(x) : x).join("  ")));
   if (value.bars) {
     const list = element("dl");
@@ -418,7 +450,7 @@ function picture(value) {
   const context = canvas.getContext("2d"), image = context.createImageData(width, height);
   const most = Math.max(Math.abs(value.min), Math.abs(value.max)) || 1, signed = value.min < 0 && value.max > 0;
   for (let i = 0; i < bytes.length; i++) {
-    const x = value.min + (bytes[i] / 255) * (value.max - value.min);
+    const x = value.min * (1 - bytes[i] / 255) + value.max * (bytes[i] / 255);
     let rgb = [bytes[i], bytes[i], bytes[i]];
     if (signed) {
       const t = Math.min(1, Math.abs(x) / most);
@@ -508,7 +540,7 @@ function find(text) {
   if (!keys.length) return;
   const node = tape.nodeOf.get(next);
   const before = tape.folded.size;
-  node.group.forEach((_, depth) => tape.folded.delete(node.group.slice(0, depth + 1).join("/")));
+  node.group.forEach((_, depth) => tape.folded.delete(node.group.slice(0, depth + 1).join(".")));
   if (tape.folded.size !== before) layOut();
   chosen = next;
   mark(next);
@@ -559,7 +591,7 @@ document.addEventListener("keydown", (event) => {
     "+": () => zoomMiddle(1.25), "-": () => zoomMiddle(0.8), " ": play,
   };
   const action = actions[event.key];
-  if (!action || (event.key === " " && event.target.matches("button"))) return;
+  if (!action || (event.key === " " && event.target.matches("button, summary"))) return;
   event.preventDefault();
   action();
 });

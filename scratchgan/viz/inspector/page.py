@@ -6,7 +6,7 @@ import json
 import os
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,15 @@ def inspect(
         The file.
 
     Raises:
-        ValueError: No primitive ran.
-        TapeError: The tensor requires no gradient, or its tape was freed.
+        ValueError: No primitive ran, or ``image`` is no size.
+        TapeError: The tensor requires no gradient or is a leaf, or its tape was freed.
         TypeError: One of them is something else.
         OSError: The file cannot be written.
     """
+    if image is not None and not _is_size(image):
+        raise ValueError(
+            f"inspect: image must be the height and width of images, as in (28, 28), not {image!r}"
+        )
     if isinstance(tensor_or_function, Tensor):
         recording = record_backward(tensor_or_function, names)
     else:
@@ -68,6 +72,14 @@ def inspect(
     if not recording.calls:
         raise ValueError("inspect: the function computed nothing that could be shown")
     return write_page(path, {"all": recording}, image=image, title=title)
+
+
+def _is_size(image: Any) -> bool:
+    return (
+        isinstance(image, Sequence)
+        and len(image) == 2
+        and all(isinstance(size, int) and size > 0 for size in image)
+    )
 
 
 def write_page(
@@ -85,7 +97,8 @@ def write_page(
     path = Path(path)
     text = page(recordings, image=image, title=title)
     with atomic_write(path) as file:
-        file.write(text.encode())
+        # The name of a folder may hold what has no code in UTF-8.
+        file.write(text.encode(errors="xmlcharrefreplace"))
     return path
 
 
@@ -154,10 +167,12 @@ def _tape(title: str, recording: Recording, image: Shape | None) -> dict[str, An
             before, after = (recording.values[x].array for x in (moment.before, moment.after))
             assert before is not None
             assert after is not None
-            change = summary(after - before, image)
-            moments.append(["u", moment.before, moment.after, moment.gradient, change])
+            # Of integers and booleans too; inf - inf is nan, and shown as that.
+            with np.errstate(over="ignore", invalid="ignore"):
+                change = np.subtract(after, before, dtype=np.result_type(after, np.float32))
+            moments.append(["u", moment.before, moment.after, moment.gradient, summary(change, image)])
     calls = [_call(call) for call in recording.calls]
-    modules = {"/".join(group): name for group, name in recording.modules.items()}
+    modules = {".".join(group): name for group, name in recording.modules.items()}
     return {
         **{"title": title, "values": values, "calls": calls, "moments": moments},
         "modules": modules,

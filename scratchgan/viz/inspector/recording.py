@@ -166,12 +166,17 @@ def record_backward(tensor: Tensor, names: Names = None) -> Recording:
     tape can be used again.
 
     Raises:
-        TapeError: The tensor requires no gradient, or its tape was freed.
+        TapeError: The tensor requires no gradient or is a leaf, or its tape was freed.
         TypeError: It is no tensor, or the names are not those of modules and tensors.
     """
     recorder = _Recorder(_by_name(names))
     if not isinstance(tensor, Tensor):
         raise TypeError(f"a graph is that of a tensor, not of {tensor!r}")
+    if tensor.requires_grad and tensor.node is None:
+        raise TapeError(
+            f"a tensor of shape {tuple(tensor.shape)} is a leaf: no primitive made it, so it has "
+            "no graph; give what was computed from it"
+        )
     nodes = _nodes_of(tensor)
     before = [(node, node.rule, node.hooks) for node in nodes]
     try:
@@ -218,7 +223,9 @@ class _Recorder:
     def __init__(self, names: Mapping[str, Module | Tensor]) -> None:
         self.recording = Recording()
         self.names: dict[int, tuple[str, str]] = {}  # of tensors by identity: a name, a kind
+        self.named: dict[int, Tensor] = {}  # those tensors
         self.paths: dict[int, Group] = {}  # of modules by identity
+        self.classes: dict[Group, str] = {}  # of modules by their paths
         self.known: dict[int, tuple[int, int]] = {}  # of tensors: value and version
         self.of_array: dict[int, int] = {}  # values by the identity of their arrays
         self.gradients: dict[int, int] = {}  # of leaves: the value of the last gradient
@@ -227,17 +234,23 @@ class _Recorder:
         self.alive: list[Any] = []  # so that no identity is another's later
         for name, named in names.items():
             if isinstance(named, Tensor):
-                self.names[id(named)] = (name, "input")
+                self._name(named, name, "input")
             else:
                 self._name_parts(named, name)
             self.alive.append(named)
 
     def _name_parts(self, module: Module, name: str) -> None:
+        top = "" if name else type(module).__name__  # of a module that has no name
         for path, part in module.named_modules(prefix=name):
-            self.paths[id(part)] = tuple(path.split(".")) if path else (type(part).__name__,)
+            parts = self.paths[id(part)] = tuple(filter(None, [top, *path.split(".")]))
+            self.classes[parts] = type(part).__name__
         for path, parameter in module.named_parameters(prefix=name):
-            self.names[id(parameter)] = (path, "parameter")
+            self._name(parameter, path, "parameter")
         self.alive.append(module)
+
+    def _name(self, x: Tensor, name: str, kind: str) -> None:
+        self.names[id(x)] = (name, kind)
+        self.named[id(x)] = x
 
     def observing(self) -> AbstractContextManager[None]:
         """Within the ``with`` block, what runs is written down."""
@@ -251,7 +264,10 @@ class _Recorder:
         kept = {name: x for name, x in saved.items() if isinstance(x, Tensor)}
         primitive = REGISTRY.get(node.name)
         if primitive is None:
-            raise TapeError(f"inspect: {node.name!r} is no primitive; inspect a function instead")
+            raise TapeError(
+                f"a tape through {node.name!r}, which is no primitive, has no graph; give "
+                "sg.inspect a function that computes it"
+            )
         names = [*primitive.inputs, *[""] * (len(node.edges) - len(primitive.inputs))]
         inputs: list[int | str] = []
         for name, edge in zip(names, node.edges, strict=True):
@@ -346,14 +362,15 @@ class _Recorder:
         innermost, (outermost, its_frame) = at_work[0][0], at_work[-1]
         if id(outermost) not in self.paths:
             self._name_parts(outermost, type(outermost).__name__)
-        first, *rest = self.paths.get(id(innermost), (type(innermost).__name__,))
+        path = self.paths.get(id(innermost), (type(innermost).__name__,))
         last, count = self.passes.get(id(outermost), (None, 0))
         if last is not its_frame:
             count += 1
             self.passes[id(outermost)] = (its_frame, count)
-        group = (first if count == 1 else f"{first} ({count})", *rest)
-        for depth, (module, _) in enumerate(reversed(at_work[: len(group)]), start=1):
-            self.recording.modules.setdefault(group[:depth], type(module).__name__)
+        group = (path[0] if count == 1 else f"{path[0]} ({count})", *path[1:])
+        for depth in range(1, len(path) + 1):
+            if path[:depth] in self.classes:
+                self.recording.modules[group[:depth]] = self.classes[path[:depth]]
         return group, False
 
     # --- Backward -----------------------------------------------------------------------
@@ -398,10 +415,10 @@ class _Recorder:
 
     def find_updates(self) -> None:
         """Write down which parameters were changed in place since the last look."""
-        for x in list(self.alive):
-            if not isinstance(x, Tensor) or id(x) not in self.known or x.node is not None:
+        for key, x in self.named.items():
+            if key not in self.known or x.node is not None:
                 continue
-            before, version = self.known[id(x)]
-            if x._version and x._version[0] != version and id(x) in self.names:
+            before, version = self.known[key]
+            if x._version and x._version[0] != version:
                 after = self._value_of(x)
                 self.recording.moments.append(Update(before, after, self.gradients.get(id(x))))

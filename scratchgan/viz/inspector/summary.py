@@ -25,21 +25,41 @@ def summary(array: NDArray[Any], image: Shape | None = None) -> dict[str, Any]:
         image: Height and width of images, as which rows of that length are shown.
     """
     found: dict[str, Any] = {"shape": list(array.shape), "dtype": str(array.dtype)}
-    numbers = array.astype(np.float64).ravel()
+    numbers = array.astype(np.float64)
     finite = numbers[np.isfinite(numbers)]
     found["bad"] = int(numbers.size - finite.size)
     if numbers.size <= FEW:
-        found["numbers"] = [x if math.isfinite(x) else str(x) for x in numbers.tolist()]
+        found["numbers"] = [x if math.isfinite(x) else str(x) for x in numbers.ravel().tolist()]
     if not finite.size:
         return found
-    low, high = float(finite.min()), float(finite.max())
-    found |= {"min": low, "max": high, "mean": float(finite.mean()), "std": float(finite.std())}
-    found["rms"] = float(np.sqrt(np.mean(np.square(finite))))
+    found |= statistics(finite)
+    # No difference or sum of what is drawn may overflow.
+    exponent = _exponent(finite)
+    scaled = np.ldexp(finite, -exponent)
+    low, high = float(scaled.min()), float(scaled.max())
     if numbers.size > 1:
-        found["bars"] = _bars(finite, low, high)
+        found["bars"] = _bars(scaled, low, high)
     if array.ndim and numbers.size > 1:
-        found["picture"] = _picture(array.astype(np.float64), image, low, high)
+        found["picture"] = _picture(np.ldexp(numbers, -exponent), image, low, high)
     return found
+
+
+def statistics(finite: NDArray[np.float64]) -> dict[str, float]:
+    """Least, greatest and mean element, standard deviation and root of the mean square.
+
+    Args:
+        finite: One element or more, all finite; squares and sums of them may be beyond float64.
+    """
+    exponent = _exponent(finite)
+    scaled = np.ldexp(finite, -exponent)  # by a power of two, which rounds nothing
+    found = {"mean": scaled.mean(), "std": scaled.std(), "rms": np.sqrt(np.square(scaled).mean())}
+    ends = {"min": float(finite.min()), "max": float(finite.max())}
+    return {**ends, **{name: float(np.ldexp(x, exponent)) for name, x in found.items()}}
+
+
+def _exponent(finite: NDArray[np.float64]) -> int:
+    """Of the power of two by which the greatest size is brought to [0.25, 0.5)."""
+    return int(np.frexp(np.abs(finite).max())[1]) + 1
 
 
 def _bars(finite: NDArray[np.float64], low: float, high: float) -> list[int]:

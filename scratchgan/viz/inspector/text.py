@@ -19,6 +19,7 @@ from scratchgan.viz.inspector.recording import (
     Value,
     record_backward,
 )
+from scratchgan.viz.inspector.summary import statistics
 
 #: Elements that are shown one by one.
 _FEW = 4
@@ -85,7 +86,7 @@ class Graph:
         held = self.recording.values[value]
         arrived = self._arrived.get(value)
         gradient = "" if arrived is None else _shown("∇ ", self.recording.values[arrived])
-        what = f"{name or held.name or held.kind} {_shape(held)}"
+        what = f"{name or _printable(held.name) or held.kind} {_shape(held)}"
         return what, _shown("= ", held), gradient
 
     def _rule(self, call: Call, position: int) -> str:
@@ -151,7 +152,7 @@ def graph(tensor: Tensor, names: Names = None) -> Graph:
         names: A module, after which its parameters are named, or names of modules and tensors.
 
     Raises:
-        TapeError: The tensor requires no gradient, or its tape was freed.
+        TapeError: The tensor requires no gradient or is a leaf, or its tape was freed.
     """
     return Graph(record_backward(tensor, names))
 
@@ -175,7 +176,7 @@ def trace_backward(tensor: Tensor, names: Names = None) -> None:
         for position, left in step.left.items():
             name = _input_name(call, position)
             given = call.inputs[position]
-            whose = recording.values[given].name if isinstance(given, int) else ""
+            whose = _printable(recording.values[given].name) if isinstance(given, int) else ""
             vjp = call.primitive.vjps[name]
             to = f"{name} ({whose})" if whose else name
             print(f"       {to}: {_rule_of(vjp)}  # {place_of(vjp)}")
@@ -223,6 +224,11 @@ def _rule_of(vjp: Callable[..., Any]) -> str:
     return f"{vjp.__name__}({', '.join(inspect.signature(vjp).parameters)})"
 
 
+def _printable(name: str) -> str:
+    """A name without what would break a line, or the XML of a picture."""
+    return "".join(x if x.isprintable() else x.encode("unicode_escape").decode() for x in name)
+
+
 def _shape(value: Value) -> str:
     return f"({', '.join(map(str, value.shape))})"
 
@@ -234,4 +240,10 @@ def _shown(before: str, value: Value) -> str:
     if value.array.size <= _FEW:
         return before + np.array2string(value.array, precision=4, separator=", ").replace("\n", "")
     numbers = value.array.astype(np.float64)
-    return f"{before}{numbers.mean():.3g} ± {numbers.std():.3g}"
+    finite = numbers[np.isfinite(numbers)]
+    bad = numbers.size - finite.size
+    if not finite.size:
+        return f"{before}{bad} not finite"
+    of_finite = statistics(finite)
+    rest = f" and {bad} not finite" if bad else ""
+    return f"{before}{of_finite['mean']:.3g} ± {of_finite['std']:.3g}{rest}"
