@@ -23,7 +23,8 @@ def generate(
     n: Annotated[int, typer.Option(help="How many images.")] = 64,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     digit: Annotated[
-        str | None, typer.Option(help="Which one, 7 or a name, if the run is conditional.")
+        str | None,
+        typer.Option(help="Which one, 7 or a name, if the run is conditional; else all in turn."),
     ] = None,
 ) -> None:
     """Make images with the generator of a run."""
@@ -80,7 +81,9 @@ def interpolate(
     ] = "0,1",
     digits: Annotated[
         str | None,
-        typer.Option(help="The class at each of them, as in 3,8, if the run is conditional."),
+        typer.Option(
+            help="The class at each of them, as in 3,8, if it is conditional; else all in turn."
+        ),
     ] = None,
     steps: Annotated[int, typer.Option(help="Images from one vector to the next.")] = 16,
 ) -> None:

@@ -19,7 +19,15 @@ from scratchgan.gan.files import RunError
 from scratchgan.gan.game import frozen
 from scratchgan.gan.measures import nearest
 from scratchgan.gan.runs import Run
-from scratchgan.gan.sampling import MAX_IMAGES, Stream, check_seed, draw, generate, label_of
+from scratchgan.gan.sampling import (
+    MAX_IMAGES,
+    Stream,
+    check_seed,
+    draw,
+    generate,
+    label_of,
+    labels_in_turn,
+)
 from scratchgan.gan.trainer import load_images
 from scratchgan.jit import jit
 from scratchgan.random import Generator, randn
@@ -66,7 +74,8 @@ def interpolate(
         run: With a generator.
         seeds: Of the noise, at least two.
         steps: Images from one seed to the next, the first included, at least 1.
-        digits: Of which class each seed's image is, if the generator is conditional.
+        digits: Of which class each seed's image is, if the generator is conditional; the classes in
+            turn if not given.
 
     Returns:
         uint8 (steps * (len(seeds) - 1) + 1, height, width).
@@ -78,13 +87,13 @@ def interpolate(
         raise RunError(f"there are {len(seeds)} seeds; a way needs two or more")
     if steps < 1:
         raise RunError(f"steps is {steps}; it must be an integer from 1 on")
-    if run.config.conditional and not digits:
-        raise RunError(f"{run.folder}: is conditional; say which digits the way leads through")
     if digits and len(digits) != len(seeds):
         raise RunError(f"there are {len(digits)} digits for {len(seeds)} seeds; give as many")
     generator = run.load_generator()
     ends = [_noise(run, seed, 1).numpy()[0] for seed in seeds]
-    labels = [label_of(run, digit) for digit in digits] if digits else None
+    labels = (
+        [label_of(run, digit) for digit in digits] if digits else labels_in_turn(run, len(seeds))
+    )
     shares = np.linspace(0, 1, steps + 1, dtype=np.float32)
     images = []
     for place in range(len(seeds) - 1):

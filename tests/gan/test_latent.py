@@ -80,7 +80,6 @@ def test_a_way_from_one_class_to_another(conditional):
         (([1], 4), "there are 1 seeds; a way needs two or more"),
         (([1, -2], 4, ["zero", "one"]), "seed is -2; it must be an integer from 0 to"),
         (([1, 2], 0), "steps is 0; it must be an integer from 1 on"),
-        (([1, 2], 4), "is conditional; say which digits the way leads through"),
         (([1, 2], 4, ["zero"]), "there are 1 digits for 2 seeds; give as many"),
         (([1, 2], 4, ["zero", "ten"]), "there is no class 'ten'; choose one of zero, one, two"),
     ],
@@ -117,6 +116,14 @@ def test_a_conditional_search_tells_as_what_it_drew(conditional):
         assert found.error < 1e-3
         again = draw(generator, sg.tensor(found.noise[None]), sg.tensor([found.label]))[0]
         np.testing.assert_allclose(again.astype(int), found.image, atol=1)
+
+
+def test_a_way_leads_through_the_classes_in_turn(conditional):
+    """If nobody says which, as :func:`generate` draws them."""
+    names = conditional.subject.names
+    seeds = [3] * (len(names) + 1)
+    asked = interpolate(conditional, seeds, 2, [*names, names[0]])
+    np.testing.assert_array_equal(interpolate(conditional, seeds, 2), asked)
 
 
 def test_a_long_way_between_classes(conditional):
