@@ -255,7 +255,7 @@ def test_a_training_on_mnist_says_how_good_its_digits_are(scratchgan, tmp_path, 
         says = "a Fréchet distance of 0.50 from real ones (real ones among themselves: 0.04)"
         assert (says in text) == (not options)
         assert ("the rarest digit is 5.0% of them, the commonest 15.0%" in text) == (not options)
-        assert (f"scratchgan generate {out} --out digits.png" in text) == (not options)
+        assert (f"scratchgan generate {out} --digit 7 --out digits.png" in text) == (not options)
         told = "50.0% of them are taken for the digit that was asked for"
         assert (told in text) == (not options)
 
@@ -797,6 +797,14 @@ def test_a_digit_that_is_asked_for(scratchgan, conditional, tmp_path):
     out = tmp_path / "sevens.npz"
     code, text, _ = scratchgan("generate", conditional, "--digit", 7, "--n", 3, "--out", out)
     assert (code, text) == (0, f"{out}: 3 images\n")
+
+
+def test_a_step_that_one_looks_at_names_what_went_in(scratchgan, conditional, tmp_path):
+    code, _, _ = scratchgan("inspect", conditional, "--out", tmp_path / "step.html")
+    assert code == 0
+    page = (tmp_path / "step.html").read_text("utf-8")
+    inputs = ("real images", "labels", "noise of D's move", "noise of G's move")
+    assert {name for name in inputs if f'"name":"{name}","kind":"input"' in page} == {*inputs}
 
 
 def test_a_way_between_digits(scratchgan, trained, conditional, tmp_path):

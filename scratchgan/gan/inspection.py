@@ -53,6 +53,8 @@ def inspect(run: Run | None, path: str | os.PathLike[str], seed: int = 0) -> Pat
         **{"generator": game.generator, "discriminator": game.discriminator},
         **{"real images": real, "noise of D's move": noise[0], "noise of G's move": noise[1]},
     }
+    if seen is not None:
+        names["labels"] = seen
     recordings = {
         "D moves": record(lambda: game.discriminator_step(real, noise[0], seen), names),
         "G moves": record(lambda: game.generator_step(noise[1], real, seen), names),
