@@ -338,6 +338,16 @@ def test_keys_and_controls(open_page: Any, path: Path) -> None:
         assert page.evaluate("isPlaying") is False
         page.keyboard.press("r")
         assert page.evaluate("game.steps") == 0
+        # A button that was clicked keeps the focus, and the space bar; the rest goes on.
+        for place in ("#once", "#restart", "#layers input"):
+            page.locator(place).first.click()
+            before = page.evaluate("game.steps")
+            page.keyboard.press("ArrowRight")
+            assert page.evaluate("game.steps") == before + 1
+        page.focus("#restart")
+        page.keyboard.press(" ")
+        assert page.evaluate("game.steps") == 0
+        assert page.evaluate("isPlaying") is False
         page.select_option("[name=objective]", "wasserstein")
         assert page.evaluate("game.options.objective") == "wasserstein"
         assert page.input_value("[name=clip]") == "0.1"

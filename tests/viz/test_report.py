@@ -19,7 +19,7 @@ from scratchgan.viz import report
 from scratchgan.viz.report.weights import MOST_WEIGHTS, Dense, DrawingNetwork, as_text
 
 #: 64 images of 6 by 5 pixels, in three classes whose names would break a careless page.
-NAMES = ("</script><b>a", "{{script}}", "ordinary")
+NAMES = ("</script><b>a", "{{script}}" + " and so on" * 20, "ordinary")
 IMAGES = Images(
     np.random.default_rng(0).integers(0, 256, (64, 6, 5), np.uint8),
     (np.arange(64) % 3).astype(np.uint8),
@@ -378,6 +378,55 @@ def test_runs_side_by_side(two, open_page, tmp_path, width, scheme):
             assert caption.evaluate("it => it.scrollWidth <= it.clientWidth")
         legend = page.locator("#curves .legend").first.locator("li").all_text_contents()
         assert legend == [str(run.folder) for run in two]
+
+
+def test_a_run_that_ended_sooner_is_read_where_it_ended(tmp_path, open_page):
+    runs = [new_run(tmp_path / name) for name in ("short", "long")]
+    for run, steps in zip(runs, (2, 4), strict=True):
+        lines = [f"{10 * i},1,{i}.5" for i in range(1, steps + 1)]
+        (run.folder / "metrics.csv").write_text(
+            "\n".join(["step,epoch,discriminator_loss", *lines])
+        )
+    path = tmp_path / "compare.html"
+    compare(runs, path)
+    short, long = (str(run.folder) for run in runs)
+    with open_page(path) as page:
+        reading = page.locator("#curves .reading").first
+        assert reading.text_content() == f"images 160: {short} 2.5 (at 80), {long} 4.5"
+        page.locator("#curves svg.plot").first.focus()
+        page.keyboard.press("Home")
+        assert reading.text_content() == f"images 40: {short} 1.5, {long} 1.5"
+
+
+def test_many_runs_on_a_telephone_are_scrolled_and_no_word_is_cut(tmp_path, open_page):
+    runs = []
+    for number in range(6):
+        config = Config.from_dict({**PLAIN.to_dict(), "objective": "hinge", "seed": number})
+        runs.append(Run.create(tmp_path / str(number), config, IMAGES.subject))
+    runs.append(new_run(tmp_path / "other"))
+    path = tmp_path / "compare.html"
+    compare(runs, path)
+    with open_page(path, width=390) as page:
+        cells = page.locator("#settings td")
+        assert "hinge" in cells.all_text_contents()
+        heights = {cell.bounding_box()["height"] for cell in cells.all()}
+        assert max(heights) < 40  # one line each
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        scrolled = page.locator("#settings")
+        assert scrolled.evaluate("it => it.scrollWidth > it.clientWidth")
+
+
+def test_names_without_a_code_in_utf_8(tmp_path, open_page):
+    """A folder may be called by bytes that are no text."""
+    config = Config.from_dict({**PLAIN.to_dict(), "data": "d\udcff.npz"})
+    runs = [Run.create(tmp_path / f"{i}\udcff", config, IMAGES.subject) for i in range(2)]
+    compare(runs, tmp_path / "compare.html")
+    write_report(runs[0])
+    for page in (tmp_path / "compare.html", runs[0].folder / "report.html"):
+        copy = tmp_path / "page.html"
+        copy.write_bytes(page.read_bytes())
+        with open_page(copy) as page:
+            assert page.locator("h1").is_visible()
 
 
 def test_what_cannot_be_compared(two, tmp_path):

@@ -170,7 +170,8 @@ def _tape(title: str, recording: Recording, image: Shape | None) -> dict[str, An
             # Of integers and booleans too; inf - inf is nan, and shown as that.
             with np.errstate(over="ignore", invalid="ignore"):
                 change = np.subtract(after, before, dtype=np.result_type(after, np.float32))
-            moments.append(["u", moment.before, moment.after, moment.gradient, summary(change, image)])
+            shown = summary(change, image)
+            moments.append(["u", moment.before, moment.after, moment.gradient, shown])
     calls = [_call(call) for call in recording.calls]
     modules = {".".join(group): name for group, name in recording.modules.items()}
     return {

@@ -97,9 +97,10 @@ $("play").addEventListener("click", () => play(!isPlaying));
 $("once").addEventListener("click", once);
 $("restart").addEventListener("click", restart);
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, button, summary, pre")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), select, pre")) return;
   const action = { " ": () => play(!isPlaying), ArrowRight: once, s: once, r: restart }[event.key];
-  if (!action) return;
+  // The space bar is for what has the focus; the other keys mean nothing to a button.
+  if (!action || (event.key === " " && event.target.closest("button, summary, input"))) return;
   event.preventDefault();
   action();
 });

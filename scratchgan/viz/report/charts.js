@@ -113,7 +113,11 @@ function lineChart(series, options) {
     marked = Math.min(last, Math.max(first, x));
     marker.setAttribute("x1", toX(marked));
     marker.setAttribute("x2", toX(marked));
-    const values = series.map(({name, points}) => `${name} ${short(nearest(points, marked)[1])}`);
+    // Of a curve that begins later, or ends sooner, it is told where that is.
+    const values = series.map(({name, points}) => {
+      const [x, y] = nearest(points, marked), reaches = points[0][0] <= marked && marked <= points.at(-1)[0];
+      return `${name} ${short(y)}${reaches ? "" : ` (at ${x.toLocaleString("en")})`}`;
+    });
     reading.textContent = `${options.xLabel} ${Math.round(marked).toLocaleString("en")}: ${values.join(", ")}`;
   }
 

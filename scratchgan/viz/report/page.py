@@ -134,9 +134,13 @@ def save_comparison(file: BinaryIO, contenders: Sequence[Contender]) -> None:
 
 
 def _filled(template: str, parts: Mapping[str, str]) -> bytes:
-    """A template with its parts, and with the style and the charts that all pages have."""
+    """A template with its parts, and with the style and the charts that all pages have.
+
+    The name of a folder may hold what has no code in UTF-8: in a title that is a reference.
+    """
     parts = {"style": _file("page.css"), "charts": _file("charts.js"), **parts}
-    return re.sub(r"\{\{(\w+)\}\}", lambda hole: parts[hole[1]], _file(template)).encode()
+    text = re.sub(r"\{\{(\w+)\}\}", lambda hole: parts[hole[1]], _file(template))
+    return text.encode(errors="xmlcharrefreplace")
 
 
 def _file(name: str) -> str:
@@ -145,7 +149,7 @@ def _file(name: str) -> str:
 
 def _json(data: Any) -> str:
     """JSON that may stand in a script of a page, which no text in it can end."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
 
 

@@ -81,7 +81,7 @@ if (measured.length) {
     });
     const at = left + measured.indexOf(shown) * each;
     plot.append(make("rect", {class: "chosen", x: at, y: 0, width: Math.max(each, 2), height: row * data.classes.length - 2}));
-    plot.append(make("text", {x: left, y: row * data.classes.length + 14}, `epoch ${columns.epoch[measured[0]]} to ${columns.epoch[measured.at(-1)]}`));
+    plot.append(make("text", {x: left, y: row * data.classes.length + 14}, `epoch ${[...new Set([columns.epoch[measured[0]], columns.epoch[measured.at(-1)]])].join(" to ")}`));
     plot.append(make("text", {x: barsLeft, y: row * data.classes.length + 14}, `epoch ${columns.epoch[shown]}`));
     plot.setAttribute("aria-label", `Epoch ${columns.epoch[shown]}: ${data.classes.map((name, k) => `${name} ${(100 * shareRows[k][shown]).toFixed(1)} %`).join(", ")}`);
   };
