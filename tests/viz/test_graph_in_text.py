@@ -1,5 +1,8 @@
 """A tape in a terminal: a tree, and a walk back."""
 
+import gc
+import re
+import weakref
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -58,6 +61,50 @@ def test_parameters_are_named_after_their_module():
         assert f"─ {name} = " in text
 
 
+def test_without_names_those_of_variables_are_taken(capsys):
+    """Of a model that of the whole, though a variable holds a part of it or a parameter."""
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    last = model[2]
+    weight, x = last.weight, sg.ones(4, 2)
+    loss = model(x).sum() + weight.sum()
+    names = ("x (4, 2)", *(f"model.{i}" for i in ("0.weight", "0.bias", "2.weight", "2.bias")))
+    for shown in (str(sg.graph(loss)), sg.graph(loss)._repr_svg_()):
+        assert all(name in shown for name in names)
+        assert not re.search(r"last|(leaf|constant|parameter) \(", shown)
+    sg.trace_backward(loss)
+    assert "weight (model.2.weight): " in capsys.readouterr().out
+    unnamed = str(sg.graph(loss, {}))
+    assert unnamed.count("parameter (") == 5 and "model" not in unnamed
+
+
+def test_variables_are_those_of_the_caller():
+    """What a notebook keeps under a name with _ is none, nor what only passes for a tensor."""
+
+    class Liar:
+        @property
+        def __class__(self):
+            raise RuntimeError("asked")
+
+    def shown(inner):
+        liar = Liar()
+        return str(sg.graph(inner * _1 * outer)), liar
+
+    outer, _1 = sg.tensor(2.0), sg.tensor(3.0, requires_grad=True)
+    lines = [line.split("─ ")[-1].split(" (")[0] for line in shown(sg.ones(1))[0].splitlines()]
+    assert lines == ["mul", "mul", "inner", "leaf", "outer"]
+
+
+def test_a_graph_holds_no_module():
+    def made():
+        model = nn.Linear(2, 1)
+        return sg.graph(model(sg.ones(1, 2))), weakref.ref(model)
+
+    graph, held = made()
+    gc.collect()
+    assert held() is None
+    assert "model.weight" in str(graph)
+
+
 def test_what_is_used_twice_is_shown_once():
     x = sg.tensor(2.0, requires_grad=True)
     y = x.exp()
@@ -73,7 +120,7 @@ def test_a_constant_below_what_was_shown_is_itself():
     y = x * 5
     lines = str(sg.graph(y + y * 3)).splitlines()
     assert [line.split("─ ")[-1].split(" ")[0] for line in lines[1:]] == [
-        *("mul", "leaf", "5", "mul", "mul", "3")
+        *("mul", "x", "5", "mul", "mul", "3")
     ]
 
 

@@ -157,6 +157,18 @@ def test_groups_bear_the_classes_of_their_modules():
     assert recording.modules[("t",)] == "Tree"
 
 
+def test_without_names_a_page_has_those_of_variables(trained_step, tmp_path):
+    model, x, step = trained_step
+    for what in (model(x).sum(), step):
+        (tape,) = data_of(sg.inspect(what, tmp_path / "page.html"))["tapes"]
+        kinds = {value["name"]: value["kind"] for value in tape["values"] if value["name"]}
+        assert kinds == {
+            **dict.fromkeys([f"model.{i}" for i in ("0.weight", "0.bias")], "parameter"),
+            **dict.fromkeys([f"model.{i}" for i in ("2.weight", "2.bias")], "parameter"),
+            **{"x": "input"},
+        }
+
+
 def test_a_tensor_that_changes_is_an_update_of_any_type(tmp_path):
     """A mask, a counter, and what becomes infinite; no warning is given."""
     names = {

@@ -17,11 +17,11 @@ from scratchgan.autograd.source import place_of, source_of
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.files import atomic_write
 from scratchgan.viz.inspector import formulas
+from scratchgan.viz.inspector.naming import Names, or_variables
 from scratchgan.viz.inspector.recording import (
     Backward,
     Call,
     Forward,
-    Names,
     Recording,
     Value,
     record,
@@ -48,7 +48,7 @@ def inspect(
             back from it, and of its forward what the tape has kept.
         path: The file, ``*.html``.
         names: Of modules, after which their parts and parameters are named, and of inputs; or a
-            module alone.
+            module alone. If there are none, those of the variables where this is called.
         image: Height and width of images, as which rows of that many numbers are shown.
         title: Of the page.
 
@@ -65,6 +65,7 @@ def inspect(
         raise ValueError(
             f"inspect: image must be the height and width of images, as in (28, 28), not {image!r}"
         )
+    names = or_variables(names)
     if isinstance(tensor_or_function, Tensor):
         recording = record_backward(tensor_or_function, names)
     else:

@@ -23,6 +23,7 @@ from scratchgan.autograd.primitive import REGISTRY, Primitive
 from scratchgan.autograd.tape import Node, Step
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn import Module, Parameter
+from scratchgan.viz.inspector.naming import Names, by_name
 
 Group = tuple[str, ...]
 
@@ -131,10 +132,6 @@ class Recording:
     modules: dict[Group, str] = field(default_factory=dict)
 
 
-#: A module, after which its parameters are named, or names of modules and tensors.
-Names = Mapping[str, Module | Tensor] | Module | None
-
-
 def record(function: Callable[[], Any], names: Names = None) -> Recording:
     """Run ``function`` once, and write down what happens.
 
@@ -148,7 +145,7 @@ def record(function: Callable[[], Any], names: Names = None) -> Recording:
     Raises:
         TypeError: One of them is something else.
     """
-    recorder = _Recorder(_by_name(names))
+    recorder = _Recorder(by_name(names))
     if not callable(function):
         raise TypeError(
             f"what is recorded is a function without arguments or a tensor, not {function!r}"
@@ -169,7 +166,7 @@ def record_backward(tensor: Tensor, names: Names = None) -> Recording:
         TapeError: The tensor requires no gradient or is a leaf, or its tape was freed.
         TypeError: It is no tensor, or the names are not those of modules and tensors.
     """
-    recorder = _Recorder(_by_name(names))
+    recorder = _Recorder(by_name(names))
     if not isinstance(tensor, Tensor):
         raise TypeError(f"a graph is that of a tensor, not of {tensor!r}")
     if tensor.requires_grad and tensor.node is None:
@@ -193,18 +190,6 @@ def record_backward(tensor: Tensor, names: Names = None) -> Recording:
         for node, rule, hooks in before:
             node.rule, node.hooks = rule, hooks
     return recorder.recording
-
-
-def _by_name(names: Names) -> Mapping[str, Module | Tensor]:
-    named = {"": names} if isinstance(names, Module) else {} if names is None else names
-    if not isinstance(named, Mapping):
-        raise TypeError(f"names must be a module, or map names to modules and tensors: {names!r}")
-    for name, thing in named.items():
-        if not (isinstance(name, str) and isinstance(thing, Module | Tensor)):
-            raise TypeError(
-                f"names must map names to modules and tensors, not {name!r} to {thing!r}"
-            )
-    return named
 
 
 def _nodes_of(tensor: Tensor) -> list[Node]:
@@ -234,7 +219,8 @@ class _Recorder:
         self.alive: list[Any] = []  # so that no identity is another's later
         for name, named in names.items():
             if isinstance(named, Tensor):
-                self._name(named, name, "input")
+                kind = "parameter" if isinstance(named, Parameter) else "input"
+                self._name(named, name, kind)
             else:
                 self._name_parts(named, name)
             self.alive.append(named)

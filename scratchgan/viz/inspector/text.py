@@ -11,10 +11,10 @@ import numpy as np
 from scratchgan.autograd.source import place_of, source_of
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.viz.inspector.drawing import Box, svg
+from scratchgan.viz.inspector.naming import Names, or_variables
 from scratchgan.viz.inspector.recording import (
     Backward,
     Call,
-    Names,
     Recording,
     Value,
     record_backward,
@@ -149,12 +149,13 @@ def graph(tensor: Tensor, names: Names = None) -> Graph:
 
     Args:
         tensor: The result of operations that requires a gradient; gradients start with ones.
-        names: A module, after which its parameters are named, or names of modules and tensors.
+        names: A module, after which its parameters are named, or names of modules and tensors;
+            those of the variables where this is called, if there are none.
 
     Raises:
         TapeError: The tensor requires no gradient or is a leaf, or its tape was freed.
     """
-    return Graph(record_backward(tensor, names))
+    return Graph(record_backward(tensor, or_variables(names)))
 
 
 def trace_backward(tensor: Tensor, names: Names = None) -> None:
@@ -167,7 +168,7 @@ def trace_backward(tensor: Tensor, names: Names = None) -> None:
     Raises:
         TapeError: As :func:`graph`.
     """
-    recording = record_backward(tensor, names)
+    recording = record_backward(tensor, or_variables(names))
     steps = [moment for moment in recording.moments if isinstance(moment, Backward)]
     for number, step in enumerate(steps, start=1):
         call = recording.calls[step.call]
