@@ -27,12 +27,11 @@ def _repr_html_(x: Tensor) -> str:
     cells = "".join(f"<td>{html.escape(str(fact))}</td>" for fact in facts.values())
     table = f"<table><tr>{names}</tr><tr>{cells}</tr></table>"
     picture = _picture(x)
-    shown = (
-        f"<img alt='the tensor as a picture' src='data:image/png;base64,{picture}'>"
-        if picture
-        else f"<pre>{html.escape(repr(x))}</pre>"
-    )
-    return table + shown
+    if not picture:
+        return f"{table}<pre>{html.escape(repr(x))}</pre>"
+    image = f"<img alt='the tensor as a picture' src='data:image/png;base64,{picture}'>"
+    is_part = len(x.shape) == 4 and x.shape[0] > _IMAGES
+    return table + image + (f"<p>The first {_IMAGES} of {x.shape[0]}.</p>" if is_part else "")
 
 
 def _picture(x: Tensor) -> str:

@@ -37,6 +37,15 @@ def test_images_are_shown_as_they_are(shape, low, high):
     np.testing.assert_array_equal(shown[::4, ::4], expected)
 
 
+@pytest.mark.parametrize(("count", "said"), [(16, None), (17, "The first 16 of 17.")])
+def test_of_a_large_batch_the_first_are_shown_and_that_is_said(count, said):
+    numbers = np.linspace(0, 1, count * 64, dtype=np.float32).reshape(count, 1, 8, 8)
+    x = sg.tensor(numbers)
+    assert picture_of(x).shape == (8 * 14, 16 * 8 * 14)
+    found = re.search("<p>(.*)</p>", x._repr_html_())
+    assert (found and found[1]) == said
+
+
 def test_bytes_are_shown_as_they_are():
     pixels = np.arange(784, dtype=np.uint8).reshape(28, 28)
     np.testing.assert_array_equal(picture_of(sg.tensor(pixels))[::4, ::4], pixels)

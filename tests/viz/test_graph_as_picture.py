@@ -94,6 +94,11 @@ def test_names_are_escaped_and_long_ones_cut():
     assert text_of(boxes[0])[0] == '<b>&" ()'
     _, boxes, _ = picture_of(sg.graph(x.exp(), {"x" * 1000: x}))
     assert text_of(boxes[0])[0] == "x" * 43 + "…"
+    _, boxes, _ = picture_of(sg.graph(x.exp(), {"数" * 1000: x}))
+    assert text_of(boxes[0])[0] == "数" * 21 + "…"
+    _, boxes, _ = picture_of(sg.graph(x.exp(), {"数" * 15: x}))
+    left, right, *_ = sides(boxes[0])
+    assert right - left > 30 * 7
 
 
 @pytest.mark.parametrize("length", [300, 301, 3000])

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from unicodedata import east_asian_width
 
 from scratchgan.viz.inspector.layers import LAYER, Point, layered
 
@@ -43,7 +44,7 @@ def svg(boxes: Sequence[Box]) -> str:
         boxes: Each after its inputs.
     """
     lines = [[_cut(text) for text in box.texts if text] for box in boxes]
-    widths = [max(map(len, those)) * _LETTER + 2 * _PADDING for those in lines]
+    widths = [max(map(_letters, those)) * _LETTER + 2 * _PADDING for those in lines]
     heights = [len(those) * _LINE + _PADDING for those in lines]
     places, ways = layered([box.inputs for box in boxes], widths)
     parts = []
@@ -94,8 +95,18 @@ def svg(boxes: Sequence[Box]) -> str:
     )
 
 
+def _letters(text: str) -> int:
+    """How wide a text is, in letters: those of Chinese and Japanese are as wide as two."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    if _letters(text) <= _LONGEST:
+        return text
+    kept = text[:_LONGEST]
+    while _letters(kept) >= _LONGEST:
+        kept = kept[:-1]
+    return f"{kept}…"
 
 
 def _curve(points: Sequence[Point]) -> str:
