@@ -4,6 +4,9 @@ A file that somebody hands over may hold names of a million letters, numbers tha
 write down, and codes that make a terminal do things.
 """
 
+import os
+import shlex
+
 
 def one_line(text: object, most: int = 300) -> str:
     """``text`` in one line of up to ``most`` letters, in which nothing is invisible."""
@@ -18,3 +21,9 @@ def shown(value: object, most: int = 300) -> str:
         return one_line(repr(value), most)
     except (ValueError, RecursionError):  # an integer of too many digits, lists in lists
         return f"a huge {type(value).__name__}"
+
+
+def argument(path: str | os.PathLike[str]) -> str:
+    """A path as one writes it after a command, in a shell."""
+    text = os.fspath(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)

@@ -260,9 +260,9 @@ def test_a_training_on_mnist_says_how_good_its_digits_are(scratchgan, tmp_path, 
         assert (told in text) == (not options)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_cleanly(number, code, tiny_mnist, tmp_path):
-    """Ctrl-C, or what a batch system sends before it kills."""
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_it_cleanly(name, code, tiny_mnist, tmp_path):
+    """Ctrl-C, what a batch system sends before it kills, or the end of a terminal."""
     folder = tmp_path / "run"
     options = ["--data", tiny_mnist, "--epochs", 1_000_000, "--batch-size", 64, "--out", folder]
     # A shell's background has Ctrl-C ignored, which processes inherit.
@@ -276,7 +276,7 @@ def test_a_signal_ends_it_cleanly(number, code, tiny_mnist, tmp_path):
     ) as process:
         signal.signal(signal.SIGINT, before)
         wait_for(folder / "generator.safetensors")
-        process.send_signal(number)
+        process.send_signal(getattr(signal, name))
         out, err = process.communicate(timeout=60)
 
     assert process.returncode == code
@@ -288,6 +288,72 @@ def test_a_signal_ends_it_cleanly(number, code, tiny_mnist, tmp_path):
     for name in ("metrics.csv", "losses.png", "discriminator.safetensors", "samples"):
         assert (folder / name).exists(), name
     assert Run.open(folder).load_generator() is not None
+
+
+def stopped_by(scratchgan, monkeypatch, how, *options):
+    """The last line of a training that ``how`` happens to at the end of an epoch."""
+    monkeypatch.setattr("scratchgan.progress.Rows.on_step_end", how)
+    code, out, err = scratchgan("train", *options)
+    assert (code, err.replace(COMPILING, "")) == (130, "")
+    return out.splitlines()[-1]
+
+
+def test_a_training_says_from_where_it_goes_on(scratchgan, tiny_mnist, tmp_path, monkeypatch):
+    """Which is not where it was, if it had to stop at once."""
+    few = ("--data", tiny_mnist, "--epochs", 3, "--batch-size", 64, "--no-jit", "--out")
+
+    def at_once(rows, trainer, row):
+        rows.standing.on_step_end(trainer, row)
+        if trainer.step == 6:
+            raise KeyboardInterrupt
+
+    line = stopped_by(scratchgan, monkeypatch, at_once, *few, tmp_path / "a run")
+    resume = f"scratchgan train --resume '{tmp_path / 'a run'}'"
+    assert line == f"Stopped after 6 steps; to go on from step 0: {resume}"
+
+    def asked(rows, trainer, row):
+        rows.standing.on_step_end(trainer, row)
+        if trainer.step == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    line = stopped_by(scratchgan, monkeypatch, asked, "--resume", tmp_path / "a run")
+    assert line == f"Stopped after 6 steps; to go on: {resume}"
+
+    def finished(rows, trainer, row):
+        rows.standing.on_step_end(trainer, row)
+        if trainer.step == 12:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    line = stopped_by(scratchgan, monkeypatch, finished, "--resume", tmp_path / "a run")
+    assert line.startswith("Done: ")
+
+
+def test_a_run_that_another_process_trains_stays_as_it_is(refused_late, tiny_mnist, tmp_path):
+    folder = tmp_path / "run"
+    run = Run.create(folder, Config(data=str(tiny_mnist), epochs=1, batch_size=64))
+    with run.locked():
+        message = refused_late("train", "--resume", folder)
+        assert message == f"scratchgan: {folder}: another process trains this run\n"
+        assert Run.open(folder).config == run.config
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_leaves_no_half_of_a_file(name, trained, tmp_path):
+    """It comes in the middle of one, and a command that is no training ends at once."""
+    (folder, _), number = trained, getattr(signal, name)
+    before = (
+        "import os, numpy\n"
+        f"numpy.savez = lambda file, **arrays: (file.write(b'x'), os.kill(os.getpid(), {number:d}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{before}\n{COMMAND[-1]}", "generate", folder]
+        + ["--out", tmp_path / "a.npz"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 128 + number
+    assert done.stderr.replace(COMPILING, "") == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_training_goes_on(scratchgan, trained, tiny_mnist, tmp_path):
@@ -413,7 +479,7 @@ def test_a_training_that_nobody_reads_is_whole(where, tiny_mnist, tmp_path):
     code, _, err = in_a_shell(f'set -o pipefail; "$@" {options} {where}')
     assert code == 0
     assert err in ("", COMPILING)
-    assert len(list((tmp_path / "run").rglob("*.*"))) == 13
+    assert len(list((tmp_path / "run").rglob("*.*"))) == 14
 
 
 @linux

@@ -22,6 +22,7 @@ from scratchgan.cli import (  # noqa: F401, these add their commands
     training,
 )
 from scratchgan.cli.app import app
+from scratchgan.gan.signals import ends_tidily
 from scratchgan.messages import one_line
 from scratchgan.progress import discard_output
 
@@ -31,7 +32,8 @@ def main() -> None:
     _make_output_safe()
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
-        code = app(sys.argv[1:] or ["--help"], prog_name="scratchgan", standalone_mode=False)
+        with ends_tidily():
+            code = app(sys.argv[1:] or ["--help"], prog_name="scratchgan", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:  # an option that does not exist, a value of a wrong type
         code = _refuse(error.format_message(), error.exit_code)

@@ -16,6 +16,9 @@ from scratchgan.cli.app import app
 from scratchgan.data import Images
 from scratchgan.gan.config import Config
 from scratchgan.gan.recipes import RECIPES, load
+from scratchgan.gan.runs import RunInUse
+from scratchgan.gan.signals import Stopped
+from scratchgan.messages import argument
 from scratchgan.progress import compilation_shown, say
 
 
@@ -119,9 +122,9 @@ def train(
         run, images = _existing_run(resume, recipe, out, settings)
     else:
         run, images = _new_run(recipe or "default", out, settings)
-    say(f"Training on {len(images.pixels):,} images, writing to {run.folder}")
     config, rows = run.config, None
     try:
+        say(f"Training on {len(images.pixels):,} images, writing to {run.folder}")
         boards = [TensorBoard(run)] if tensorboard else []
         with compilation_shown() as notice, Rows(config, notice) as rows:
             gan.train(
@@ -134,21 +137,44 @@ def train(
                 tell=rows.tell,
             )
     except KeyboardInterrupt as stop:
-        kept = run.discard_if_untrained()
-        say(
-            f"Stopped after {rows.standing.step if rows else 0:,} steps; "
-            f"to go on: scratchgan train --resume {run.folder}"
-            if kept
-            else "Stopped before there was anything to keep"
-        )
+        at_once = not isinstance(stop, Stopped)
+        _say_where_it_stopped(run, images, rows.standing.step if rows else 0, at_once)
         raise typer.Exit(128 + getattr(stop, "number", signal.SIGINT)) from None
+    except RunInUse:
+        raise
     except BaseException as error:
         if run.discard_if_untrained() and isinstance(error, gan.RunError):
             raise gan.RunError(f"{error}; {run.folder} keeps what was written before") from None
         raise
-    say(f"Done: {run.sample_path(config.epochs)} shows what the generator has learned")
+    _say_done(run)
     if evaluate and config.data is None:
         _say_how_good(run)
+
+
+def _say_done(run: "gan.Run") -> None:
+    say(f"Done: {run.sample_path(run.config.epochs)} shows what the generator has learned")
+
+
+def _say_where_it_stopped(run: "gan.Run", images: Images, step: int, at_once: bool) -> None:
+    """How far a training is that was stopped at ``step``, and from where it goes on.
+
+    That is further back if it was stopped ``at_once``, and could write nothing.
+    """
+    from scratchgan.gan.checkpoints import checkpoints_of, step_of
+
+    if not run.discard_if_untrained():
+        say("Stopped before there was anything to keep")
+        return
+    kept = max(map(step_of, checkpoints_of(run)), default=0)
+    per_step = run.config.batch_size * run.config.discriminator_steps
+    if not at_once and kept == run.config.epochs * (len(images.pixels) // per_step):
+        _say_done(run)
+        return
+    there = f" from step {kept:,}" if kept < step else ""
+    say(
+        f"Stopped after {max(kept, step):,} steps; "
+        f"to go on{there}: scratchgan train --resume {argument(run.folder)}"
+    )
 
 
 def _new_run(recipe: str, out: Path | None, settings: dict[str, Any]) -> tuple["gan.Run", Images]:
@@ -220,8 +246,11 @@ def _say_how_good(run: "gan.Run") -> None:
         f"{found.recall:.2f} ({real.recall:.2f}); the rarest digit is {min(found.classes):.1%} of "
         f"them, the commonest {max(found.classes):.1%}."
     )
+    ask = ""
     if found.label_accuracy is not None:
         say(f"{found.label_accuracy:.1%} of them are taken for the digit that was asked for.")
+        ask = "--digit 7 "
     say(
-        f"Next: scratchgan generate {run.folder} --out digits.png, scratchgan evaluate {run.folder}"
+        f"Next: scratchgan generate {run.folder} {ask}--out digits.png, "
+        f"scratchgan evaluate {run.folder}"
     )

@@ -6,7 +6,7 @@
 
 A checkpoint holds both players, the average, both optimizers and how far the training is, with the
 settings and a checksum of the whole file. It appears whole or not at all, and the one before it
-stays, so that there is a sound one at any moment.
+stays, so that there is a sound one at any moment: the first is written before the first step.
 """
 
 import hashlib
@@ -109,7 +109,7 @@ class Checkpoints(Callback):
 
     def on_train_end(self, trainer: Trainer) -> None:
         """Write one if it was asked to stop just when an epoch had ended."""
-        if trainer.step not in map(_step_of, checkpoints_of(self.run)):
+        if trainer.step not in map(step_of, checkpoints_of(self.run)):
             self.write(trainer)
 
     def write(self, trainer: Trainer) -> None:
@@ -137,7 +137,7 @@ class Checkpoints(Callback):
             serialization.save(content, file)
         self._written = (trainer.step, time.monotonic())
         for old in checkpoints_of(self.run)[NEWEST:]:
-            if not self._stays_at(_step_of(old), trainer):
+            if not self._stays_at(step_of(old), trainer):
                 with suppress(OSError):  # it takes room, and does no harm
                     old.unlink()
 
@@ -151,7 +151,8 @@ class Checkpoints(Callback):
         return self._stays_at(trainer.step, trainer)
 
     def _stays_at(self, step: int, trainer: Trainer) -> bool:
-        return bool(self.keep_every) and step % (self.keep_every * trainer.steps_per_epoch) == 0
+        is_asked = bool(self.keep_every) and step > 0
+        return is_asked and step % (self.keep_every * trainer.steps_per_epoch) == 0
 
 
 # --- Reading --------------------------------------------------------------------------------
@@ -203,7 +204,7 @@ def resume(trainer: Trainer, run: Run) -> Resumed:
 def checkpoints_of(run: Run) -> list[Path]:
     """The files of a run's checkpoints, the newest first."""
     files = (run.folder / _FOLDER).glob("step-*.safetensors")
-    return sorted((path for path in files if _NAME.fullmatch(path.name)), key=_step_of)[::-1]
+    return sorted((path for path in files if _NAME.fullmatch(path.name)), key=step_of)[::-1]
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -290,5 +291,6 @@ def checksum(images: Images) -> str:
     return found.hexdigest()
 
 
-def _step_of(path: Path) -> int:
+def step_of(path: Path) -> int:
+    """The step of the checkpoint with this name."""
     return int(path.stem.removeprefix("step-"))

@@ -42,10 +42,16 @@ _MOST_CLASSES = 256
 _MNIST = Subject()
 #: The file that a process holds while it trains the run; it stays, and means nothing.
 _LOCK = ".lock"
+#: The checkpoint of a training that has taken no step.
+_BEGINNING = "step-00000000.safetensors"
 
 
 class FolderTaken(RunError):
     """A folder that is to be a run's holds something else."""
+
+
+class RunInUse(RunError):
+    """Another process trains a run."""
 
 
 @dataclass(frozen=True)
@@ -147,25 +153,46 @@ class Run:
             raise RunError(f"{path}: {fault}") from None
 
     def discard_if_untrained(self) -> bool:
-        """Remove what was written if there are no weights, so that the folder is free again.
+        """Remove what was written if no step of it was kept, so that the folder is free again.
 
         A folder that was there before the run stays, as do files that are not the run's.
 
         Returns:
-            Whether there are weights, and all was kept.
+            Whether something is kept: there are weights, or a checkpoint of some step, or another
+            process trains the run.
         """
-        if self.is_trained() or any((self.folder / "checkpoints").glob("step-*.safetensors")):
+        try:
+            with self.locked():  # or it would be taken from who trains it
+                if self._has_steps():
+                    return True
+                self._remove_files()
+        except RunInUse:
             return True
+        except RunError:  # it cannot be locked; nor can it be trained
+            if self._has_steps():
+                return True
+            self._remove_files()
+        with suppress(OSError):
+            (self.folder / _LOCK).unlink()
+        _remove(self.made)
+        return False
+
+    def _has_steps(self) -> bool:
+        checkpoints = (self.folder / "checkpoints").glob("step-*.safetensors")
+        return self.is_trained() or any(path.name != _BEGINNING for path in checkpoints)
+
+    def _remove_files(self) -> None:
+        """Remove all files of a run but the lock, and the folders in it that are empty then."""
         samples, histograms = self.folder / "samples", self.folder / "histograms"
+        checkpoints = self.folder / "checkpoints"
         tables = ("config.json", "metrics.csv", "timings.csv")
         shown = ("losses.png", "training.gif", "report.html")
-        names = (*tables, *shown, "discriminator.safetensors", _LOCK)
-        of_epochs = (*samples.glob("epoch-*.png"), *histograms.glob("epoch-*.json"))
-        for path in (*of_epochs, *(self.folder / name for name in names)):
+        names = (*tables, *shown, "discriminator.safetensors")
+        of_run = (checkpoints / _BEGINNING, *(self.folder / name for name in names))
+        for path in (*samples.glob("epoch-*.png"), *histograms.glob("epoch-*.json"), *of_run):
             with suppress(OSError):
                 path.unlink()
-        _remove((samples, histograms, self.folder / "checkpoints", *self.made))
-        return False
+        _remove((samples, histograms, checkpoints))
 
     def sample_path(self, epoch: int) -> Path:
         """Where the sample grid of an epoch lies."""
@@ -184,7 +211,8 @@ class Run:
         """Hold this run: another process cannot, until the ``with`` block or this process ends.
 
         Raises:
-            RunError: Another process holds it, or it cannot be held.
+            RunInUse: Another process holds it.
+            RunError: It cannot be held.
         """
         from filelock import FileLock, Timeout
 
@@ -193,7 +221,7 @@ class Run:
         try:
             lock.acquire()
         except Timeout:
-            raise RunError(f"{self.folder}: another process trains this run") from None
+            raise RunInUse(f"{self.folder}: another process trains this run") from None
         except (OSError, NotImplementedError) as fault:
             raise RunError(f"{path}: cannot be locked ({fault})") from None
         try:

@@ -150,9 +150,9 @@ class Trainer:
             RuntimeError: This training has been run.
             Diverged: A loss is not finite.
             RunError: There is not enough memory.
-            KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM came (:class:`gan.signals.Stopped`);
-                the callbacks have been told that the epoch and the training have ended. A second
-                one strikes at once, and nobody is told.
+            KeyboardInterrupt: Ctrl-C was pressed, SIGTERM came, or the terminal was closed
+                (:class:`gan.signals.Stopped`); the callbacks have been told that the epoch and the
+                training have ended. A second one strikes at once, and nobody is told.
         """
         if self._kept is not None:
             raise RuntimeError(f"this training is at step {self.step}; make a new Trainer")

@@ -44,10 +44,12 @@ def train(
         tell: Is told in a sentence what is out of the ordinary.
 
     Raises:
-        RunError: Another process trains the run; it cannot be written; no checkpoint of it is
-            sound, or they are of a training with other settings or images.
+        RunInUse: Another process trains the run.
+        RunError: It cannot be written; no checkpoint of it is sound, or they are of a training
+            with other settings or images.
         Diverged: A loss is not finite.
-        KeyboardInterrupt: As :meth:`gan.Trainer.run` says; there is a checkpoint then.
+        KeyboardInterrupt: As :meth:`gan.Trainer.run` says; there is a checkpoint of the last step
+            then.
     """
     lr_factor = 1.0
     with run.locked():
@@ -60,6 +62,8 @@ def train(
                 tell(f"Going on from step {trainer.step:,}, as {start.checkpoint} has it")
             trainer.lr_factor = min(lr_factor, trainer.lr_factor)
             checkpoints = Checkpoints(run, pace, keep_every)
+            if start.checkpoint is None:  # or weights might be all that is left
+                checkpoints.write(trainer)
             try:
                 trainer.run([*writing_to(run), *callbacks, checkpoints])
             except Diverged as fault:

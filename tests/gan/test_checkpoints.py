@@ -126,7 +126,7 @@ def test_nothing_is_lost_when_it_is_asked_to_stop(tmp_path, step):
     run = new_run(tmp_path / "run")
     with pytest.raises(Stopped):
         train(run, IMAGES, [StopAt(step)], pace=Pace(seconds=1e6))
-    assert [_step(path) for path in checkpoints_of(run)] == [step]
+    assert [_step(path) for path in checkpoints_of(run)] == [step, 0]
 
 
 def test_rows_are_neither_lost_nor_told_twice(tmp_path, monkeypatch):
@@ -243,6 +243,39 @@ def test_two_processes_do_not_train_one_run(tmp_path):
     with run.locked(), pytest.raises(RunError, match="another process trains this run"):
         train(run, IMAGES)
     train(run, IMAGES)
+
+
+def test_who_cannot_have_a_run_takes_nothing_of_it(tmp_path):
+    """Not even of one that has no weights yet."""
+    run = new_run(tmp_path / "run")
+    with run.locked():
+        assert run.discard_if_untrained()
+        assert sorted(path.name for path in run.folder.iterdir()) == [".lock", "config.json"]
+    assert not run.discard_if_untrained()
+    assert not run.folder.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
+def test_a_run_that_is_killed_before_a_checkpoint_was_due_goes_on(whole, tmp_path):
+    """Its weights are there, so that it is no new run either."""
+    run = new_run(tmp_path / "run")
+    child = multiprocessing.get_context("forkserver").Process(
+        target=_train_until_killed, args=(run.folder,)
+    )
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert run.is_trained()
+    train(run, IMAGES)
+    assert content(run) == whole
+
+
+def _train_until_killed(folder):
+    class Kill(Callback):
+        def on_epoch_end(self, trainer):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train(Run.open(folder), IMAGES, [Kill()])
 
 
 # --- Damaged --------------------------------------------------------------------------
@@ -500,6 +533,22 @@ def test_a_divergence_goes_back_and_on(tmp_path):
     factors = [sentence for sentence in told if "going back" in sentence]
     factor = read_checkpoint(checkpoints_of(run)[0])["training"]["lr_factor"]
     assert factor == 0.5 ** len(factors)
+
+
+def test_a_divergence_before_a_checkpoint_was_due_goes_back_to_the_beginning(tmp_path, monkeypatch):
+    """There are weights by then, of the first epoch."""
+    poison_after(monkeypatch, 8)
+    run, told = new_run(tmp_path / "run"), []
+
+    def tell(sentence):
+        told.append(sentence)
+        monkeypatch.undo()
+
+    with np.errstate(all="ignore"):
+        train(run, IMAGES, pace=Pace(seconds=1e6), on_divergence="restore", tell=tell)
+    beginning = run.folder / "checkpoints" / "step-00000000.safetensors"
+    assert told[1] == f"Going on from step 0, as {beginning} has it"
+    assert read_checkpoint(checkpoints_of(run)[0])["training"]["lr_factor"] == 0.5
 
 
 def test_what_diverges_again_and_again_is_given_up(tmp_path):

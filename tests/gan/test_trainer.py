@@ -23,7 +23,7 @@ from scratchgan.gan import (
     load_images,
     writing_to,
 )
-from scratchgan.gan.signals import Stopped, stops_between_steps
+from scratchgan.gan.signals import Stopped, ends_tidily, stops_between_steps
 
 FILES = ["config.json", "discriminator.safetensors", "generator.safetensors"]
 FILES += ["histograms", "losses.png", "metrics.csv", "report.html", "samples", "timings.csv"]
@@ -229,11 +229,15 @@ def terminate():
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def close_the_terminal():
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
 def ask():
     raise Stopped(signal.SIGINT)
 
 
-@pytest.mark.parametrize("interrupt", [press_ctrl_c, terminate, ask])
+@pytest.mark.parametrize("interrupt", [press_ctrl_c, terminate, close_the_terminal, ask])
 def test_an_interrupted_run_has_everything_until_then(
     whole_run, config, images, tmp_path, interrupt
 ):
@@ -281,6 +285,37 @@ def test_a_second_ctrl_c_strikes_at_once():
         with pytest.raises(KeyboardInterrupt):
             press_ctrl_c()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("interrupt", [press_ctrl_c, terminate, close_the_terminal])
+def test_a_signal_after_the_last_step_is_not_lost(config, images, tmp_path, interrupt):
+    """It comes while the last files are written; they are, all of them."""
+
+    class AtTheEnd(Callback):
+        def on_train_end(self, trainer):
+            interrupt()
+
+    run = Run.create(tmp_path, replace(config, epochs=1))
+    with pytest.raises(Stopped):
+        Trainer(run.config, images).run([AtTheEnd(), *writing_to(run)])
+    assert names(run.folder) == FILES
+
+
+def test_a_command_ends_tidily_by_any_signal():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with pytest.raises(SystemExit) as ended, ends_tidily():
+            os.kill(os.getpid(), number)
+        assert ended.value.code == 128 + number
+        assert signal.getsignal(number) is signal.SIG_DFL
+        with ends_tidily(), pytest.raises(Stopped), stops_between_steps() as stop_if_asked:
+            os.kill(os.getpid(), number)
+            stop_if_asked()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with ends_tidily(), stops_between_steps():
+            close_the_terminal()
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def test_who_handles_ctrl_c_otherwise_is_left_alone():
