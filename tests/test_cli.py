@@ -1000,6 +1000,20 @@ def test_a_sweep_of_which_nothing_came(scratchgan, tmp_path, monkeypatch):
     assert text.endswith("No training came to its end\n")
 
 
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_sweep_that_is_stopped(scratchgan, tmp_path, monkeypatch, stop, code):
+    (tmp_path / "many.toml").write_text("[vary]\nlr = [0.1, 0.2]\n")
+
+    def run(trials, *_):
+        yield Result(trials[0], None, "bad luck")
+        raise stop
+
+    monkeypatch.setattr("scratchgan.gan.sweep.run_sweep", run)
+    found, out, _ = scratchgan("sweep", tmp_path / "many.toml", "--out", tmp_path / "out")
+    assert found == code
+    assert out.endswith("Stopped after 1 of 2; the same command goes on\n")
+
+
 def test_a_sweep_that_is_none(refused, tmp_path):
     message = refused("sweep", tmp_path / "nowhere.toml")
     assert message == f"{tmp_path / 'nowhere.toml'}: cannot be read (No such file or directory)"

@@ -50,9 +50,9 @@ def sweep(
             results.append(result)
             told = result.fault if result.measures is None else _told(result.measures)
             say(f"{len(results)}/{len(trials)} {result.trial.name}: {told}")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:  # Ctrl-C, and other signals
         say(f"Stopped after {len(results)} of {len(trials)}; the same command goes on")
-        raise typer.Exit(130) from None
+        raise typer.Exit(getattr(stop, "code", 130)) from None
     done = [result for result in results if result.measures is not None]
     done.sort(key=lambda result: result.measures["frechet_distance"] if result.measures else 0.0)
     table = Table(*trials[0].varied, *_SHOWN.values(), title=f"{len(done)} of {len(trials)}")

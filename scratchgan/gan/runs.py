@@ -20,7 +20,7 @@ Nothing is ever unpickled, and every file appears whole or not at all.
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class FolderTaken(RunError):
 
 
 class RunInUse(RunError):
-    """Another process trains a run."""
+    """Another process trains a run, or sweeps a folder of them."""
 
 
 @dataclass(frozen=True)
@@ -206,28 +206,14 @@ class Run:
         """Whether there are weights of a generator."""
         return (self.folder / "generator.safetensors").exists()
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Hold this run: another process cannot, until the ``with`` block or this process ends.
 
         Raises:
             RunInUse: Another process holds it.
             RunError: It cannot be held.
         """
-        from filelock import FileLock, Timeout
-
-        path = self.folder / _LOCK
-        lock = FileLock(path, blocking=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RunInUse(f"{self.folder}: another process trains this run") from None
-        except (OSError, NotImplementedError) as fault:
-            raise RunError(f"{path}: cannot be locked ({fault})") from None
-        try:
-            yield
-        finally:
-            lock.release()
+        return locked(self.folder, "trains this run")
 
     def save_weights(self, generator: nn.Module, discriminator: nn.Module) -> None:
         """Write both networks."""
@@ -287,6 +273,34 @@ class Run:
         if not all(np.isfinite(tensor.numpy()).all() for tensor in player.state_dict().values()):
             raise RunError(f"{path}: some weights are not finite, so the training had diverged")
         return player.eval()
+
+
+@contextmanager
+def locked(folder: Path, use: str) -> Iterator[None]:
+    """Hold a folder: another process cannot, until the ``with`` block or this process ends.
+
+    Args:
+        folder: Which.
+        use: What another process does that holds it, in words.
+
+    Raises:
+        RunInUse: Another process holds it.
+        RunError: It cannot be held.
+    """
+    from filelock import FileLock, Timeout
+
+    path = folder / _LOCK
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunInUse(f"{folder}: another process {use}") from None
+    except (OSError, NotImplementedError) as fault:
+        raise RunError(f"{path}: cannot be locked ({fault})") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _only(config: Config, name: str) -> Config:

@@ -21,9 +21,12 @@ interrupted goes on when it is run again into the same folder.
 import json
 import math
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -37,7 +40,7 @@ from scratchgan.gan.config import Config
 from scratchgan.gan.evaluation import evaluate, require_digits
 from scratchgan.gan.files import RunError, read, whole
 from scratchgan.gan.recipes import read_toml
-from scratchgan.gan.runs import Run
+from scratchgan.gan.runs import Run, locked
 from scratchgan.gan.sampling import generate, labels_in_turn
 from scratchgan.gan.trainer import load_images
 from scratchgan.gan.training import train
@@ -196,31 +199,71 @@ def run_sweep(
             there.
 
     Raises:
-        RunError: The folder cannot be made, or there is no such scheduler.
+        RunInUse: Another process runs a sweep there.
+        RunError: The folder cannot be made or held, or there is no such scheduler.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise RunError(f"{folder}: cannot be made ({fault.strerror})") from None
-    if scheduler is not None:
-        yield from _on_dask(trials, folder, scheduler)
-        return
+    with locked(folder, "runs a sweep there"):
+        if scheduler is not None:
+            yield from _on_dask(trials, folder, scheduler)
+        else:
+            yield from _on_this_machine(trials, folder, workers)
+
+
+def _on_this_machine(trials: list[Trial], folder: Path, workers: int) -> Iterator[Result]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     cores = cores or 1
     workers = workers or max(1, cores // 2)
     threads = max(1, cores // workers)
-    started: list[subprocess.Popen[str]] = []
+    children = _Children()
     with ThreadPoolExecutor(workers) as pool:
         waiting: list[Future[Result]] = []
         try:
             for trial in trials:
-                waiting.append(pool.submit(run_trial, trial, folder, threads, started))
+                waiting.append(pool.submit(run_trial, trial, folder, threads, children))
             for done in as_completed(waiting):
                 yield done.result()
         finally:  # also of one that is interrupted
             for future in waiting:
                 future.cancel()
-            for process in started:
+            children.end()
+
+
+class _Children:
+    """The processes of a sweep: when it ends, they do, and none begins after that."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self._is_over = False
+
+    def run(self, arguments: list[str], environment: dict[str, str]) -> tuple[int, str]:
+        """Run a command to its end: its exit code, and what it said on stderr."""
+        with self._lock:
+            if self._is_over:
+                return -signal.SIGTERM, ""
+            process = subprocess.Popen(
+                arguments,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="backslashreplace",
+                env=environment,
+            )
+            self._running.add(process)
+        _, errors = process.communicate()
+        with self._lock:  # its number may be another's from now on
+            self._running.discard(process)
+        return process.returncode, errors
+
+    def end(self) -> None:
+        """End all of them."""
+        with self._lock:
+            self._is_over = True
+            for process in self._running:
                 process.kill()
 
 
@@ -242,10 +285,7 @@ def _on_dask(trials: list[Trial], folder: Path, scheduler: str) -> Iterator[Resu
 
 
 def run_trial(
-    trial: Trial,
-    folder: Path,
-    threads: int | None = None,
-    started: list[subprocess.Popen[str]] | None = None,
+    trial: Trial, folder: Path, threads: int | None = None, children: _Children | None = None
 ) -> Result:
     """Run one trial in a process of its own, unless that was done before.
 
@@ -253,7 +293,7 @@ def run_trial(
         trial: Which.
         folder: Where its run folder lies, or will.
         threads: How many it may use; by default as many as it likes.
-        started: Gets the process, so that it can be ended from elsewhere.
+        children: Of whom the process is one, so that it can be ended from elsewhere.
     """
     where = folder / trial.name
     if (known := _measures_in(where, trial.config)) is not None:
@@ -262,30 +302,32 @@ def run_trial(
         if not _is_cut_short(where):
             why = f"{where} holds something else than this trial; choose another folder"
             return Result(trial, None, why)
-        shutil.rmtree(where)
+        try:
+            with locked(where, "trains this run"):
+                pass
+            shutil.rmtree(where)  # afterwards, since Windows removes no file that is held
+        except RunError as fault:
+            return Result(trial, None, str(fault))
+        except OSError as fault:
+            return Result(trial, None, f"{where}: cannot be removed ({fault.strerror})")
     environment = {**os.environ}
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
-    process = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, json.dumps(trial.config.to_dict()), str(where)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    if started is not None:
-        started.append(process)
-    _, errors = process.communicate()
-    known = _measures_in(where, trial.config) if process.returncode == 0 else None
+    arguments = [sys.executable, "-c", _CHILD, json.dumps(trial.config.to_dict()), str(where)]
+    try:
+        code, errors = (children or _Children()).run(arguments, environment)
+    except OSError as fault:
+        return Result(trial, None, f"its process cannot be started ({fault.strerror})")
+    known = _measures_in(where, trial.config) if code == 0 else None
     if known is not None:
         return Result(trial, known)
-    said = errors.strip().splitlines() or [f"it ended with code {process.returncode}"]
-    return Result(trial, None, said[-1].removeprefix("scratchgan.gan.files.RunError: "))
+    said = errors.strip().splitlines() or [f"it ended with code {code}"]
+    return Result(trial, None, re.sub(r"^scratchgan(\.\w+)+: ", "", said[-1]))
 
 
 def _is_cut_short(where: Path) -> bool:
     """Whether a folder holds a run that did not come to its end, or nothing."""
-    if (where / "evaluation.json").exists():
+    if not where.is_dir() or (where / "evaluation.json").exists():
         return False
     return (where / "config.json").exists() or not any(where.iterdir())
 

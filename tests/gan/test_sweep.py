@@ -1,6 +1,7 @@
 """Sweeps: which trials there are, that one which fails stops nothing, and that one goes on."""
 
 import json
+import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -8,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scratchgan.gan import Config, Run, RunError
+from scratchgan.gan import Config, Run, RunError, sweep
 from scratchgan.gan.sweep import Result, best, read_sweep, run_sweep, run_trial
 
 
@@ -182,6 +183,44 @@ def test_an_interrupted_sweep_ends_its_trainings_and_goes_on(trials, tmp_path, m
     assert not (tmp_path / "out" / long[0].name / "evaluation.json").exists()
     again = dict(enumerate(run_sweep(trials, tmp_path / "out", workers=1)))
     assert sorted(result.measures is None for result in again.values()) == [False, True]
+
+
+def test_no_training_begins_once_it_was_interrupted(trials, tmp_path):
+    """Also where a thread was about to begin one at that moment."""
+    children = sweep._Children()
+    children.end()
+    result = run_trial(trials[0], tmp_path, children=children)
+    assert result.measures is None
+    assert list(tmp_path.iterdir()) == [tmp_path / "sweep.toml"]
+
+
+def test_a_run_that_another_process_trains_is_not_removed(trials, tmp_path):
+    """One that a sweep left behind when it was killed, say."""
+    run = Run.create(tmp_path / trials[0].name, trials[0].config)
+    with run.locked():
+        result = run_trial(trials[0], tmp_path)
+    assert result.fault == f"{run.folder}: another process trains this run"
+    assert Run.open(run.folder).config == trials[0].config
+
+
+def test_of_two_sweeps_in_one_folder_one_waits_for_nothing(trials, tmp_path):
+    first = run_sweep(trials[1:] * 2, tmp_path / "out", workers=1)
+    assert next(first).measures is None
+    with pytest.raises(RunError, match="out: another process runs a sweep there"):
+        next(run_sweep(trials, tmp_path / "out"))
+    assert len(list(first)) == 1
+    assert len(list(run_sweep(trials[1:], tmp_path / "out"))) == 1
+
+
+def test_a_file_in_the_place_of_a_run(trials, tmp_path):
+    (tmp_path / trials[0].name).touch()
+    assert "holds something else than this trial" in run_trial(trials[0], tmp_path).fault
+
+
+def test_a_process_that_cannot_be_started(trials, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    fault = run_trial(trials[0], tmp_path).fault
+    assert fault == "its process cannot be started (No such file or directory)"
 
 
 def test_where_all_failed_there_is_no_best(trials):
