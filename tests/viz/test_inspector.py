@@ -297,15 +297,15 @@ def test_one_steps_through_it(gan_page, open_page):
         total = page.evaluate("tape.moments.length")
         for _ in range(total):
             page.keyboard.press("ArrowRight")
-        page.wait_for_function(f"time === {total}")
+        assert page.evaluate(f"time === {total}")
         assert page.locator(".node.got").count() > 10
         page.keyboard.press("Home")
-        page.wait_for_function("time === 0")
+        assert page.evaluate("time === 0")
         assert page.locator(".node.done, .node.got, .edge.done, .edge.got").count() == 0
         page.keyboard.press("End")
-        page.wait_for_function(f"time === {total}")
+        assert page.evaluate(f"time === {total}")
         page.get_by_role("tab", name="G moves").click()
-        page.wait_for_function("time === 0 && tape.title === 'G moves'")
+        assert page.evaluate("time === 0 && tape.title === 'G moves'")
 
 
 def test_it_shows_the_numbers_of_the_tensors(gan_page, open_page):
@@ -344,7 +344,7 @@ def test_it_fits_the_screen(gan_page, open_page, width, scheme):
     with open_page(gan_page, width=width, height=840, scheme=scheme) as page:
         for _ in range(12):
             page.keyboard.press("ArrowRight")
-        page.wait_for_function("time === 12")
+        assert page.evaluate("time === 12")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         now = page.locator(".node.now").bounding_box()
         graph = page.locator("#graph").bounding_box()
@@ -370,7 +370,7 @@ def test_a_long_tape_stays_usable(open_page, tmp_path, length):
         assert page.evaluate("tape.lines.size") == length
         page.keyboard.press("ArrowRight")
         # The call, and x.
-        page.wait_for_function("document.querySelectorAll('.node.done').length === 2")
+        assert page.evaluate("document.querySelectorAll('.node.done').length === 2")
 
 
 def test_text_in_a_name_is_only_text(open_page, tmp_path):
@@ -395,7 +395,7 @@ def test_names_of_any_length_leave_the_page_as_it_is(open_page, tmp_path):
     for width in (1280, 390):
         with open_page(path, width=width) as page:
             page.keyboard.press("End")
-            page.wait_for_function("time === tape.moments.length")
+            assert page.evaluate("time === tape.moments.length")
             assert page.evaluate("document.documentElement.scrollWidth") == width
             wide = page.locator("#details")
             assert wide.evaluate("it => it.scrollWidth <= it.clientWidth")

@@ -327,13 +327,41 @@ def test_the_command_writes_it(
     assert "scalar.leaky_relu" in text
 
 
+def test_what_the_docs_say_of_a_discriminator_against_samples_that_stay(
+    open_page: Any, path: Path
+) -> None:
+    """With G's learning rate at 0 (docs/playground.md)."""
+    with open_page(path) as page:
+
+        def after(objective: str, clip: float) -> tuple[float, float]:
+            page.select_option("[name=objective]", objective)
+            for name, value in (("lrG", 0), ("clip", clip)):
+                page.fill(f"[name={name}]", str(value))
+                page.keyboard.press("Tab")
+            page.evaluate("restart(); for (let i = 0; i < 300; i++) advance(); show()")
+            said = page.locator("#status").text_content()
+            found = re.fullmatch(
+                r"Step 300: loss of D ([-.\d]+), of G [-.\d]+; longest .* sample ([-+.e\d]+)", said
+            )
+            assert found
+            return float(found[1]), float(found[2])
+
+        assert after("minimax", 0)[1] < 0.003
+        assert after("non-saturating", 0)[1] > 0.15
+        assert after("wasserstein", 0)[0] < -400
+        assert after("wasserstein", 0.1)[0] > -1
+
+
 def test_keys_and_controls(open_page: Any, path: Path) -> None:
     with open_page(path) as page:
         page.keyboard.press("ArrowRight")
         page.keyboard.press("s")
         assert page.evaluate("game.steps") == 2
         page.keyboard.press(" ")
-        page.wait_for_function("game.steps > 4")
+        page.evaluate(
+            "new Promise((done, failed) => { setTimeout(failed, 30000);"
+            "const look = () => game.steps > 4 ? done() : setTimeout(look, 10); look(); })"
+        )
         page.keyboard.press(" ")
         assert page.evaluate("isPlaying") is False
         page.keyboard.press("r")
