@@ -8,13 +8,13 @@ from scratchgan.backend import devices
 
 
 def call_hooks(hooks: dict[int, Hook], gradient: Tensor) -> Tensor:
-    """The gradient that ``hooks`` make of ``gradient``, in their order.
+    """The gradient that ``hooks`` make of ``gradient``, in their order; it is kept as it is then.
 
     Raises:
         TypeError: A hook returned neither a tensor nor None.
         TapeError: It returned a gradient of another shape, type or device.
     """
-    for hook in list(hooks.values()):
+    for hook in sorted(hooks.values(), key=lambda hook: isinstance(hook, Retained)):
         changed = hook(gradient)
         if changed is None:
             continue
@@ -64,16 +64,27 @@ def register_hook(tensor: Tensor, hook: Hook) -> HookHandle:
     return HookHandle(hooks, key)
 
 
-@method()
-def retain_grad(tensor: Tensor) -> None:
-    """Keep the gradient in ``grad`` in each backward, though the tensor is no leaf."""
-    if tensor.node is None:
-        return
-    watched = weakref.ref(tensor)  # the node must not keep its own result alive
+class Retained:
+    """The hook of a tensor that has its gradient kept."""
 
-    def keep(gradient: Tensor) -> None:
-        kept = watched()
+    def __init__(self, tensor: "weakref.ref[Tensor]") -> None:
+        self._tensor = tensor  # the node must not keep its own result alive
+
+    def __call__(self, gradient: Tensor) -> None:
+        """Add what came to what is kept."""
+        kept = self._tensor()
         if kept is not None:
             kept.grad = gradient.clone() if kept.grad is None else kept.grad + gradient
 
-    register_hook(tensor, keep)
+
+@method()
+def retain_grad(tensor: Tensor) -> None:
+    """Keep the gradient in ``grad`` in each backward, though the tensor is no leaf.
+
+    It is what hooks have made of it, also those that are registered later.
+    """
+    if tensor.node is None:
+        return
+    if any(isinstance(hook, Retained) for hook in (tensor.node.hooks or {}).values()):
+        return
+    register_hook(tensor, Retained(weakref.ref(tensor)))

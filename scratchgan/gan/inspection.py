@@ -59,5 +59,5 @@ def inspect(run: Run | None, path: str | os.PathLike[str], seed: int = 0) -> Pat
         "D moves": record(lambda: game.discriminator_step(real, noise[0], seen), names),
         "G moves": record(lambda: game.generator_step(noise[1], real, seen), names),
     }
-    title = "A step of the GAN" if run is None else f"A step of {run.folder.name}"
+    title = "A step of the GAN" if run is None else f"A step of {run.folder.resolve().name}"
     return write_page(path, recordings, image=images.subject.shape, title=title)

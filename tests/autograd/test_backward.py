@@ -510,6 +510,16 @@ def test_retain_grad():
     assert z.grad is None
 
 
+def test_what_is_retained_is_what_hooks_have_made_of_it_and_once():
+    y = leaf(1.0) * 2
+    y.retain_grad()
+    y.register_hook(lambda gradient: gradient * 5)
+    y.retain_grad()
+    y.register_hook(lambda gradient: gradient * 7)
+    y.backward()
+    assert y.grad.item() == 35
+
+
 # --- Recording or not -----------------------------------------------------------------
 
 

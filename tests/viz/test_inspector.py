@@ -5,6 +5,7 @@ import json
 import re
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import scratchgan as sg
 from scratchgan import nn, optim
 from scratchgan.autograd import TapeError
 from scratchgan.autograd.primitive import REGISTRY
-from scratchgan.gan import Config, Game
+from scratchgan.gan import Config, Game, Run, load_images
 from scratchgan.gan.inspection import inspect as inspect_gan
 from scratchgan.viz.inspector import formulas, record, write_page
 from scratchgan.viz.inspector.recording import Backward, Forward, Update, record_backward
@@ -222,6 +223,22 @@ def test_an_image_has_a_height_and_a_width(image, tmp_path):
         sg.inspect(x * 2, tmp_path / "a.html", image=image)
 
 
+def test_no_grad_is_touched_and_hooks_act_as_in_a_backward():
+    x = sg.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    y.retain_grad()
+    y.register_hook(lambda gradient: gradient * 5)
+    loss = y.sum()
+    recording = record_backward(loss, {"x": x})
+    assert y.grad is None
+    assert x.grad is None
+    (left,) = of_kind(recording, Backward)[1].left.values()
+    np.testing.assert_array_equal(recording.values[left].array, [10, 10])
+    loss.backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [10, 10])
+    np.testing.assert_array_equal(y.grad.numpy(), [5, 5])
+
+
 def test_what_cannot_be_inspected(tmp_path):
     with pytest.raises(TapeError, match=r"shape \(2,\) is a leaf: no primitive made it"):
         sg.inspect(sg.zeros(2, requires_grad=True), tmp_path / "a.html")
@@ -289,6 +306,19 @@ def test_the_page_is_one_small_file(gan_page):
     assert gan_page.stat().st_size < 5 << 20
     assert "http://" not in re.sub(r"http://www\.w3\.org/\S+", "", text)
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=", text)
+
+
+def test_a_run_is_called_after_its_folder(tmp_path, monkeypatch):
+    """Also where that is the one that one is in."""
+    config = Config.from_recipe("seed", generator_widths=(4,), discriminator_widths=(4,))
+    folder = tmp_path / "the <run>"
+    run = Run.create(folder, config, load_images(config).subject)
+    game = Game(config)
+    run.save_weights(game.generator, game.discriminator)
+    monkeypatch.chdir(folder)
+    for one in (run, Run.open(Path())):
+        page = inspect_gan(one, tmp_path / "page.html").read_text("utf-8")
+        assert "<h1>A step of the &lt;run&gt;</h1>" in page
 
 
 def test_one_steps_through_it(gan_page, open_page):

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scratchgan.autograd import TapeError, grad
+from scratchgan.autograd.hooks import Retained
 from scratchgan.autograd.observe import observe
 from scratchgan.autograd.primitive import REGISTRY, Primitive
 from scratchgan.autograd.tape import Node, Step
@@ -177,7 +178,11 @@ def record_backward(tensor: Tensor, names: Names = None) -> Recording:
     nodes = _nodes_of(tensor)
     before = [(node, node.rule, node.hooks) for node in nodes]
     try:
-        for node in nodes:
+        for node, _, hooks in before:
+            # What retain_grad keeps is a grad, too; other hooks may change the gradient.
+            node.hooks = {
+                key: hook for key, hook in (hooks or {}).items() if not isinstance(hook, Retained)
+            }
             recorder.read(node)
         if nodes:
             values, root = recorder.recording.values, recorder.recording.calls[-1].output
