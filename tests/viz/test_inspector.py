@@ -480,6 +480,31 @@ def test_elements_that_are_not_finite_are_told(open_page, tmp_path):
         assert page.locator("#details .mark").count() == 0
 
 
+def test_what_changes_several_times_is_shown_where_it_was(open_page, tmp_path):
+    w = sg.tensor([1.0, 2.0], requires_grad=True)
+
+    def step():
+        loss = (w * 3).sum()
+        loss.backward()
+        with sg.no_grad():
+            for size in (10, 100):
+                w.add_(size)
+                sg.ones(1) * size  # what runs between makes two changes of it
+
+    with open_page(sg.inspect(step, tmp_path / "page.html")) as page:
+        total = page.evaluate("tape.moments.length")
+        seen = []
+        for _ in range(total):
+            page.keyboard.press("ArrowRight")
+            if "update of w" in page.locator("#moment").text_content():
+                assert page.locator("#details h2").text_content() == "w"
+                cards = page.locator("#details .card p:first-of-type").all_text_contents()
+                seen.append(cards)
+        before, gradient, first, by_ten = ["1  2"], ["3  3"], ["11  12"], ["10  10"]
+        assert seen[0] == [*before, *gradient, *first, *by_ten]
+        assert seen[1] == [*seen[0], "111  112", "100  100"]
+
+
 def test_the_space_bar_opens_what_it_is_on(gan_page, open_page):
     with open_page(gan_page) as page:
         page.keyboard.press("ArrowRight")

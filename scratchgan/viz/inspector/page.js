@@ -57,6 +57,10 @@ function prepare(source) {
     }
     made.edges.push({ from: key, to: `c${i}`, position });
   }));
+  // What is changed and not used again has no node of its own: it is shown where it was.
+  for (const [kind, before, after] of source.moments) {
+    if (kind === "u" && !made.byValue.has(after)) made.byValue.set(after, made.byValue.get(before) || []);
+  }
   for (const node of made.nodes) {
     node.group.forEach((_, depth) => {
       const path = node.group.slice(0, depth + 1).join(".");
@@ -369,6 +373,7 @@ function callDetails(node) {
 
 function leafDetails(node) {
   const value = tape.values[node.value];
+  let now = node.value;
   const parts = [element("h2", {}, value.name || value.kind), element("p", { class: "place" }, value.kind), card(value, "value")];
   for (const moment of tape.moments.slice(0, time)) {
     if (moment[0] === "b") {
@@ -376,10 +381,11 @@ function leafDetails(node) {
         const edge = tape.into.get(`${tape.byCall[moment[1]]}/${position}`);
         if (edge && edge.from === node.key) parts.push(card(tape.values[gradient], `gradient from ${tape.calls[moment[1]].primitive}`, sizeMark(tape.values[gradient])));
       }
-    } else if (moment[0] === "u" && moment[1] === node.value) {
+    } else if (moment[0] === "u" && moment[1] === now) {
       parts.push(element("h3", {}, "after the update"), card(tape.values[moment[2]], "value"));
       const change = moment[4];
       if (change) parts.push(card(change, "change"));
+      if (tape.byValue.get(moment[2]).includes(node.key)) now = moment[2];
     }
   }
   return parts;
