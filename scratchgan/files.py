@@ -37,8 +37,8 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     except BaseException as error:
         with suppress(OSError):
             draft.unlink()
-        if isinstance(error, OSError) and str(error.filename) == str(draft):
-            # Of the file that was asked for: nobody knows the draft.
+        # Of the file that was asked for: nobody knows the draft, and a full disk names none.
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(draft)):
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 

@@ -337,6 +337,29 @@ def test_a_run_that_another_process_trains_stays_as_it_is(refused_late, tiny_mni
         assert Run.open(folder).config == run.config
 
 
+def test_images_may_have_moved_but_not_changed(scratchgan, tiny_mnist, tmp_path):
+    shutil.copytree(tiny_mnist, tmp_path / "data")
+    options = ("--data", tmp_path / "data", "--epochs", 2, "--batch-size", 64)
+    assert scratchgan("train", *options, "--out", tmp_path / "whole")[0] == 0
+    shutil.copytree(tmp_path / "whole", tmp_path / "run")
+    checkpoints_of(Run.open(tmp_path / "run"))[0].unlink()
+    (tmp_path / "data").rename(tmp_path / "moved")
+    on = ("train", "--resume", tmp_path / "run")
+    assert "data: no such file or folder" in scratchgan(*on)[2]
+    assert scratchgan(*on, "--data", tmp_path / "moved")[0] == 0
+    for path in (tmp_path / "whole").glob("*.safetensors"):
+        assert path.read_bytes() == (tmp_path / "run" / path.name).read_bytes()
+
+    images = tmp_path / "moved" / "train-images-idx3-ubyte"
+    images.write_bytes(images.read_bytes()[:-1] + b"x")
+    code, _, err = scratchgan(*on, "--data", tmp_path / "moved")
+    assert code == 1
+    assert "the images are not those that it was trained on" in err
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    code, _, err = scratchgan(*on, "--data", tmp_path / "moved")
+    assert "was begun with other settings, and goes on with them: data is " in err
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_leaves_no_half_of_a_file(name, trained, tmp_path):
     """It comes in the middle of one, and a command that is no training ends at once."""

@@ -206,6 +206,7 @@ def _existing_run(
         RunError: Settings were given that it does not have.
     """
     from scratchgan.backend import devices, set_backend
+    from scratchgan.gan.checkpoints import checkpoints_of
 
     if out is not None:
         raise gan.RunError(f"--resume {folder} writes into that folder; leave --out away")
@@ -216,12 +217,14 @@ def _existing_run(
     given = dataclasses.replace(
         given, device=devices.full_name(given.device), data=_full_name(given.data)
     )
-    if differences := run.config.differences(given.to_dict()):
+    # The images may lie elsewhere by now: whether they are the same, a checkpoint knows.
+    may_move = {"data": run.config.data} if checkpoints_of(run) else {}
+    if differences := run.config.differences({**given.to_dict(), **may_move}):
         raise gan.RunError(
             f"{folder}: was begun with other settings, and goes on with them: {differences}"
         )
     set_backend(run.config.backend)
-    return run, gan.load_images(run.config)
+    return run, gan.load_images(given)
 
 
 def _full_name(data: str | None) -> str | None:

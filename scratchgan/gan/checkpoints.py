@@ -202,8 +202,18 @@ def resume(trainer: Trainer, run: Run) -> Resumed:
 
 
 def checkpoints_of(run: Run) -> list[Path]:
-    """The files of a run's checkpoints, the newest first."""
-    files = (run.folder / _FOLDER).glob("step-*.safetensors")
+    """The files of a run's checkpoints, the newest first.
+
+    Raises:
+        RunError: It cannot be known which there are.
+    """
+    folder = run.folder / _FOLDER
+    try:
+        files = list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as fault:
+        raise RunError(f"{folder}: cannot be read ({fault.strerror})") from None
     return sorted((path for path in files if _NAME.fullmatch(path.name)), key=step_of)[::-1]
 
 

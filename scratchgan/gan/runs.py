@@ -101,7 +101,8 @@ class Run:
             _remove(made[1:])
             is_taken = isinstance(fault, FileExistsError) and os.path.lexists(folder)
             kind = FolderTaken if is_taken else RunError
-            reason = "it is a file" if os.path.isfile(folder) else fault.strerror
+            files = [path for path in (folder, *folder.parents) if os.path.isfile(path)]
+            reason = f"{files[0]} is a file" if files else fault.strerror
             raise kind(f"{folder}: cannot be made a run folder ({reason})") from None
         if present:
             what = "another run" if "config.json" in present else "other files"
@@ -178,8 +179,14 @@ class Run:
         return False
 
     def _has_steps(self) -> bool:
-        checkpoints = (self.folder / "checkpoints").glob("step-*.safetensors")
-        return self.is_trained() or any(path.name != _BEGINNING for path in checkpoints)
+        try:
+            names = os.listdir(self.folder / "checkpoints")
+        except (FileNotFoundError, NotADirectoryError):
+            names = []
+        except OSError:  # nobody knows
+            return True
+        checkpoints = {name for name in names if name.startswith("step-")}
+        return self.is_trained() or bool(checkpoints - {_BEGINNING})
 
     def _remove_files(self) -> None:
         """Remove all files of a run but the lock, and the folders in it that are empty then."""
@@ -296,7 +303,8 @@ def locked(folder: Path, use: str) -> Iterator[None]:
     except Timeout:
         raise RunInUse(f"{folder}: another process {use}") from None
     except (OSError, NotImplementedError) as fault:
-        raise RunError(f"{path}: cannot be locked ({fault})") from None
+        reason = getattr(fault, "strerror", None) or fault
+        raise RunError(f"{path}: cannot be locked ({reason})") from None
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -347,6 +348,26 @@ def test_without_a_sound_one_nothing_is_trained(tmp_path):
     before = content(run)
     with pytest.raises(RunError, match=r"no checkpoint is sound: .*step-00000008.*step-00000007"):
         train(run, IMAGES)
+    assert content(run) == before
+
+
+def test_checkpoints_that_cannot_be_listed_are_not_taken_for_none(tmp_path, monkeypatch):
+    """By a network drive that has gone away, say; nothing is begun anew or removed."""
+    run = new_run(tmp_path / "run")
+    with pytest.raises(Stopped):
+        train(run, IMAGES, [StopAt(2)])
+    (run.folder / "generator.safetensors").unlink()
+    before = content(run)
+
+    def broken(_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", broken)
+        patched.setattr(Path, "iterdir", broken)
+        with pytest.raises(RunError, match="checkpoints: cannot be read \\(Input/output error\\)"):
+            train(run, IMAGES)
+        assert run.discard_if_untrained()
     assert content(run) == before
 
 

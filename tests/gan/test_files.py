@@ -1,5 +1,6 @@
 """A file appears whole or not at all."""
 
+import errno
 import os
 import stat
 
@@ -58,3 +59,8 @@ def test_the_fault_is_told_of_the_file_that_was_asked_for(tmp_path):
     for path in (tmp_path / "nowhere" / "file", tmp_path / "folder"):
         with pytest.raises(OSError, match=f": '{path}'$"), atomic_write(path) as file:
             file.write(b"content")
+    path = tmp_path / "file"
+    with pytest.raises(OSError, match=f"No space left on device: '{path}'$"), atomic_write(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as of a write
+    with pytest.raises(OSError, match=r"^no such mode$"), atomic_write(path):
+        raise OSError("no such mode")

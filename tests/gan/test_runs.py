@@ -175,9 +175,9 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
 def test_a_file_is_no_folder(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    assert refusal(Run.create, file, CONFIG).startswith(f"{file}: cannot be made a run folder")
-    below = file / "run"
-    assert refusal(Run.create, below, CONFIG).startswith(f"{below}: cannot be made a run folder")
+    for path in (file, file / "run", file / "run" / "run"):
+        message = f"{path}: cannot be made a run folder ({file} is a file)"
+        assert refusal(Run.create, path, CONFIG) == message
     assert refusal(Run.open, file) == f"{file}: holds no run (there is no config.json)"
 
 
