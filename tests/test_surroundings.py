@@ -116,7 +116,7 @@ def test_files_that_may_not_be_large(options, tmp_path):
     """The system itself refuses to write on, in the middle of a file."""
     ended = command(*options, "--out", tmp_path / "run", before=SMALL_FILES)
     assert ended[0] == 1
-    assert "generator.safetensors: cannot be written (File too large)\n" in ended[2]
+    assert "step-00000000.safetensors: cannot be written (File too large)\n" in ended[2]
     assert list(tmp_path.iterdir()) == []
 
 
