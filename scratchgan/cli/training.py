@@ -253,7 +253,5 @@ def _say_how_good(run: "gan.Run") -> None:
     if found.label_accuracy is not None:
         say(f"{found.label_accuracy:.1%} of them are taken for the digit that was asked for.")
         ask = "--digit 7 "
-    say(
-        f"Next: scratchgan generate {run.folder} {ask}--out digits.png, "
-        f"scratchgan evaluate {run.folder}"
-    )
+    name = argument(run.folder)
+    say(f"Next: scratchgan generate {name} {ask}--out digits.png, scratchgan evaluate {name}")
