@@ -1,6 +1,7 @@
 """Hypothesis profiles (HYPOTHESIS_PROFILE=deep draws 50 times as many examples) and fixtures."""
 
 import os
+import signal
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -31,6 +32,21 @@ def own_primitives() -> Iterator[None]:
     for table, before in ((REGISTRY, registry), (DEFINITIONS, definitions)):
         table.clear()
         table.update(before)
+
+
+@pytest.fixture
+def usual_signals() -> Iterator[None]:
+    """Signals do what they usually do, also in processes that the test starts.
+
+    Whoever runs the tests may have some ignored, which processes inherit: the background of a shell
+    Ctrl-C, and nohup the end of the terminal.
+    """
+    usual = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL}
+    usual |= {"SIGHUP": signal.SIG_DFL} if hasattr(signal, "SIGHUP") else {}
+    before = {name: signal.signal(getattr(signal, name), usual[name]) for name in usual}
+    yield
+    for name, handler in before.items():
+        signal.signal(getattr(signal, name), handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -260,13 +260,12 @@ def test_a_training_on_mnist_says_how_good_its_digits_are(scratchgan, tmp_path, 
         assert (told in text) == (not options)
 
 
+@pytest.mark.usefixtures("usual_signals")
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_ends_it_cleanly(name, code, tiny_mnist, tmp_path):
     """Ctrl-C, what a batch system sends before it kills, or the end of a terminal."""
     folder = tmp_path / "run"
     options = ["--data", tiny_mnist, "--epochs", 1_000_000, "--batch-size", 64, "--out", folder]
-    # A shell's background has Ctrl-C ignored, which processes inherit.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [*COMMAND, *map(str, ["train", *options])],
         stdout=subprocess.PIPE,
@@ -274,10 +273,12 @@ def test_a_signal_ends_it_cleanly(name, code, tiny_mnist, tmp_path):
         text=True,
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
     ) as process:
-        signal.signal(signal.SIGINT, before)
-        wait_for(folder / "generator.safetensors")
-        process.send_signal(getattr(signal, name))
-        out, err = process.communicate(timeout=60)
+        try:
+            wait_for(folder / "generator.safetensors")
+            process.send_signal(getattr(signal, name))
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
 
     assert process.returncode == code
     assert err in ("", COMPILING)
@@ -298,6 +299,7 @@ def stopped_by(scratchgan, monkeypatch, how, *options):
     return out.splitlines()[-1]
 
 
+@pytest.mark.usefixtures("usual_signals")
 def test_a_training_says_from_where_it_goes_on(scratchgan, tiny_mnist, tmp_path, monkeypatch):
     """Which is not where it was, if it had to stop at once."""
     few = ("--data", tiny_mnist, "--epochs", 3, "--batch-size", 64, "--no-jit", "--out")
@@ -360,6 +362,7 @@ def test_images_may_have_moved_but_not_changed(scratchgan, tiny_mnist, tmp_path)
     assert "was begun with other settings, and goes on with them: data is " in err
 
 
+@pytest.mark.usefixtures("usual_signals")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_leaves_no_half_of_a_file(name, trained, tmp_path):
     """It comes in the middle of one, and a command that is no training ends at once."""

@@ -29,15 +29,10 @@ FILES = ["config.json", "discriminator.safetensors", "generator.safetensors"]
 FILES += ["histograms", "losses.png", "metrics.csv", "report.html", "samples", "timings.csv"]
 FILES += ["training.gif"]
 
+# Some tests here send signals.
+pytestmark = pytest.mark.usefixtures("usual_signals")
+
 STEPS_PER_EPOCH = 256 // 4
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c_interrupts():
-    """Also where the tests run in the background of a shell, which has Ctrl-C ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 class Watching(Callback):
