@@ -127,4 +127,4 @@ def test_a_training_outlives_its_terminal(stderr: str, tiny_mnist: Path, tmp_pat
     _, err = process.communicate()
     assert process.returncode == 0
     assert b"Traceback" not in (err or b"")
-    assert len(list((tmp_path / "run").rglob("*.*"))) == 16
+    assert len(list((tmp_path / "run").rglob("*.*"))) == 17
