@@ -1,6 +1,6 @@
 # make train      train the GAN on MNIST and write a run folder
 # make test       lint, format check, types, tests on all cores
-# make test-deep  the tests with 50 times as many random examples (20 to 60 minutes on two cores)
+# make test-deep  the tests with 50 times as many random examples (some hours on two cores)
 # make test-arm   tests of the kernels on an AArch64 Python under qemu (Debian, Ubuntu; 15 to 30 minutes)
 # make test-oldest  the tests with the oldest dependencies that pyproject.toml admits
 # make audit      known faults of the dependencies, and habits in the code that lead to some
