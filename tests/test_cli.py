@@ -313,20 +313,18 @@ def test_a_training_says_from_where_it_goes_on(scratchgan, tiny_mnist, tmp_path,
     resume = f"scratchgan train --resume '{tmp_path / 'a run'}'"
     assert line == f"Stopped after 6 steps; to go on from step 0: {resume}"
 
-    def asked(rows, trainer, row):
-        rows.standing.on_step_end(trainer, row)
-        if trainer.step == 6:
-            os.kill(os.getpid(), signal.SIGINT)
+    def asked_at(step):
+        def how(rows, trainer, row):
+            rows.standing.on_step_end(trainer, row)
+            if trainer.step == step:
+                os.kill(os.getpid(), signal.SIGINT)
 
-    line = stopped_by(scratchgan, monkeypatch, asked, "--resume", tmp_path / "a run")
+        return how
+
+    line = stopped_by(scratchgan, monkeypatch, asked_at(6), "--resume", tmp_path / "a run")
     assert line == f"Stopped after 6 steps; to go on: {resume}"
 
-    def finished(rows, trainer, row):
-        rows.standing.on_step_end(trainer, row)
-        if trainer.step == 12:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    line = stopped_by(scratchgan, monkeypatch, finished, "--resume", tmp_path / "a run")
+    line = stopped_by(scratchgan, monkeypatch, asked_at(12), "--resume", tmp_path / "a run")
     assert line.startswith("Done: ")
 
 
