@@ -6,6 +6,7 @@ tape            nodes: what a primitive leaves behind, and how a gradient goes b
 primitive       a forward and its VJPs, and what calling them does
 elementwise     primitives from arithmetic on one element
 backward        from the last node to the first
+gradients       the same for chosen tensors, which are returned
 modes, hooks    ``no_grad``; who may see gradients pass
 function, calls  operations whose forward and backward a user writes; their nodes
 functional      Jacobians, Hessians, and their products with vectors
@@ -16,8 +17,9 @@ arguments       the ways to give a primitive its arguments
 
 from scratchgan.autograd import functional
 from scratchgan.autograd.anomaly import detect_anomaly
-from scratchgan.autograd.backward import backward, grad
+from scratchgan.autograd.backward import backward
 from scratchgan.autograd.function import Function
+from scratchgan.autograd.gradients import grad
 from scratchgan.autograd.hooks import HookHandle, register_hook, retain_grad
 from scratchgan.autograd.modes import (
     enable_grad,

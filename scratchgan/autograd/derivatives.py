@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from scratchgan.autograd.backward import grad
+from scratchgan.autograd.gradients import grad
 from scratchgan.autograd.modes import enable_grad
 from scratchgan.autograd.tape import TapeError
 from scratchgan.autograd.tensor import Tensor

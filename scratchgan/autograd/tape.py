@@ -224,8 +224,8 @@ class Node:
                         found.append((edge, self._fitted(gradient, edge, name)))
             elif edge is not None and (path is None or edge in path):
                 gradient = step.vjp(*asked)
-                array = gradient.array
-                if array.shape != edge.shape or array.dtype is not edge.dtype:
+                array, takes = gradient.array, edge if isinstance(edge, Node) else edge.array
+                if array.shape != takes.shape or array.dtype is not takes.dtype:
                     gradient = self._fitted(gradient, edge, step.name)
                 found.append((edge, gradient))
         return found

@@ -117,10 +117,6 @@ class Tensor:
 
     nelement = numel
 
-    def element_size(self) -> int:
-        """Bytes of an element."""
-        return int(self.array.itemsize)
-
     @property
     def is_cuda(self) -> bool:
         """Whether the elements are stored on a GPU."""
@@ -143,8 +139,11 @@ class Tensor:
             TypeError: What is assigned is neither a tensor nor None.
             RuntimeError: It has another shape or type, or is on another device.
         """
-        watch = gradient_watch.get()
-        return self._gradient() if watch is None else watch.read(self)
+        watch, gradient = gradient_watch.get(), self._grad
+        if watch is not None:
+            return watch.read(self)  # type: ignore[no-any-return]
+        is_known = gradient is None or isinstance(gradient, Tensor)
+        return gradient if is_known else self._gradient()  # type: ignore[return-value]
 
     @grad.setter
     def grad(self, gradient: "Tensor | None") -> None:

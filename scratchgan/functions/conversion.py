@@ -151,6 +151,12 @@ def is_tensor(obj: object) -> bool:
     return isinstance(obj, Tensor)
 
 
+@method()
+def element_size(input: Tensor) -> int:
+    """Bytes of an element."""
+    return int(input.array.itemsize)
+
+
 def numel(input: Tensor) -> int:
     """How many elements there are."""
     return input.numel()
@@ -162,5 +168,5 @@ def result_type(tensor1: Any, tensor2: Any) -> dtypes.DType:
 
 
 method("ndimension")(Tensor.dim)
-method("nbytes")(property(lambda x: x.numel() * x.element_size()))
-method("itemsize")(property(Tensor.element_size))
+method("nbytes")(property(lambda x: int(x.array.nbytes)))
+method("itemsize")(property(element_size))
