@@ -21,6 +21,10 @@ _KINDS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 #: The endings of files that are taken for pictures.
 ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 
+#: The most pixels of a picture. A file of some bytes may say that it has any number, and each takes
+#: some 20 bytes while it is looked at.
+MOST_PIXELS = 1 << 25
+
 
 def read_picture(
     path: str | os.PathLike[str], size: tuple[int, int] | None = None, grey: bool = False
@@ -88,12 +92,18 @@ def opened(path: Path) -> "Image":
         content = io.BytesIO(path.read_bytes())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is odd about it, and can be read nonetheless
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = Image.open(content, formats=_KINDS)
+            if picture.width * picture.height > MOST_PIXELS:
+                raise DataError(
+                    f"{path}: has {picture.width}x{picture.height} pixels; at most "
+                    f"{MOST_PIXELS:,} are read"
+                )
             picture.load()
             return picture
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(f"{path}: has too many pixels") from None
+    except DataError:
+        raise
+    except Image.DecompressionBombError:  # of far more
+        raise DataError(f"{path}: has too many pixels; at most {MOST_PIXELS:,} are read") from None
     except OSError:
         raise DataError(f"{path}: is no picture, or a damaged one") from None
     except Exception as fault:  # Pillow's readers raise what they like on damaged files

@@ -75,7 +75,11 @@ def story_of(run: Run) -> Story:
     samples = _samples(run, rows)
     epoch, step = (int(max((row[name] for row in rows), default=0)) for name in ("epoch", "step"))
     network = drawing_network(run.load_generator(), run) if run.is_trained() else None
-    timings = read_table(run.folder / "timings.csv")
+    timings = [
+        (int(row["step"]), row["seconds"])
+        for row in read_table(run.folder / "timings.csv")
+        if math.isfinite(row.get("seconds", math.nan))
+    ]
     return Story(
         title=f"{'MNIST' if config.data is None else Path(config.data).stem}, seed {config.seed}",
         state=f"{config.objective}, {step:,} steps, epoch {epoch} of {config.epochs}",
@@ -85,7 +89,7 @@ def story_of(run: Run) -> Story:
         samples=samples,
         histograms=_histograms(run),
         network=network,
-        seconds=[(int(row["step"]), row["seconds"]) for row in timings if "seconds" in row],
+        seconds=timings,
         images_per_step=config.batch_size * config.discriminator_steps,
     )
 

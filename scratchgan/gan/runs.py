@@ -272,7 +272,7 @@ class Run:
             raise RunError(f"{is_not}: it holds numbers of type {wrong[0]}")
         player: nn.Module = getattr(new_players(_only(self.config, name), shape, classes), name)
         try:
-            with np.errstate(over="ignore"):  # it is seen below
+            with np.errstate(over="ignore", invalid="ignore"):  # it is seen below
                 player.load_state_dict(state)
         except RuntimeError as fault:
             faults = "; ".join(line.strip() for line in str(fault).splitlines()[1:])

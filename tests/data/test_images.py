@@ -86,10 +86,11 @@ def test_files_that_are_no_pictures(tmp_path):
 
 def test_a_picture_with_too_many_pixels(tmp_path, monkeypatch):
     path = tmp_path / "huge.png"
-    Image.fromarray(pixels(1, 50, 50)[0]).save(path)
-    for most in (1000, 2000):  # an error, and a warning
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
-        assert refusal(read_picture, path) == f"{path}: has too many pixels"
+    Image.new("1", (8192, 4097)).save(path)
+    most = "at most 33,554,432 are read"
+    assert refusal(read_picture, path) == f"{path}: has 8192x4097 pixels; {most}"
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow refuses twice as many itself
+    assert refusal(read_picture, path) == f"{path}: has too many pixels; {most}"
 
 
 # --- Folders ----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import copy
 import json
 import random
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -284,6 +285,23 @@ def test_a_training_goes_on_from_a_sound_checkpoint_or_stays_as_it_is(tmp_path):
     assert reader.counts["read"] < 0.3 * reader.counts["refused"]
 
 
+def test_options_of_an_optimizer_that_are_tensors(tmp_path):
+    """Of numbers that a float32 does not hold, which who compares them with a number says."""
+    trainer = Trainer(CONFIG, IMAGES)
+    huge = sg.tensor([1e300, 1e300], dtype=sg.float64)
+    folder = tmp_path / "run" / "checkpoints"
+    folder.mkdir(parents=True)
+    options = trainer.game.generator_optimizer.param_groups[0].keys() - {"params", "lr"}
+    assert options
+    for option in options:
+        held = trained()
+        held["training"]["game"]["generator_optimizer"]["param_groups"][0][option] = huge
+        write(folder / "step-00000004.safetensors", saved(held))
+        with warnings.catch_warnings(), pytest.raises(RunError, match=f"has {option} "):
+            warnings.simplefilter("error")
+            resume(trainer, Run(tmp_path / "run", CONFIG, IMAGES.subject))
+
+
 def test_a_trainer_that_refuses_a_state_is_as_it_was():
     """Not by way of a file."""
     rng = seeded("trainer")
@@ -380,6 +398,26 @@ def test_pages(tmp_path):
 
     check(DRAW, tmp_path, contents(), put)
     assert DRAW.counts["read"] > 20
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", ""])
+@pytest.mark.parametrize("table", ["metrics.csv", "timings.csv"])
+def test_pages_of_numbers_that_are_none(tmp_path, table, number):
+    """Each number of each table in turn, but those that say where a row belongs."""
+    put_settings(tmp_path / "run", settings_of())
+    head, row = OF_PAGES[table].decode().splitlines()
+    fields = row.split(",")
+    for place in range(len(fields)):
+        for each, sound in OF_PAGES.items():
+            (tmp_path / "run" / each).parent.mkdir(exist_ok=True)
+            write(tmp_path / "run" / each, sound)
+        spoilt = ",".join([*fields[:place], number, *fields[place + 1 :]])
+        write(tmp_path / "run" / table, f"{head}\n{spoilt}\n".encode())
+        if head.split(",")[place] in ("step", "epoch"):
+            with pytest.raises(RunError, match=f"{table}: is no table"):
+                draw_pages(tmp_path / "run")
+        else:
+            draw_pages(tmp_path / "run")
 
 
 def test_no_name_ends_a_script_of_a_page(tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import random
 import struct
 from pathlib import Path
@@ -236,6 +237,12 @@ def test_weights(tmp_path, name):
     forged = [forged_weights(rng, name) for _ in range(half)]
     check(reader, tmp_path, (mutated(rng, seeds) for _ in range(half)), put_into_run(name))
     check(reader, tmp_path, forged, put_into_run(name))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e200, -1e200])
+def test_a_count_that_no_integer_can_be(tmp_path, value):
+    state = {**weights("generator"), "1.num_batches_tracked": np.array(value)}
+    check(GENERATOR, tmp_path, [plain_file(state)], put_into_run("generator"))
 
 
 HUGE = {
