@@ -10,6 +10,7 @@ from rich.console import Console
 
 from benchmarks import machine, plots, report, runner
 from benchmarks.measurements import MEASUREMENTS, ON_CUDA
+from scratchgan.progress import UNFOLDED
 
 #: Compares digits, not times, and takes hours: it runs where it is named.
 QUALITY = "quality"
@@ -44,7 +45,7 @@ def main(
             raise typer.BadParameter(
                 f"there is no measurement {name!r} on {device}; choose of {', '.join(possible)}"
             )
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else UNFOLDED)
     if machine.is_busy(machine.describe()):
         console.print("This machine is busy with other work; the figures will be off.")
     given = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])

@@ -16,11 +16,21 @@ from scratchgan.gan.trainer import Callback, Row, Trainer
 if TYPE_CHECKING:
     from rich.table import Table
 
+#: The width of what goes into a file or a pipe: as wide as any table.
+UNFOLDED = 1000
+
 
 def say(line: str) -> None:
     """Print a line of progress; see :func:`unread_is_fine`."""
     with unread_is_fine():
         typer.echo(line)
+
+
+def print_table(table: "Table") -> None:
+    """Print a table; where no terminal has an edge, nothing of it is folded."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else UNFOLDED).print(table)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scratchgan import gan
 from scratchgan.cli.app import app
-from scratchgan.progress import compilation_shown
+from scratchgan.progress import compilation_shown, print_table
 
 
 @app.command()
@@ -48,7 +48,6 @@ def evaluate(
     A classifier that comes with this package judges them. Distances are 0 at best; precision is the
     share of digits that could be real, recall the share of real ones that could be made.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from scratchgan.gan import evaluation, sampling
@@ -69,7 +68,7 @@ def evaluate(
             table.add_row(name.replace("_", " "), f"{value:.3f}", f"{of_real[name]:.3f}")
     for digit, (share, real_share) in enumerate(zip(found.classes, real.classes, strict=True)):
         table.add_row(f"share of digit {digit}", f"{share:.1%}", f"{real_share:.1%}")
-    Console().print(table)
+    print_table(table)
 
 
 @app.command()

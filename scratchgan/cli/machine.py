@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from scratchgan.cli.app import app
-from scratchgan.progress import compilation_shown
+from scratchgan.progress import compilation_shown, print_table
 
 
 @app.command()
@@ -23,7 +23,6 @@ def gradcheck(
     order: Annotated[int, typer.Option(help="Of the derivatives.", min=1, max=2)] = 1,
 ) -> None:
     """Hold derivatives of primitives against differences; exit 1 where one is wrong."""
-    from rich.console import Console
     from rich.table import Table
 
     from scratchgan.backend import devices, get_backend, set_backend
@@ -51,7 +50,7 @@ def gradcheck(
         word = "passes" if verdict.passes else "FAILS"
         table.add_row(verdict.primitive, *errors, word if verdict.errors[0] is not None else "-")
         fails |= not verdict.passes
-    Console().print(table)
+    print_table(table)
     if fails:
         raise typer.Exit(1)
 

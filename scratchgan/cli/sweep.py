@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from scratchgan.cli.app import app
-from scratchgan.progress import say
+from scratchgan.progress import print_table, say
 
 #: The measures that the table shows, and their headings.
 _SHOWN = {
@@ -36,7 +36,6 @@ def sweep(
 
     What was done before is not done again: an interrupted sweep goes on.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from scratchgan.gan import sweep as sweeps
@@ -60,7 +59,7 @@ def sweep(
         assert result.measures is not None
         varied = [str(value) for value in result.trial.varied.values()]
         table.add_row(*varied, *(f"{result.measures.get(name, math.nan):.3f}" for name in _SHOWN))
-    Console().print(table)
+    print_table(table)
     winner = sweeps.best(results, lambda measures: float(measures["frechet_distance"]))
     if winner is None:
         say("No training came to its end")
