@@ -32,10 +32,12 @@ from scratchgan.gan.trainer import load_images
 from scratchgan.jit import jit
 from scratchgan.random import Generator, randn
 
-#: Vectors from which a search begins; the best of them wins.
-_STARTS = 32
-#: What it counts for that the noise is not as long as normal noise is.
-_SHELL = 1e-3
+#: Vectors from which a search begins, and those for each class; the best of them wins.
+_STARTS, _STARTS_OF_A_CLASS = 32, 8
+#: What the mean square of the noise counts for beside that of the pixels' errors. Noise is normal,
+#: so that long noise is unlikely; which says little where all pixels are known, and much where they
+#: are not: very different images, one of each class at the least, agree with those that are.
+_LENGTH_IN_PROJECT, _LENGTH_IN_INPAINT = 1e-3, 0.02
 #: Share of the pixels' error that D's opinion counts for in :func:`inpaint` (Yeh et al. 2017,
 #: section 3.2, where it is 0.003 for larger images).
 _PRIOR = 0.003
@@ -139,7 +141,8 @@ def project(run: Run, image: NDArray[np.uint8], steps: int = 300, seed: int = 0)
     Raises:
         RunError: The image has another size, or the generator cannot be loaded.
     """
-    return _search(run, image, np.ones(image.shape, bool), steps, seed)
+    known = np.ones(image.shape, bool)
+    return _search(run, image, known, steps, seed, _LENGTH_IN_PROJECT)
 
 
 def inpaint(
@@ -147,8 +150,8 @@ def inpaint(
 ) -> tuple[NDArray[np.uint8], Found]:
     """An image whose hidden pixels the generator has drawn anew.
 
-    The search is for noise whose image agrees with the pixels that are known and that D takes for
-    real (Yeh et al. 2017, "Semantic image inpainting with deep generative models", eq. 4 to 6).
+    The search is for likely noise whose image agrees with the known pixels and is taken for real by
+    D (Yeh et al. 2017, "Semantic image inpainting with deep generative models", eq. 4 to 6).
 
     Args:
         run: With a generator and a discriminator.
@@ -172,7 +175,8 @@ def inpaint(
         raise RunError("the mask hides every pixel; leave some")
     if known.all():
         raise RunError("the mask hides nothing; make white what is to be drawn anew")
-    found = _search(run, image, known, steps, seed, run.load_discriminator())
+    discriminator = run.load_discriminator()
+    found = _search(run, image, known, steps, seed, _LENGTH_IN_INPAINT, discriminator)
     return np.where(known, image, found.image), found
 
 
@@ -187,9 +191,14 @@ def _search(
     known: NDArray[np.bool_],
     steps: int,
     seed: int,
+    length: float,
     discriminator: nn.Module | None = None,
 ) -> Found:
-    """The best of several searches that go on side by side, as the rows of one batch."""
+    """The best of several searches that go on side by side, as the rows of one batch.
+
+    The best has the least of its pixels' error, of its noise's length, which counts ``length``, and
+    of what D, if it is asked, has against it.
+    """
     if image.shape != run.subject.shape:
         height, width = run.subject.shape
         raise RunError(
@@ -199,8 +208,10 @@ def _search(
     if steps < 1:
         raise RunError(f"steps is {steps}; it must be an integer from 1 on")
     generator = run.load_generator()
-    classes = len(run.subject.names) if run.config.conditional else 1
-    labels = np.arange(_STARTS * classes) % classes
+    classes, starts = 1, _STARTS
+    if run.config.conditional:
+        classes, starts = len(run.subject.names), _STARTS_OF_A_CLASS
+    labels = np.arange(starts * classes) % classes
     seen = [as_tensor(labels)] if run.config.conditional else []
     z = _noise(run, seed, len(labels))
     z.requires_grad = True
@@ -213,15 +224,17 @@ def _search(
         """Of each row, with pixels between -1 and 1."""
         return ((drawn[:, 0] - target).square() * weight).sum((1, 2))
 
-    def step() -> None:
+    def objective() -> Tensor:
+        """Of each row; the search makes it less."""
         drawn = generator(z, *seen)
-        loss = errors(drawn).sum()
+        found = errors(drawn) + length * z.square().mean(1)
         if discriminator is not None:
-            loss = loss - _PRIOR * discriminator(drawn, *seen).sum()
-        # Noise is normal: a vector that is longer or shorter than such is not of its kind.
-        loss = loss + _SHELL * (z.square().mean(1) - 1).square().sum()
+            found = found - _PRIOR * discriminator(drawn, *seen).reshape(-1)
+        return found
+
+    def step() -> None:
         adam.zero_grad()
-        loss.backward()
+        objective().sum().backward()
         adam.step()
 
     replayed = jit(step)
@@ -230,12 +243,13 @@ def _search(
             replayed()
     z.requires_grad = False
     with no_grad():
-        final = errors(generator(z, *seen)).numpy()
+        final = objective().numpy()
+        error = errors(generator(z, *seen)).numpy()
     best = int(final.argmin())
     row = slice(best, best + 1)
     drawn = draw(generator, z[row], seen[0][row] if seen else None)[0]
     label = int(labels[best]) if run.config.conditional else None
-    return Found(drawn, z.numpy()[best].copy(), label, float(final[best]) / 4)
+    return Found(drawn, z.numpy()[best].copy(), label, float(error[best]) / 4)
 
 
 def neighbours(

@@ -156,6 +156,19 @@ def test_what_is_known_stays_where_the_generator_cannot_draw_it(run):
     assert (found.image[known] != image[known]).any()
 
 
+def test_a_repair_is_drawn_from_likely_noise(run, monkeypatch):
+    """The more its length counts, the shorter it is."""
+    image = generate(run, 1, seed=77)[0]
+    known = np.zeros(SHAPE, bool)
+    known[0] = True
+    lengths = []
+    for weight in (0.0, 1.0):
+        monkeypatch.setattr("scratchgan.gan.latent._LENGTH_IN_INPAINT", weight)
+        _, found = inpaint(run, image, known, steps=100)
+        lengths.append(np.square(found.noise).mean())
+    assert lengths[1] < lengths[0] / 2
+
+
 def test_a_repair_is_one_that_d_takes_for_real(run, monkeypatch):
     """The more D's opinion counts, the more real what is found."""
     image = generate(run, 1, seed=77)[0]
