@@ -171,6 +171,12 @@ def test_a_minus_before_a_boolean_is_refused():
         -sg.tensor([True])
 
 
+@pytest.mark.parametrize("name", ["floor", "ceil", "round", "trunc", "frac"])
+def test_booleans_are_not_rounded(name):
+    with pytest.raises(TypeError, match="takes numbers, not bool"):
+        getattr(sg, name)(sg.tensor([True]))
+
+
 # --- Indices and views ------------------------------------------------------------------------
 
 
@@ -244,6 +250,7 @@ def test_what_cannot_be_seen_otherwise():
         (lambda x: x.cumprod(0).sum(), [0.0, 3.0], [4.0, 0.0]),
         (lambda x: x.max(), [1.0, 1.0], [0.5, 0.5]),
         (lambda x: sg.xlogy(x, 0.0 * x).sum(), [0.0, 0.0], [0.0, 0.0]),
+        (lambda x: functional.hardswish(x).sum(), [math.inf, -math.inf, 3.0, -3.0], [1, 0, 1, 0]),
     ],
 )
 def test_derivatives_at_edges(function, at, expected):

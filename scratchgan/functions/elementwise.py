@@ -135,7 +135,7 @@ def float_power(input: Any, exponent: Any) -> Tensor:
 @method()
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number with so many decimals, and of two the even one."""
-    if input.dtype.kind != "f":
+    if input.dtype.kind in "iu":
         return input.clone()
     if not decimals:
         return ops.to_nearest(input)

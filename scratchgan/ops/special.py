@@ -155,27 +155,27 @@ def exp2(x: float) -> float:
 
 
 @method()
-@elementwise(x=lambda g: mul(g, 0.0))
+@elementwise(takes="iuf", x=lambda g: mul(g, 0.0))
 def floor(x: float) -> float:
     """The largest integer that is not larger."""
     return math.floor(x)
 
 
 @method()
-@elementwise(x=lambda g: mul(g, 0.0))
+@elementwise(takes="iuf", x=lambda g: mul(g, 0.0))
 def ceil(x: float) -> float:
     """The smallest integer that is not smaller."""
     return -math.floor(-x)
 
 
 @method("trunc", "fix")
-@elementwise(x=lambda g: mul(g, 0.0))
+@elementwise(takes="iuf", x=lambda g: mul(g, 0.0))
 def trunc(x: float) -> float:
     """The integer part: rounded towards 0."""
     return -math.floor(-x) if x < 0 else math.floor(x)
 
 
-@elementwise(x=lambda g: mul(g, 0.0))
+@elementwise(takes="iuf", x=lambda g: mul(g, 0.0))
 def to_nearest(x: float) -> float:
     """The nearest integer, and of two the even one."""
     low = math.floor(x)

@@ -339,8 +339,9 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x hardsigmoid(x)`` (Howard et al. 2019, section 5.2)."""
 
     def compute(x: Tensor) -> Tensor:
-        bent = ops.where(ops.le(x, -3), 0.0, ops.div(ops.mul(x, ops.add(x, 3.0)), 6.0))
-        return ops.where(ops.ge(x, 3), x, bent)
+        near = ops.where(ops.ge(ops.abs(x), 3), 0.0, x)  # infinity times a slope of 0 would be nan
+        bent = ops.div(ops.mul(near, ops.add(near, 3.0)), 6.0)
+        return ops.where(ops.le(x, -3), 0.0, ops.where(ops.ge(x, 3), x, bent))
 
     return _maybe_in_place("hardswish", input, inplace, compute)
 
