@@ -58,8 +58,7 @@ def fitted_picture(
         picture = Image.alpha_composite(black, picture.convert("RGBA")).convert("RGB")
         done.append("put on black")
     if picture.mode.startswith("I"):  # greys of 16 bits
-        pixels = np.asarray(picture).astype(np.float64) / 257
-        picture = Image.fromarray(np.rint(pixels.clip(0, 255)).astype(np.uint8))
+        picture = picture.convert("I").point(lambda x: x * (1 / 257) + 0.5).convert("L")
         done.append("brought from 16 bits to 8")
     if picture.mode == "F":
         raise DataError(f"{path}: has numbers with fractions as pixels; save it with 8 bits")

@@ -1,5 +1,6 @@
 """Images of one's own, and what is refused."""
 
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -91,6 +92,27 @@ def test_a_picture_with_too_many_pixels(tmp_path, monkeypatch):
     assert refusal(read_picture, path) == f"{path}: has 8192x4097 pixels; {most}"
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow refuses twice as many itself
     assert refusal(read_picture, path) == f"{path}: has too many pixels; {most}"
+
+
+def test_every_grey_of_16_bits(tmp_path):
+    path = tmp_path / "greys.png"
+    greys = np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)
+    Image.fromarray(greys).save(path)
+    np.testing.assert_array_equal(read_picture(path), np.rint(greys / 257))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I"])
+def test_a_picture_takes_little_memory(tmp_path, mode):
+    """Not many times its pixels, of which a small file may claim millions."""
+    path = tmp_path / "wide.tif"
+    Image.new(mode, (1000, 500)).save(path, compression="tiff_deflate")
+    tracemalloc.start()
+    try:
+        read_picture(path, (7, 7), grey=True)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 7 * 1000 * 500
 
 
 # --- Folders ----------------------------------------------------------------------------
