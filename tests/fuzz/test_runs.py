@@ -230,7 +230,7 @@ def forged(rng: random.Random, held: dict[str, Any], known: list[tuple[Any, ...]
                 del inside[last]
             else:
                 inside[rng.choice(("x", 99, last))] = odd(rng)
-        except (KeyError, IndexError, TypeError):
+        except (KeyError, IndexError, TypeError, AttributeError):
             continue
     return saved(held)
 
