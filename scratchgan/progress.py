@@ -16,7 +16,7 @@ from scratchgan.gan.trainer import Callback, Row, Trainer
 if TYPE_CHECKING:
     from rich.table import Table
 
-#: The width of what goes into a file or a pipe: as wide as any table.
+#: The width of a console that is a file or a pipe: more than any table needs.
 UNFOLDED = 1000
 
 
@@ -27,7 +27,7 @@ def say(line: str) -> None:
 
 
 def print_table(table: "Table") -> None:
-    """Print a table; where no terminal has an edge, nothing of it is folded."""
+    """Print a table: as wide as the terminal, or in a file or a pipe as wide as it needs to be."""
     from rich.console import Console
 
     Console(width=None if sys.stdout.isatty() else UNFOLDED).print(table)

@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.table import Table
+
+from scratchgan.progress import print_table
 
 pyte = pytest.importorskip("pyte")
 if os.name == "nt":
@@ -128,3 +131,11 @@ def test_a_training_outlives_its_terminal(stderr: str, tiny_mnist: Path, tmp_pat
     assert process.returncode == 0
     assert b"Traceback" not in (err or b"")
     assert len(list((tmp_path / "run").rglob("*.*"))) == 17
+
+
+def test_a_table_in_a_pipe_is_not_folded(capsys):
+    table = Table(*(f"column {i}" for i in range(30)))
+    table.add_row(*(f"value {i}" for i in range(30)))
+    print_table(table)
+    head, row = (line for line in capsys.readouterr().out.splitlines() if " 29 " in line)
+    assert all(f"column {i} " in head and f"value {i} " in row for i in range(30))
