@@ -251,6 +251,8 @@ def test_what_cannot_be_seen_otherwise():
         (lambda x: x.max(), [1.0, 1.0], [0.5, 0.5]),
         (lambda x: sg.xlogy(x, 0.0 * x).sum(), [0.0, 0.0], [0.0, 0.0]),
         (lambda x: functional.hardswish(x).sum(), [math.inf, -math.inf, 3.0, -3.0], [1, 0, 1, 0]),
+        (lambda x: functional.elu(x).sum(), [math.nan, 2.0], [1, 1]),
+        (lambda x: functional.celu(x).sum(), [math.nan, 2.0], [1, 1]),
     ],
 )
 def test_derivatives_at_edges(function, at, expected):
@@ -267,6 +269,9 @@ REFUSED = {
     "arange": (lambda: sg.arange(0, 1, 0), "arange: from 0 to 1 in steps of 0 leads nowhere"),
     "arange away": (lambda: sg.arange(0, 1, -1), "leads nowhere"),
     "eye": (lambda: sg.eye(-1), "eye: the sizes are -1"),
+    "norm": (lambda: sg.zeros(0).norm(-1), r"norm: a vector without elements .* p = -1"),
+    "norm of none": (lambda: sg.zeros(0, 3).norm(math.inf, 0), r"the shape is \(0, 3\), dim 0"),
+    "dist": (lambda: sg.dist(sg.zeros(0), sg.zeros(0), -2.5), "a vector without elements"),
     "linspace": (lambda: sg.linspace(0, 1, -1), "linspace: steps is -1"),
     "randint": (lambda: sg.randint(5, 3, (2,)), "there is no integer"),
     "randperm": (lambda: sg.randperm(-1), "randperm: n is -1"),

@@ -257,7 +257,8 @@ def norm(
 
     Raises:
         TypeError: The elements are not floating point.
-        ValueError: There is no such ``p``.
+        ValueError: There is no such ``p``, or nothing has that length: a vector without elements
+            with ``p`` below 0 or infinite.
     """
     if input.dtype.kind != "f" and dtype is None:
         raise TypeError(f"norm: takes floating point elements, not {input.dtype}")
@@ -265,6 +266,12 @@ def norm(
     power = 2.0 if p in ("fro", None) else p
     if not isinstance(power, int | float):
         raise ValueError(f"norm: p is {p!r}; it must be a number or 'fro'")
+    vector = [x.shape[k] for k in ops.dims_of("norm", dim, x.ndim)]
+    if (power < 0 or power == math.inf) and 0 in vector:
+        raise ValueError(
+            f"norm: a vector without elements has no length with p = {power}; the shape is "
+            f"{x.shape}, dim {dim}"
+        )
     size = ops.abs(x)
     if power == math.inf:
         return ops.amax(size, dim=dim, keepdim=keepdim)

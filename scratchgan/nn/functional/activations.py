@@ -152,7 +152,7 @@ def _bent(x: Tensor, scale: float, width: float = 1.0) -> Tensor:
     below = ops.clip(x, max=0.0)  # what is large would overflow
     if width != 1:
         below = ops.div(below, width)
-    return ops.where(ops.gt(x, 0), x, ops.mul(ops.expm1(below), scale))
+    return ops.where(ops.le(x, 0), ops.mul(ops.expm1(below), scale), x)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
