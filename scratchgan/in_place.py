@@ -173,7 +173,11 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     **{"absolute": ops.abs, "clip": functions.clamp, "negative": ops.neg, "pow": functions.power},
     **{"fix": ops.trunc, "sgn": functions.sign, "arctan2": ops.atan2},
 }
-_OPERATORS = {"pow": "pow", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
+_OPERATORS = {
+    **{"pow": "pow", "floordiv": "floor_divide", "mod": "remainder"},
+    **{"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"},
+    **{"lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift"},
+}
 
 for _name, _function in _FUNCTIONS.items():
     _in_place(_name, _function)

@@ -280,7 +280,7 @@ FUNCTIONS = {
     "sign": lambda x: x.sign(),
     "sgn": lambda x: x.sgn(),
     "signbit": lambda x: x.signbit(),
-    "positive": lambda x: +1.0 * x.positive(),
+    "positive": lambda x: +x.positive(),
     "copysign": lambda x: x.copysign(-x),
     "heaviside": lambda x: x.heaviside(x),
     "logit": lambda x: sg.sigmoid(x).logit(),

@@ -221,10 +221,43 @@ def test_views_share_memory(x):
         t.T.unsqueeze(0).squeeze(0),
         t.movedim(0, -1),
         t.view(t.shape).flatten(),
+        t.unsqueeze(0).diagonal(),
+        t.T.diagonal(0, 0, -1) if t.ndim > 1 else +t,
     ):
         assert not view.numel() or np.shares_memory(view.array, t.array)
     t.T.unsqueeze(0).zero_()
     assert not t.numpy().any()
+
+
+def test_a_diagonal_is_a_view():
+    x = sg.zeros(3, 4)
+    x.diagonal(1).fill_(2.0)
+    x.T[1:].diagonal()[0] = 5.0
+    assert x.tolist() == [[0, 5, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]]
+    recorded = sg.jit(lambda x: (x.diagonal(-1).mul_(3.0), x + 0)[1])
+    for _ in range(3):
+        assert recorded(sg.ones(3, 3)).tolist() == [[1, 1, 1], [3, 1, 1], [1, 3, 1]]
+
+
+@pytest.mark.parametrize(
+    "name", ["add", "sub", "mul", "pow", "mod", "floordiv", "and", "or", "xor", "lshift", "rshift"]
+)
+def test_an_operator_with_an_equals_sign_changes_the_tensor_itself(name):
+    x = sg.tensor([5, 6])
+    expected = getattr(x, f"__{name}__")(2)
+    assert getattr(operator, f"i{name}")(x, 2) is x
+    assert x.tolist() == expected.tolist()
+
+
+@given(arrays(shape=shapes(1, 1)))
+def test_a_tensor_is_a_sequence_of_its_slices(x):
+    t = sg.tensor(x)
+    np.testing.assert_array_equal([one.numpy() for one in t], x)
+    assert all(np.shares_memory(one.array, t.array) for one in t)
+    np.testing.assert_array_equal(reversed(t).numpy(), x[::-1])
+    assert x.flat[-1].item() in t
+    assert t[-1] in t
+    assert math.inf not in t
 
 
 def test_what_cannot_be_seen_otherwise():
@@ -265,6 +298,9 @@ def test_derivatives_at_edges(function, at, expected):
 # --- Refusals -----------------------------------------------------------------------------------
 
 REFUSED = {
+    "+ of booleans": (lambda: +sg.tensor([True]), "positive: booleans have no sign"),
+    "list of a number": (lambda: list(sg.tensor(1.0)), "without dimensions has no slices"),
+    "in": (lambda: "1" in sg.ones(2), "in: looks for a number or a tensor, not str"),
     "x @ 2": (lambda: sg.ones(2) @ 2, "matmul: takes tensors, not int"),
     "arange": (lambda: sg.arange(0, 1, 0), "arange: from 0 to 1 in steps of 0 leads nowhere"),
     "arange away": (lambda: sg.arange(0, 1, -1), "leads nowhere"),

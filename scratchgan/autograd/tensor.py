@@ -269,7 +269,7 @@ class Tensor:
         def __add__(self, other: Any) -> "Tensor": ...
         def __getattr__(self, name: str) -> Callable[..., "Tensor"]: ...  # sum, exp, reshape, ...
 
-        __abs__ = __invert__ = __neg__
+        __abs__ = __invert__ = __pos__ = __neg__
         __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __add__
         __matmul__ = __rmatmul__ = __pow__ = __rpow__ = __and__ = __or__ = __xor__ = __add__
         __lshift__ = __rshift__ = __add__

@@ -2,7 +2,7 @@
 
 These are the kernels of the ``numpy`` backend that compute nothing; the others stand in
 :mod:`scratchgan.backend.reference`. View kernels (:func:`reshape`, :func:`permute`, :func:`expand`,
-:func:`view`) write nothing: they return another view of their input's memory.
+:func:`diagonal`, :func:`view`) write nothing: they return another view of their input's memory.
 """
 
 from collections.abc import Sequence
@@ -116,6 +116,14 @@ def expand(x: Array, *, shape: Sequence[int]) -> Array:
         return np.broadcast_to(x, shape)
     out = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))  # in a tenth of the time
     out.flags.writeable = False
+    return out
+
+
+@kernel(kind="view")
+def diagonal(x: Array, *, offset: int, axes: tuple[int, int]) -> Array:
+    """The diagonals of the matrices that ``axes`` span, as the last axis."""
+    out = x.diagonal(offset, *axes)
+    out.flags.writeable = x.flags.writeable  # NumPy's cannot be written until one asks for it
     return out
 
 

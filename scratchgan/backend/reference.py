@@ -21,6 +21,7 @@ from scratchgan.backend.memory import (  # noqa: F401, the kernels among them ar
     Index,
     address,
     allocate,
+    diagonal,
     empty,
     expand,
     from_host,

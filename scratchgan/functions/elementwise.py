@@ -160,7 +160,7 @@ def sign(input: Tensor) -> Tensor:
 sgn = sign
 
 
-@method()
+@method("positive", "__pos__")
 def positive(input: Tensor) -> Tensor:
     """``input`` itself.
 

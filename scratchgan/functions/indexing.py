@@ -1,5 +1,7 @@
 """Indexing with brackets and with masks, under PyTorch's names."""
 
+from collections.abc import Iterator
+from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +11,7 @@ from scratchgan.autograd.arguments import common_shape
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import devices, kernels_for
 from scratchgan.functions.broadcasting import broadcast_to
+from scratchgan.functions.joining import flip, unbind
 from scratchgan.functions.shapes import reshape, unsqueeze
 
 # --- x[index] ----------------------------------------------------------------------------
@@ -151,6 +154,39 @@ def _picked(
             x = ops.gather(x, array, template=(*[slice(None)] * place, "array"))
             del left[place]
     return x, tuple(left), [array for array in arrays if array.ndim]
+
+
+# --- As a sequence of slices along dim 0 -----------------------------------------------------
+
+
+@method("__iter__")
+def iterate(x: Tensor) -> Iterator[Tensor]:
+    """The slices along dim 0, as views.
+
+    Raises:
+        TypeError: There is no dim 0.
+    """
+    if not x.ndim:
+        raise TypeError("iter: a tensor without dimensions has no slices")
+    return iter(unbind(x))
+
+
+@method("__reversed__")
+def backwards(x: Tensor) -> Tensor:
+    """A copy with the slices along dim 0 in reverse order."""
+    return flip(x, 0) if x.ndim else x
+
+
+@method("__contains__")
+def contains(x: Tensor, element: Any) -> bool:
+    """Whether an element of ``x`` equals ``element``, a number, or one of its elements, a tensor.
+
+    Raises:
+        TypeError: It is neither a number nor a tensor.
+    """
+    if not isinstance(element, Tensor | Number | np.generic):
+        raise TypeError(f"in: looks for a number or a tensor, not {type(element).__name__}")
+    return bool(ops.eq(x, element).any())
 
 
 # --- By a mask ---------------------------------------------------------------------------

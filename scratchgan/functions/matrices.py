@@ -1,6 +1,7 @@
 """Products of matrices and vectors, diagonals and triangles, under PyTorch's names."""
 
 import functools
+import operator
 from typing import Any
 
 from scratchgan import dtypes, ops
@@ -11,7 +12,7 @@ from scratchgan.functions.beside import filled
 from scratchgan.functions.broadcasting import broadcast_tensors
 from scratchgan.functions.joining import cat, flip, roll
 from scratchgan.functions.scans import cumprod
-from scratchgan.functions.shapes import movedim, reshape, unsqueeze
+from scratchgan.functions.shapes import reshape, unsqueeze
 from scratchgan.functions.words import numpy_words
 
 # --- Products ----------------------------------------------------------------------------
@@ -237,23 +238,14 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 @method()
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """A copy of a diagonal of each matrix, as the last dimension.
+    """A diagonal of each matrix, as the last dimension, in the same memory.
 
     Raises:
         IndexError: There is no such dimension.
         ValueError: Both dimensions are the same.
     """
-    first, second = (ops.dim_of("diagonal", dim, input.ndim) for dim in (dim1, dim2))
-    if first == second:
-        raise ValueError(f"diagonal: dims {dim1} and {dim2} are the same")
-    rows, columns = input.shape[first], input.shape[second]
-    count = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
-    matrices = movedim(input, (first, second), (0, 1))
-    kernels = kernels_for[type(input.array)]
-    out = kernels.empty((count,), dtypes.int64, like=input.array)
-    kernels.arange(out=out)
-    down, right = ops.add(Tensor(out), max(-offset, 0)), ops.add(Tensor(out), max(offset, 0))
-    return movedim(ops.gather(matrices, down, right, template=("array", "array")), 0, -1)
+    dims = _two_dims("diagonal", dim1, dim2, input.ndim)
+    return ops.diagonal(input, offset=operator.index(offset), dims=dims)
 
 
 @method()
@@ -264,22 +256,19 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
         IndexError: There is no such dimension.
         ValueError: Both dimensions are the same.
     """
-    ndim = input.ndim + 1
-    first, second = (ops.dim_of("diag_embed", dim, ndim) for dim in (dim1, dim2))
-    if first == second:
-        raise ValueError(f"diag_embed: dims {dim1} and {dim2} are the same")
+    dims = _two_dims("diag_embed", dim1, dim2, input.ndim + 1)
     size = input.shape[-1] + abs(offset)
-    kernels = kernels_for[type(input.array)]
-    out = kernels.empty((input.shape[-1],), dtypes.int64, like=input.array)
-    kernels.arange(out=out)
-    down, right = ops.add(Tensor(out), max(-offset, 0)), ops.add(Tensor(out), max(offset, 0))
-    spread = ops.scatter_add(
-        movedim(input, -1, 0),
-        *(down, right),
-        shape=(size, size, *input.shape[:-1]),
-        template=("array", "array"),
-    )
-    return movedim(spread, (0, 1), (first, second))
+    shape = list(input.shape[:-1])
+    for dim in sorted(dims):
+        shape.insert(dim, size)
+    return ops.on_diagonal(input, shape=tuple(shape), offset=operator.index(offset), dims=dims)
+
+
+def _two_dims(name: str, dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
+    dims = ops.dim_of(name, dim1, ndim), ops.dim_of(name, dim2, ndim)
+    if dims[0] == dims[1]:
+        raise ValueError(f"{name}: dims {dim1} and {dim2} are the same")
+    return dims
 
 
 _diagonal = diagonal

@@ -132,6 +132,25 @@ def scatter(x: Array, *, shape: tuple[int, ...], index: Index) -> Array:
 
 
 @primitive(
+    is_view=True,
+    x=lambda g, x_shape, offset, dims: on_diagonal(g, shape=x_shape, offset=offset, dims=dims),
+)
+def diagonal(x: Array, *, offset: int, dims: tuple[int, int]) -> Array:
+    """The diagonals of the matrices that two ``dims`` of ``x`` span, as the last dimension."""
+    return kernels_for[type(x)].diagonal(x, offset=offset, axes=dims)
+
+
+@primitive(x=lambda g, offset, dims: diagonal(g, offset=offset, dims=dims))
+def on_diagonal(x: Array, *, shape: tuple[int, ...], offset: int, dims: tuple[int, int]) -> Array:
+    """Zeros of ``shape``, but for ``x`` on diagonals: the transpose of :func:`diagonal`."""
+    kernels = kernels_for[type(x)]
+    out = kernels.empty(shape, x.dtype, like=x)
+    kernels.fill(0, out=out)
+    kernels.copy(x, out=kernels.diagonal(out, offset=offset, axes=dims))
+    return out
+
+
+@primitive(
     x=lambda g, indices, x_shape, template: scatter_add(
         g, *indices, shape=x_shape, template=template
     )

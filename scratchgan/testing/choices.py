@@ -71,7 +71,8 @@ class Choices:
 def shape(choices: Choices, min_dims: int = 0, min_size: int = 0) -> Shape:
     """A shape of up to three dimensions."""
     most = max(min_dims, choices.scale)
-    dims = choices.integer(min_dims if choices.chance(0.2) else min(1, most), most)
+    least = min_dims if choices.chance(0.2) else max(min_dims, min(1, most))
+    dims = choices.integer(least, most)
     return tuple(choices.size(min_size) for _ in range(dims))
 
 

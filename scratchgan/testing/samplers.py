@@ -208,6 +208,25 @@ def _expanded(choices: Choices) -> Sample:
     return Sample((tensor(choices, fewer, REAL),), {"shape": whole})
 
 
+def _matrices(choices: Choices) -> tuple[Shape, tuple[int, int], int]:
+    """A shape, two of its dimensions, and the number of a diagonal, which may be outside."""
+    size = shape(choices, 2)
+    first, second = choices.permutation(len(size))[:2]
+    return size, (first, second), choices.integer(-size[first] - 1, size[second] + 1)
+
+
+def _diagonal(choices: Choices) -> Sample:
+    size, dims, offset = _matrices(choices)
+    return Sample((tensor(choices, size, REAL),), {"offset": offset, "dims": dims})
+
+
+def _on_diagonal(choices: Choices) -> Sample:
+    size, dims, offset = _matrices(choices)
+    part = np.empty(size).diagonal(offset, *dims).shape
+    keywords = {"shape": size, "offset": offset, "dims": dims}
+    return Sample((tensor(choices, part, REAL),), keywords)
+
+
 # --- Indices --------------------------------------------------------------------------
 
 
@@ -428,6 +447,8 @@ SAMPLERS: dict[str, Row] = {
     "permute": Row(_permuted, room=1.0),
     "expand": Row(_expanded, room=1.0),
     "expand_copy": Row(_expanded, room=1.0),
+    "diagonal": Row(_diagonal, room=1.0),
+    "on_diagonal": Row(_on_diagonal, room=1.0),
     "view": Row(_viewed, room=1.0),
     "scatter": Row(_scattered, room=1.0),
     "gather": Row(_gathered, room=1.0),

@@ -269,6 +269,7 @@ def test_a_view_is_one_and_a_copy_is_none():
         ("permute", {"dims": (1, 0)}),
         ("expand", {"shape": (4, 2, 3)}),
         ("view", {"index": (slice(1),)}),
+        ("diagonal", {"offset": 1, "dims": (0, 1)}),
     ):
         out = REGISTRY[name](x, **keywords)
         assert np.shares_memory(out.array, x.array)

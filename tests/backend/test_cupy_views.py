@@ -30,6 +30,7 @@ VIEWS = {
     "one": lambda x: x[1, 2, ...],
     "new axis": lambda x: cupy_kernels.view(x, index=(None, slice(1, None), 0)),
     "transposed": lambda x: cupy_kernels.permute(x, axes=(1, 0)),
+    "diagonal": lambda x: cupy_kernels.diagonal(x, offset=1, axes=(0, 1)),
     "reshaped": lambda x: cupy_kernels.reshape(x, shape=(2, 12)),
     "rows of a transpose": lambda x: x.transpose((1, 0))[2:4],
 }

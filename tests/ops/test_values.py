@@ -103,6 +103,13 @@ def scattered(x, shape, index):
     return out
 
 
+def on_diagonal(x, shape, offset, dims):
+    out = np.zeros(shape)
+    rows, columns = np.nonzero(np.eye(*(shape[dim] for dim in dims), k=offset))
+    np.moveaxis(out, dims, (-2, -1))[..., rows, columns] = x
+    return out
+
+
 def gathered(x, *indices, template):
     arrays = iter(indices)
     return x[tuple(next(arrays) if part == "array" else part for part in template)]
@@ -134,6 +141,8 @@ NUMPY = {
     "to_device": lambda x, device, source: x,
     "reshape": lambda x, shape: x.reshape(shape),
     "permute": lambda x, dims: x.transpose(dims),
+    "diagonal": lambda x, offset, dims: x.diagonal(offset, *dims),
+    "on_diagonal": on_diagonal,
     "expand": np.broadcast_to,
     "expand_copy": np.broadcast_to,
     "view": lambda x, index: x[index],

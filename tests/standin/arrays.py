@@ -160,6 +160,11 @@ class ndarray:
     def transpose(self, axes: Any = None) -> "ndarray":
         return self._view(self._host.transpose(axes))
 
+    def diagonal(self, offset: int, axis1: int, axis2: int) -> "ndarray":
+        host = self._host.diagonal(offset, axis1, axis2)
+        host.flags.writeable = True
+        return self._view(host)
+
     def __getitem__(self, index: Any) -> "ndarray":
         parts = self._parts(index)
         if any(isinstance(part, np.ndarray) for part in parts):

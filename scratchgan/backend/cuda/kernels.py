@@ -197,6 +197,11 @@ def expand(x: Array, *, shape: Sequence[int]) -> Array:
     return cupy.broadcast_to(x, shape)
 
 
+def diagonal(x: Array, *, offset: int, axes: tuple[int, int]) -> Array:
+    """The diagonals of the matrices that ``axes`` span, as the last axis."""
+    return x.diagonal(offset, *axes)
+
+
 def view(x: Array, *, index: Index) -> Array:
     """``x[index]`` for integers, slices, ``None`` and ``...``."""
     return x[index if ... in index else (*index, ...)]
