@@ -233,6 +233,7 @@ def test_a_diagonal_is_a_view():
     x = sg.zeros(3, 4)
     x.diagonal(1).fill_(2.0)
     x.T[1:].diagonal()[0] = 5.0
+    x.diag().fill_(9.0)
     assert x.tolist() == [[0, 5, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]]
     recorded = sg.jit(lambda x: (x.diagonal(-1).mul_(3.0), x + 0)[1])
     for _ in range(3):

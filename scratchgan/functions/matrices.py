@@ -276,7 +276,7 @@ _diagonal = diagonal
 
 @method()
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The diagonal of a matrix; or of a vector the matrix with that diagonal.
+    """A copy of the diagonal of a matrix; or of a vector the matrix with that diagonal.
 
     Raises:
         ValueError: It has other than one or two dimensions.
@@ -285,7 +285,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
         raise ValueError(f"diag: of a vector or a matrix, not of shape {input.shape}")
-    return _diagonal(input, diagonal)
+    return ops.clone(_diagonal(input, diagonal))
 
 
 @method()
