@@ -160,12 +160,12 @@ _COMPOSED = (
     "copysign cumprod cumsum deg2rad float_power floor_divide fmod frac heaviside hypot "
     "index_add index_copy index_fill index_put ldexp lerp logical_and logical_not logical_or "
     "logical_xor logit masked_fill masked_scatter nan_to_num put rad2deg remainder renorm round "
-    "scatter scatter_add sinc square tril triu true_divide xlogy "
+    "scatter scatter_add sign sinc square tril triu true_divide xlogy "
 )
 _PRIMITIVE = (
     "abs acos acosh asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_or "
     "bitwise_right_shift bitwise_xor ceil cos cosh erf erfc exp exp2 expm1 floor log log10 "
-    "log1p log2 neg reciprocal relu rsqrt sigmoid sign sin sinh sqrt tan tanh trunc "
+    "log1p log2 neg reciprocal relu rsqrt sigmoid sin sinh sqrt tan tanh trunc "
 )
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     **{name: getattr(functions, name) for name in _COMPOSED.split()},

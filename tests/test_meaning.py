@@ -261,6 +261,26 @@ def test_a_tensor_is_a_sequence_of_its_slices(x):
     assert math.inf not in t
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.prod(0),
+        lambda x: x.cumsum(0),
+        lambda x: x.cumprod(0),
+        lambda x: x.cummax(0).values,
+        lambda x: x.logcumsumexp(0),
+        lambda x: x[True],
+        lambda x: x[0].masked_select(sg.tensor(True)),
+        lambda x: x[0].gather(0, sg.tensor([0])),
+        lambda x: sg.cat([x]),
+    ],
+)
+def test_a_result_is_no_view_because_there_was_nothing_to_do(function):
+    x = sg.ones(1)
+    function(x).zero_()
+    assert x.tolist() == [1.0]
+
+
 def test_what_cannot_be_seen_otherwise():
     x = sg.ones(2, 3).T
     with pytest.raises(ValueError, match=r"view: a tensor of shape \(3, 2\) cannot be seen as"):
@@ -302,6 +322,7 @@ REFUSED = {
     "+ of booleans": (lambda: +sg.tensor([True]), "positive: booleans have no sign"),
     "list of a number": (lambda: list(sg.tensor(1.0)), "without dimensions has no slices"),
     "in": (lambda: "1" in sg.ones(2), "in: looks for a number or a tensor, not str"),
+    "gather beyond": (lambda: sg.tensor(1.0).gather(0, sg.tensor([5])), "index 5 is out of bounds"),
     "x @ 2": (lambda: sg.ones(2) @ 2, "matmul: takes tensors, not int"),
     "arange": (lambda: sg.arange(0, 1, 0), "arange: from 0 to 1 in steps of 0 leads nowhere"),
     "arange away": (lambda: sg.arange(0, 1, -1), "leads nowhere"),

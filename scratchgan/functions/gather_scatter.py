@@ -73,8 +73,9 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
         ValueError: Its shape does not fit.
     """
     dim = ops.dim_of("gather", dim, input.ndim)
-    if not input.ndim:
-        return broadcast_to(input, index.shape)
+    if not input.ndim:  # as a vector of one element; so may the index be
+        picked = gather(reshape(input, 1), 0, index if index.ndim else reshape(index, 1))
+        return reshape(picked, index.shape)
     if not index.numel():
         return ops.view(input, index=(slice(0),)).reshape(-1)[:0].reshape(index.shape)
     places = _along("gather", input, dim, index)

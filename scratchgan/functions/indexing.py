@@ -130,7 +130,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     """
     truth = truth_of_index(index)
     if truth is not None:
-        return ops.view(unsqueeze(x, 0), index=(slice(int(truth)),))
+        return ops.clone(ops.view(unsqueeze(x, 0), index=(slice(int(truth)),)))
     basic, template, arrays = parse_index(x, index)
     if not arrays:
         return ops.view(x, index=basic)

@@ -210,6 +210,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return ops.mul(unsqueeze(input, 1), unsqueeze(vec2, 0))
 
 
+@method()
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products of two vectors.
 

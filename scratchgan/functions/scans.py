@@ -40,10 +40,15 @@ def _scanned(
 
 def _scan(name: str, input: Tensor, dim: int, combine: Callable[[Any, Any], Tensor]) -> Tensor:
     dim = ops.dim_of(name, dim, input.ndim)
-    if not input.ndim or not input.numel():
+    if _is_scanned(input, dim):
         return input.clone()
     (found,) = _scanned((input,), dim, lambda x, y: (combine(x[0], y[0]),))
     return found
+
+
+def _is_scanned(x: Tensor, dim: int) -> bool:
+    """Whether there is nothing before any element of ``x`` along ``dim``."""
+    return not x.ndim or not x.numel() or x.shape[dim] == 1
 
 
 def _counted(input: Tensor, dtype: Any) -> Tensor:
@@ -97,7 +102,7 @@ def _running_extreme(
 ) -> Extremes:
     dim = ops.dim_of(name, dim, input.ndim)
     places = places_along(input, dim)
-    if not input.ndim or not input.numel():
+    if _is_scanned(input, dim):
         return Extremes(input.clone(), places)
 
     def later_or_before(
@@ -144,6 +149,8 @@ def prod(
 def _product(x: Tensor, dim: int, keepdim: bool) -> Tensor:
     """By halves, so that the derivative is right where factors are 0."""
     length = x.shape[dim]
+    if length == 1:
+        x = x.clone()
     while length > 1:
         half = length // 2
         found = ops.mul(narrow(x, dim, 0, half), narrow(x, dim, half, half))

@@ -73,8 +73,8 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 
 @method()
 def ravel(input: Tensor) -> Tensor:
-    """All elements as a vector, in row-major order."""
-    return reshape(input, -1)
+    """All elements as a vector, in row-major order; a copy where they lie otherwise."""
+    return reshape(ops.contiguous(input), -1)
 
 
 def _filled(name: str, input: Tensor, shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -134,6 +134,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     shape = input.shape
     if not shape:
         return reshape(input, 1)
+    if start == end:
+        return input
     return reshape(input, *shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
 
 
