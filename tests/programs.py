@@ -1,10 +1,16 @@
-"""A program that uses all compiled kernels, for tests that run it in a process of its own."""
+"""Programs that tests run in processes of their own: the command, and one with all kernels."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+#: The command ``scratchgan``, of the package that is tested.
+COMMAND = [sys.executable, "-c", "from scratchgan.cli import main; main()"]
+#: What a start says on stderr where kernels must be compiled, and nobody sees it in a terminal.
+COMPILING = "Compiling kernels for this processor, once; it takes some seconds\n"
+
+#: It uses all compiled kernels.
 PROGRAM = """
 import sys
 import scratchgan as sg
