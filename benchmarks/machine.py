@@ -5,8 +5,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-#: What changes how many threads, or which instructions of the processor, somebody who is measured
-#: uses.
+#: Variables that change how many threads, or which instructions of the processor, a contender uses.
 VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -53,7 +52,7 @@ def in_words(described: dict[str, Any]) -> str:
 
 
 def circumstances(described: dict[str, Any]) -> list[str]:
-    """What else bears on the figures: variables that are set, and other work."""
+    """Other things that bear on the figures: variables that are set, and other work."""
     variables = [f"{name}={value}" for name, value in described.get("variables", {}).items()]
     return [*variables, *["the machine was busy with other work"] * is_busy(described)]
 

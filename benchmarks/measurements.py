@@ -307,7 +307,7 @@ def startup(quick: bool, device: str) -> tuple[Measurement, ...]:
 
 
 def replay(quick: bool, device: str) -> tuple[Measurement, ...]:
-    """What replays leave behind."""
+    """Page faults and growth of the process in replays."""
     count = 1000 if quick else 10_000
     return (
         Measurement(
@@ -336,5 +336,5 @@ MEASUREMENTS: dict[str, Callable[[bool, str], tuple[Measurement, ...]]] = {
     "replay": replay,
 }
 
-#: Those that also run on a GPU.
+#: The measurements that also run on a GPU.
 ON_CUDA = ("step", "training")

@@ -28,7 +28,7 @@ LEARNING_RATE = 2e-6
 #: Images and noise of a step are one of this many sets, in turn.
 POOL = 8
 
-#: What a step gave after this many steps is compared between the contenders.
+#: The results after this many steps are compared between the contenders.
 CHECKED_STEPS = 10
 
 

@@ -12,7 +12,7 @@ SCRATCHGAN = ("-c", "from scratchgan.cli import main; main()")
 
 
 class Spent(NamedTuple):
-    """What a command took."""
+    """The time and memory that a command took."""
 
     seconds: float
     bytes: int  #: Peak of resident memory.

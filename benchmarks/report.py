@@ -128,7 +128,7 @@ def markdown(results: Results) -> str:
 
 
 def conditions(section: dict[str, Any]) -> str:
-    """What the section was measured on, with which versions and which command."""
+    """The machine, versions and command of a section."""
     described = section["machine"]
     parts = [
         machine.in_words(described),
@@ -151,7 +151,7 @@ def markdown_table(headings: list[str], rows: list[list[str]]) -> str:
 
 
 def load(folder: Path) -> Results:
-    """What earlier runs have left in ``folder``."""
+    """The results that earlier runs have left in ``folder``."""
     path = folder / "results.json"
     loaded: Results = json.loads(path.read_text()) if path.exists() else {}
     return loaded

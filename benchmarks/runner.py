@@ -127,7 +127,7 @@ def measure(
 
 @dataclass
 class _Turns:
-    """What came of one case so far, by contender."""
+    """The samples of one case so far, by contender."""
 
     case: Case
     workers: dict[str, Worker] = field(default_factory=dict)

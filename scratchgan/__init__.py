@@ -384,7 +384,7 @@ swapaxes = swapdims = transpose
 moveaxis, ger = movedim, outer
 
 if not _typing.TYPE_CHECKING:  # who checks types reads the table itself
-    #: What ``from scratchgan import *`` brings: the table, of modules only those that are in it.
+    #: The names of ``from scratchgan import *``: the table's, and of modules only those in it.
     __all__ = [
         _name
         for _name, _value in globals().items()
@@ -397,7 +397,7 @@ if not _typing.TYPE_CHECKING:  # who checks types reads the table itself
 
 
 def __getattr__(name: str) -> _typing.Any:
-    """What is imported when it is first named."""
+    """Import a part of the package when it is first named."""
     import importlib
 
     if name == "__version__":

@@ -1,4 +1,4 @@
-"""What the messages of errors show of things that came from a file: one line that can be printed.
+"""Text from files as messages of errors show it: one line that can be printed.
 
 A file that somebody hands over may hold names of a million letters, numbers that take minutes to
 write down, and codes that make a terminal do things.

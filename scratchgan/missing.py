@@ -1,4 +1,4 @@
-"""What is said of a name that PyTorch has and this project has not."""
+"""Errors for names that PyTorch has and this project has not."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ _OPTIMIZERS = "the optimizers are SGD, Adam, AdamW, RMSprop and Adagrad"
 _UNDERSCORE = "the name ends in an underscore"
 _OWN = "write a class with __call__"
 
-#: What to use in its place, or why there is nothing.
+#: The name to use in its place, or why there is nothing.
 INSTEAD = {
     **dict.fromkeys(("compile", "script", "trace_module", "cond"), "use scratchgan.jit(function)"),
     **dict.fromkeys(("half", "float16", "bfloat16", "HalfTensor", "BFloat16Tensor"), _FLOATS),
@@ -87,7 +87,7 @@ INSTEAD = {
     "BatchNorm2d": "networks are fully connected here; BatchNorm1d takes (N, C) and (N, C, L)",
 }
 
-#: What to say of names by their form; the first that fits.
+#: Advice for names by their form; the first that fits.
 _FORMS = [
     (r".*(sparse|_coo|_csr|_csc|_bsr|_bsc|coalesce|to_dense|crow_).*|(h|s|ds)sp?mm|spmm", _DENSE),
     (r".*(quant|qint|mkldnn|cudnn|miopen|fbgemm).*|q_.*", _FLOATS),

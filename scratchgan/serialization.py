@@ -24,7 +24,7 @@ from scratchgan.messages import one_line
 File = str | os.PathLike[str] | BinaryIO
 
 _KEY = "scratchgan"
-#: What stands in the place of the checksum while that is computed.
+#: The text in the place of the checksum while that is computed.
 _NO_CHECKSUM = "0" * 64
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -94,7 +94,7 @@ def _described(value: Any, arrays: dict[str, np.ndarray[Any, Any]], at: str) -> 
 
 
 def load(f: File, map_location: Any = None, *, weights_only: bool = True) -> Any:
-    """What :func:`save` wrote; of another program's safetensors file a dict of its tensors.
+    """The object that :func:`save` wrote; of another program's file a dict of its tensors.
 
     A file of :func:`save` of which a byte has changed is refused.
 
@@ -132,7 +132,7 @@ def load(f: File, map_location: Any = None, *, weights_only: bool = True) -> Any
 
 
 def _checked(about: Any, content: bytes) -> Any:
-    """What the metadata say of the content of a file, whose checksum is right.
+    """The description of a file's content in its metadata, whose checksum is right.
 
     Raises:
         ValueError: It is wrong.

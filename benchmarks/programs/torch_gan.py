@@ -1,4 +1,4 @@
-"""What `scratchgan train --recipe seed` does, as a PyTorch user would write it who cares for speed.
+"""`scratchgan train --recipe seed` as a PyTorch user would write it who cares for speed.
 
 The same networks, loss, optimizer and batches, and the same files: metrics every 100 steps, a grid
 of samples after each epoch, the weights and the curves of the losses.

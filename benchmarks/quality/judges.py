@@ -1,4 +1,4 @@
-"""What digits are worth, by two classifiers: ``python -m benchmarks.quality.judges``.
+"""The quality of digits by two classifiers: ``python -m benchmarks.quality.judges``.
 
 The first is that of :func:`scratchgan.gan.evaluate`, fully connected. The second is a convolutional
 network of PyTorch's, trained here when it is first needed; no setting of any recipe was chosen by

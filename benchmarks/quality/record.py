@@ -1,4 +1,4 @@
-"""What a training leaves: its digits, and how they got better."""
+"""The record of a training: its digits, and how they got better."""
 
 import json
 from pathlib import Path

@@ -50,7 +50,7 @@ class Results:
 
 
 def read(folder: Path) -> Result:
-    """What a training and its judges left in ``folder``."""
+    """The result that a training and its judges left in ``folder``."""
     measures: Result = json.loads((folder / "measures.json").read_text())
     curve = json.loads((folder / "curve.json").read_text())
     return {**measures, "curve": curve, "digits": np.load(folder / "digits.npy")}
@@ -142,7 +142,7 @@ def mean_and_spread(values: Sequence[float], form: str) -> str:
 
 
 def conditions(results: Results) -> str:
-    """What it was measured on, how long each training was, and the command."""
+    """The machine, the length of each training, and the command."""
     described = results.about["machine"]
     images = max((r["curve"][-1]["images"] for _, r in results.trials), default=0)
     parts = [

@@ -61,7 +61,7 @@ def run(folder: Path, quick: bool, command: str, say: Callable[[str], None]) -> 
 
 
 def _done(folder: Path, trial: Trial) -> dict[str, Any]:
-    """What a trial came to, now or before."""
+    """The result of a trial, made now or before."""
     where, settings = folder / "trainings" / trial.folder, trial.config.to_dict()
     given = where / "settings.json"
     if (where / "measures.json").exists() and json.loads(given.read_text()) == _json(settings):
@@ -97,7 +97,7 @@ def _paces(folder: Path, of: list[Contender], say: Callable[[str], None]) -> dic
 
 
 def _real(folder: Path) -> dict[str, Any]:
-    """What MNIST's test images get: the best that a generator can hope for."""
+    """The measures of MNIST's test images: the best that a generator can hope for."""
     where = folder / "trainings" / REAL.replace(" ", "-")
     if not (where / "measures.json").exists():
         where.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What many runs of a step leave behind: growth of the process, and page faults."""
+"""Growth of the process and page faults in many runs of a step."""
 
 import resource
 from collections.abc import Callable

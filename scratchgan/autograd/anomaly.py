@@ -38,7 +38,7 @@ class AnomalyError(RuntimeError):
 
 
 class _Caller(NamedTuple):
-    """Who called a primitive."""
+    """The line that called a primitive."""
 
     line: str  #: The innermost line outside of this package.
     module: Any  #: The innermost module, or None.

@@ -10,7 +10,7 @@ from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.devices import different_devices
 from scratchgan.dtypes import DType
 
-#: What may stand in the place of a tensor.
+#: The types that may stand in the place of a tensor.
 NUMBERS = (float, int, bool)
 
 

@@ -1,4 +1,4 @@
-"""What a call of a Function leaves behind: its nodes, and the context that ``backward`` gets.
+"""Nodes of a Function's calls, and the context that ``backward`` gets.
 
 A node of the tape has one output, and a Function may have several. So a call leaves a
 :class:`CallNode`, whose edges go to the inputs and whose VJP is ``backward``; and for each output
@@ -73,7 +73,7 @@ def rule_of(name: str, vjp: Vjp | None = None) -> Rule:
 
 
 class FunctionCtx:
-    """What ``forward`` leaves for ``backward``, one for each call; may get any attributes.
+    """The context that ``forward`` leaves for ``backward``; may get any attributes.
 
     Attributes:
         needs_input_grad: For each input of ``apply`` whether it is a tensor that requires a
@@ -190,7 +190,7 @@ class FunctionCtx:
     def _leave(
         self, inputs: tuple[Any, ...], edges: list[Edge | None], outputs: tuple[Any, ...]
     ) -> tuple[Any, ...]:
-        """What ``apply`` gives for ``outputs``, on the tape if there are edges."""
+        """The results of ``apply`` for ``outputs``, on the tape if there are edges."""
         name = self._function.__name__
         results = tuple([self._result(name, x, inputs, outputs, bool(edges)) for x in outputs])
         self._facts = [(x.shape, x.dtype) if isinstance(x, Tensor) else None for x in outputs]

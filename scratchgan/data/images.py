@@ -32,7 +32,7 @@ _KINDS = "IDX files, a folder of pictures, or a file *.npz, *.csv or *-idx3-ubyt
 
 
 class Subject(NamedTuple):
-    """What images are of.
+    """The subject of images: their shape, and the names of their classes.
 
     Attributes:
         shape: Height and width of each.
@@ -58,7 +58,7 @@ class Images(NamedTuple):
 
     @property
     def subject(self) -> Subject:
-        """What they are of."""
+        """Their subject."""
         _, height, width = self.pixels.shape
         return Subject((height, width), self.names)
 
@@ -165,7 +165,7 @@ def _pictures_in(folder: Path) -> list[Path]:
 
 
 def _seen_in(folder: Path) -> list[Path]:
-    """What is in a folder and not hidden."""
+    """The files and folders in a folder that are not hidden."""
     return [path for path in folder.iterdir() if not path.name.startswith(".")]
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scratchgan.data.idx import MOST_EXPANSION, DataError
 from scratchgan.messages import one_line
 
-#: What ``numpy.savez`` and ``savez_compressed`` write.
+#: The compressions that ``numpy.savez`` and ``savez_compressed`` use.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 

@@ -15,8 +15,8 @@ from scratchgan.messages import one_line
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: What pictures are read from, by Pillow's names. It reads more kinds, some by running a program of
-#: the system (EPS, by Ghostscript), whatever the file's name says.
+#: The formats of pictures that are read, by Pillow's names. It reads more kinds, some by running
+#: a program of the system (EPS, by Ghostscript), whatever the file's name says.
 _KINDS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 #: The endings of files that are taken for pictures.
 ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")

@@ -260,7 +260,7 @@ def unique_consecutive(
 
 
 def _as_rows(name: str, input: Tensor, dim: int | None) -> Tensor:
-    """What is compared, as the rows of a matrix."""
+    """The slices that are compared, as the rows of a matrix."""
     x = input.detach()
     if dim is None:
         return reshape(x, -1, 1)

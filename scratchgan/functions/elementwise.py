@@ -147,7 +147,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 
 @method()
 def frac(input: Tensor) -> Tensor:
-    """What is behind the point: ``input - trunc(input)``."""
+    """The part behind the point: ``input - trunc(input)``."""
     return ops.sub(input, ops.trunc(input))
 
 

@@ -32,7 +32,7 @@ class Parsed(NamedTuple):
 
 
 def parse_index(x: Tensor, index: Any) -> Parsed:
-    """What ``x[index]`` means in PyTorch: integers and slices first, then the arrays.
+    """``x[index]`` in PyTorch's order: integers and slices first, then the arrays.
 
     Masks become the integers of their true elements.
 

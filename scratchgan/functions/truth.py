@@ -1,4 +1,4 @@
-"""What is true of elements, and of whole tensors, under PyTorch's names."""
+"""Truths of elements, and of whole tensors, under PyTorch's names."""
 
 import math
 

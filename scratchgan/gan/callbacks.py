@@ -1,4 +1,4 @@
-"""What is written while a training goes on: each callback writes one kind of file of a run."""
+"""Callbacks that write while a training goes on, each one kind of file of a run."""
 
 from collections.abc import Sequence
 from contextlib import suppress

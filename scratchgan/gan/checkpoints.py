@@ -38,10 +38,10 @@ NEWEST = 2
 
 #: Of the format. A reader takes its own and those before it.
 _FORMAT = 1
-#: What a checkpoint holds beside that, and of which kind.
+#: The other entries of a checkpoint, and the kind of each.
 _PARTS: dict[str, type] = {"config": dict, "images": str, "training": dict}
 
-#: What no row of metrics is without.
+#: The columns of every row of metrics.
 _COLUMNS = {"step", "epoch", "seconds", *Moves._fields}
 
 _FOLDER = "checkpoints"
@@ -218,7 +218,7 @@ def checkpoints_of(run: Run) -> list[Path]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint holds: ``format``, ``config``, ``images`` and ``training``.
+    """The content of a checkpoint: ``format``, ``config``, ``images`` and ``training``.
 
     Raises:
         RunError: It cannot be read, is damaged, or was written by a newer version.

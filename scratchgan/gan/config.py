@@ -97,7 +97,7 @@ class Config:
         RunError: A setting has the wrong type or is outside its range.
     """
 
-    # What it learns from.
+    # The images.
     data: str | None = _setting(
         None,
         "IDX files, a folder of pictures, *.npz or *.csv; the embedded MNIST if not given.",
@@ -112,7 +112,7 @@ class Config:
     epochs: int = _integer(30, "Passes through the images.", 1)
     batch_size: int = _integer(64, "Real images in a move of D; fakes are equal in number.", 1)
     discriminator_steps: int = _integer(1, "Moves of D before each of G.", 1, 100)
-    # What the players are.
+    # The players.
     model: str = _choice("mlp", "The networks", MODELS)
     latent_dim: int = _integer(100, "Length of the noise vectors.", 1, _MAX_WIDTH)
     generator_widths: tuple[int, ...] = _widths((128, 256), "Hidden layers of G.")
@@ -124,7 +124,7 @@ class Config:
     dropout: float = _share(0.0, "Share of D's hidden units that are dropped.")
     spectral_norm: bool = _switch(False, "Divide D's weights by their largest singular values.")
     conditional: bool = _switch(False, "Both players see the label, and digits can be asked for.")
-    # What they play for.
+    # Their objective.
     objective: str = _choice("non-saturating", "What the players minimise", OBJECTIVES)
     label_smoothing: float = _share(
         0.0, f"How far the label of real images is below 1, for {_LABELLED}."

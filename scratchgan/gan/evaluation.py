@@ -121,7 +121,7 @@ def evaluate(
 
 
 def of_real_digits(n: int) -> Evaluation:
-    """What ``n`` of MNIST's 10,000 test images get: the best that a generator can hope for."""
+    """The measures of ``n`` of MNIST's 10,000 test images: the best a generator can hope for."""
     real = MNIST(train=False)
     n = max(LEAST, min(n, len(real.images)))
     return evaluate(real.images[:n], real.labels[:n])

@@ -28,7 +28,7 @@ MOST_WEIGHTS = MOST_BYTES // 4
 #: The part of D's loss, in a conditional game, that real images with a wrong label have.
 MISMATCHED = 0.1
 
-#: What a game is made of, but for the average.
+#: The parts of a game, but for the average.
 _PARTS = ("generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
 
 

@@ -114,7 +114,7 @@ def interpolate(
 
 
 class Found(NamedTuple):
-    """What a search came to.
+    """The result of a search.
 
     Attributes:
         image: uint8 (height, width), what the generator draws.

@@ -62,7 +62,7 @@ class WithLabel(nn.Module):
         self.register_buffer("one_hot", eye(classes))
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """What ``body`` makes of ``x`` (N, ...) and of ``labels``.
+        """The output of ``body`` for ``x`` (N, ...) and ``labels``.
 
         Args:
             x: (N, ...).

@@ -14,7 +14,7 @@ from scratchgan.nn.functional import binary_cross_entropy_with_logits as cross_e
 
 @dataclass(frozen=True)
 class Objective:
-    """What the two players minimise.
+    """The two losses that the players minimise.
 
     Attributes:
         discriminator: From the logits of real images, those of fakes, and the label of real images

@@ -1,4 +1,4 @@
-"""What a run folder tells, gathered for pages: the report of one run, the comparison of several."""
+"""Run folders gathered for pages: the report of one run, the comparison of several."""
 
 import json
 import math
@@ -66,7 +66,7 @@ def compare(runs: Sequence[Run], path: Path) -> None:
 
 
 def story_of(run: Run) -> Story:
-    """What the report of a run tells.
+    """All data of a run's report.
 
     Raises:
         RunError: A table of the run is damaged, or its generator is.
@@ -95,7 +95,7 @@ def story_of(run: Run) -> Story:
 
 
 def contender_of(run: Run) -> Contender:
-    """What a comparison tells of a run.
+    """The data of one run in a comparison.
 
     Raises:
         RunError: A table of the run is damaged.
@@ -230,7 +230,7 @@ def _measures(run: Run, rows: Sequence[Row]) -> dict[str, float]:
 
 
 def _json(path: Path) -> Any:
-    """What a file of JSON holds, or None if there is none, or none that can be read."""
+    """The content of a file of JSON, or None if there is none, or none that can be read."""
     try:
         return json.loads(read(path, "", _MOST_BYTES))
     except (ValueError, RecursionError):

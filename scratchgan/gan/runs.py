@@ -319,7 +319,7 @@ def _only(config: Config, name: str) -> Config:
 
 
 def _subject_in(settings: Any) -> Subject:
-    """What the images of a run are of; taken out of what its config.json holds.
+    """The subject of a run's images; taken out of what its config.json holds.
 
     Raises:
         RunError: It says something else than a height, a width, and names.

@@ -6,7 +6,7 @@ from datetime import timedelta
 from scratchgan.gan.config import Config
 from scratchgan.gan.trainer import Row, Trainer
 
-#: What the cells of a row are.
+#: The names of a row's cells.
 HEADINGS = ("epoch", "loss D", "loss G", "D(x)", "D(G(z))", "images/s", "time left")
 
 

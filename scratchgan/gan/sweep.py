@@ -48,7 +48,7 @@ from scratchgan.messages import one_line, shown
 
 #: Most trials of a grid; more are a mistake.
 _MOST = 10_000
-#: What a sweep file may hold, and of which kind.
+#: The entries of a sweep file, and the kind of each.
 _PARTS: dict[str, type] = {
     **{"recipe": str, "search": str, "trials": int, "seed": int},
     **{"settings": dict, "vary": dict},
@@ -333,7 +333,7 @@ def _is_cut_short(where: Path) -> bool:
 
 
 def _measures_in(where: Path, config: Config) -> Values | None:
-    """What an earlier run of the same trial came to, if it came to its end."""
+    """The result of an earlier run of the same trial, if it came to its end."""
     try:
         if Run.open(where).config != config:
             return None

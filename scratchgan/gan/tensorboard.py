@@ -1,4 +1,4 @@
-"""What a training tells TensorBoard: its metrics, its samples and its weights."""
+"""A training in TensorBoard: its metrics, its samples and its weights."""
 
 from pathlib import Path
 from typing import Any

@@ -66,7 +66,7 @@ class Diverged(RunError):
 
 
 class Callback:
-    """What is told how a training goes; a subclass overrides what it wants to know."""
+    """A listener to a training; a subclass overrides the events that it wants to know."""
 
     def on_step_end(self, trainer: "Trainer", row: Row | None) -> None:
         """A step is done; ``row`` holds its metrics, where they were read."""

@@ -8,7 +8,7 @@ from scratchgan.gan.checkpoints import Checkpoints, Pace, resume
 from scratchgan.gan.runs import Run
 from scratchgan.gan.trainer import Callback, Diverged, Trainer
 
-#: What is done when a training diverges.
+#: The choices when a training diverges.
 ON_DIVERGENCE = ("stop", "restore")
 
 #: A training that diverges again and again is given up when its learning rate is this share of what

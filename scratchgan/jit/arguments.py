@@ -16,7 +16,7 @@ from scratchgan.jit.context import JitError
 #: First and last byte of an array in memory, and which kind of memory that is.
 Span = tuple[int, int, type]
 
-#: What :func:`signature` says of a tensor, in words.
+#: The parts of a tensor's :func:`signature`, in words.
 FACTS = (
     *("shape", "dtype", "kind of array", "class", "requires_grad", "place on the tape"),
     *("strides", "hooks", "attributes"),
@@ -103,7 +103,7 @@ def _entries(facts: Any) -> list[Any]:
     return [entry for x in inner for entry in _entries(x)] if inner else [facts]
 
 
-#: What may be returned as it is, since nobody can change it.
+#: The types that may be returned as they are, since nobody can change them.
 CONSTANTS = (int, float, complex, str, bytes, np.generic, np.dtype, enum.Enum, type, slice, range)
 
 
@@ -148,7 +148,7 @@ def mapped(value: Any, kind: type | Callable[[Any], bool], function: Callable[[A
 
 
 def leaves_of(value: Any) -> list[Any]:
-    """What tuples, lists, dicts and dataclasses contain, in order."""
+    """The contents of tuples, lists, dicts and dataclasses, in order."""
     if type(value) is tuple or isinstance(value, list) or _is_named_tuple(value):
         return [leaf for x in value for leaf in leaves_of(x)]
     if isinstance(value, dict):

@@ -87,7 +87,7 @@ class Capture:
     # --- Before the call ------------------------------------------------------------------
 
     def _places(self) -> list[Place]:
-        """What the function rests on, as it is before the call."""
+        """The state that the function rests on, as it is before the call."""
         own = [
             Place(f"{name}.{key}", attribute, tensor, key, getattr(tensor, key))
             for name, tensor in self.scope.tensors.values()
@@ -177,7 +177,7 @@ class Capture:
                     )
 
     def _outcome(self, value: Any) -> Outcome:
-        """What is to be done each time, if the function returned ``value``."""
+        """The effects to repeat at each replay, if the function returned ``value``."""
         result = self.makers.of_value(value)
         gradients = self.gradients.outcome(self.makers)
         self.changes_arguments = self._changed_facts()
@@ -198,7 +198,7 @@ class Capture:
         return found
 
     def _leave_after_error(self) -> None:
-        """What was done to arguments before the function failed is done to them."""
+        """Apply to the arguments what was done to them before the function failed."""
         self.outcome = Outcome(self.inputs, [], [], None)
         self.outcome.settle(self.recording.calls)
         for given, tensor in zip(self.inputs, self.tensors, strict=True):
@@ -240,7 +240,7 @@ class Capture:
         return [*self.inputs, *[given for given, _ in self.gradients.inputs()]]
 
     def _versions(self) -> list[list[int]]:
-        """Those of tensors from outside that were changed in place."""
+        """The versions of tensors from outside that were changed in place."""
         lasting = [x for _, x in self.scope.tensors.values()]
         lasting += [x.stand_in for x in self.inputs if x.operand is None]
         known = {id(x._version) for x in lasting}

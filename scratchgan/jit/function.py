@@ -21,7 +21,7 @@ from scratchgan.locks import new_lock
 if TYPE_CHECKING:
     from scratchgan.jit.replay import Replay
 
-# What records and plans is imported by the first call of a jitted function.
+# The modules that record and plan are imported by the first call of a jitted function.
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -86,7 +86,7 @@ class GradientWatch:
         ]
 
     def outcome(self, maker_of: Callable[[Tensor], Maker]) -> list[Gradient]:
-        """What the function read and left; to be asked for after the call."""
+        """The gradients that the function read and left; to be asked for after the call."""
         found = []
         for watched in self._watched.values():
             gradient = watched.gradient

@@ -53,7 +53,7 @@ class Guards:
         return True
 
     def changes(self) -> list[str]:
-        """What is not as it was, in words."""
+        """The places that are not as they were, in words."""
         return [
             _in_words(place, now)
             for place in self.places

@@ -76,7 +76,7 @@ class Given(Maker):
 
 @dataclass(eq=False)
 class Facts:
-    """What a tensor is besides its elements.
+    """A tensor's description without its elements.
 
     Attributes:
         kind: Its class.

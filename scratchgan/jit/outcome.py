@@ -44,7 +44,7 @@ class Gradient:
 
 @dataclass
 class Outcome:
-    """What a function reads anew, and leaves behind.
+    """The values that a function reads anew, and the changes that it leaves behind.
 
     Attributes:
         inputs: The tensors among the arguments.
@@ -98,7 +98,7 @@ class Outcome:
         return result
 
     def _gradient(self, gradient: Gradient, make: Make) -> Any:
-        """What a leaf gets as its gradient.
+        """The gradient that a leaf gets.
 
         One of a captured leaf lies in memory that the next replay overwrites together with the
         leaf's gradient, so that it need not be copied before somebody asks for it.

@@ -77,7 +77,7 @@ COMPARED = (
 
 
 def content(holder: Any, _: object) -> Any:
-    """What a function may read of an object in other ways than as an element or attribute."""
+    """Parts of an object that a function reads otherwise than as an element or attribute."""
     if isinstance(holder, np.ndarray):
         return holder.tobytes()
     if isinstance(holder, np.random.Generator):

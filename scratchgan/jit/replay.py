@@ -43,12 +43,12 @@ class Replay:
         by_place = sorted(captured, key=lambda pair: pair[0][0])
         used = _Spans([span for span, _ in by_place])
         changed = _Spans([span for span, is_changed in by_place if is_changed])
-        #: What an input must not share memory with, lest the order of reads and writes matter.
+        #: The memory that an input must not share, lest the order of reads and writes matter.
         self._apart = [used if x.is_changed else changed for x in inputs]
         self._looked_at = [x for x in outcome.gradients if x.found is not None]
 
     def misfit(self, arguments: Sequence[Tensor], spans: list[Span]) -> str:
-        """What is other about these arguments than when it was recorded; empty if nothing is.
+        """How these arguments differ from the recorded ones, in words; empty if they do not.
 
         Args:
             arguments: Tensors of the same shapes and types.

@@ -36,7 +36,7 @@ class BackwardHooks(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        """What the hooks made of their gradients."""
+        """The gradients that the hooks returned."""
         return None, None, *ctx.seen(gradients)
 
 

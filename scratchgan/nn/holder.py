@@ -8,7 +8,7 @@ from scratchgan.nn.parameter import Parameter
 
 T = TypeVar("T")
 
-#: What PyTorch's modules have and these have not, and what to do instead.
+#: Names that PyTorch's modules have and these have not, and what to do instead.
 _ELSEWHERE = {
     "register_backward_hook": "it sees the gradients of the last operation alone; use "
     "register_full_backward_hook",
@@ -17,7 +17,7 @@ _ELSEWHERE = {
 
 
 class Holder:
-    """What a :class:`scratchgan.nn.Module` is made of: its attributes, and what lies below."""
+    """The attributes of a :class:`scratchgan.nn.Module`, and the modules below it."""
 
     _buffer_names: tuple[str, ...] = ()
     _unsaved: frozenset[str] = frozenset()  # names of buffers that are no part of the state dict

@@ -352,7 +352,7 @@ class Module(Holder):
 
 
 def _fault(name: str, tensor: Tensor, value: Any) -> str:
-    """What is wrong with ``value`` in the place of ``tensor``; nothing if it fits."""
+    """The fault of ``value`` in the place of ``tensor``, in words; empty if it fits."""
     if not hasattr(value, "shape"):
         return f"{name!r} is a {type(value).__name__}, expected a tensor or an array"
     if tuple(value.shape) != tensor.shape:

@@ -30,7 +30,7 @@ def _scale_and_shift(
 
 
 class _Running(Module):
-    """What BatchNorm1d and InstanceNorm1d have in common: scale, shift, and running statistics."""
+    """The base of BatchNorm1d and InstanceNorm1d: scale, shift, and running statistics."""
 
     running_mean: Tensor | None
     running_var: Tensor | None

@@ -1,4 +1,4 @@
-"""What is done to a module, or to all parameters, as a whole, under PyTorch's names."""
+"""Functions of a whole module or of all its parameters, under PyTorch's names."""
 
 import math
 from collections.abc import Iterable
@@ -159,7 +159,7 @@ def spectral_norm(
 
 
 class _SpectralLinear(Module):
-    """What :func:`spectral_norm` gives; its names are those of PyTorch's state dict.
+    """The layer that :func:`spectral_norm` gives; its names are those of PyTorch's state dict.
 
     Attributes:
         weight_orig: (out_features, in_features), the weight that is learned.

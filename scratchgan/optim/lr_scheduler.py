@@ -58,7 +58,7 @@ class LRScheduler:
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """What a later run needs to go on; functions are not in it."""
+        """All state that a later run needs to go on; functions are not in it."""
         return {
             name: value
             for name, value in vars(self).items()
@@ -257,7 +257,7 @@ class ReduceLROnPlateau:
         return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """What a later run needs to go on."""
+        """All state that a later run needs to go on."""
         return {name: value for name, value in vars(self).items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What all optimizers share: they change parameters in place by their gradients.
+"""The base of all optimizers, which change parameters in place by their gradients.
 
 The arithmetic of a step stands in the backend, as one kernel for all of a parameter. Here is the
 rest: parameter groups, the arrays that a kernel keeps from step to step, and the hyperparameters,

@@ -19,7 +19,7 @@ def accumulate(total: Any, x: Any) -> Any:
 
 @njit
 def lost(total: Any, x: Any) -> Any:
-    """What rounding took from ``total + x`` (Knuth 1997, section 4.2.2, theorem B)."""
+    """The rounding error of ``total + x`` (Knuth 1997, section 4.2.2, theorem B)."""
     new = total + x
     part = new - total
     return (total - (new - part)) + (x - part)

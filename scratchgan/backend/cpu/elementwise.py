@@ -99,7 +99,7 @@ def loop_source(definition: Definition, dtype: str) -> str:
     )
 
 
-#: What is the same in every module, after what a definition may have any names in.
+#: The end of every module, the same in all; before it a definition may use any names.
 _LOOP = """
 NBYTES = real(0).nbytes
 BLOCK = {block} * NBYTES

@@ -34,7 +34,7 @@ def load(recipe: str) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """What a TOML file holds.
+    """The content of a TOML file.
 
     Raises:
         RunError: It cannot be read, or is no TOML.

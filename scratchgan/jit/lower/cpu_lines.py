@@ -103,7 +103,7 @@ class Lines:
         self._before: list[list[str]] = [[] for _ in range(self._depth + 1)]
         self._after: list[list[str]] = [[] for _ in range(self._depth + 1)]
         self._innermost: list[str] = []
-        #: What comes before a block of the innermost loop, and after it; none where it has none.
+        #: Lines before a block of the innermost loop, and after it; none where it has none.
         self._before_block: list[str] = []
         self._after_block: list[str] = []
         self.finish: list[str] = []

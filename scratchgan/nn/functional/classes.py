@@ -197,7 +197,7 @@ def _mean(losses: Tensor, factors: Tensor) -> Tensor:
 def _factors(
     name: str, logs: Tensor, counts: Tensor, places: Tensor, weight: Tensor | None
 ) -> Tensor:
-    """What each target counts: its class's weight, or 1; 0 if it is ignored."""
+    """The weight of each target: its class's, or 1; 0 if it is ignored."""
     if weight is None:
         return counts.to(logs.dtype)
     _require_weight(name, weight, logs.shape[0 if logs.ndim == 1 else 1])

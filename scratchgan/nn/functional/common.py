@@ -1,4 +1,4 @@
-"""What functions have in common: which inputs they take, changes in place, reductions of losses."""
+"""Helpers that functions share: checks of inputs, changes in place, reductions of losses."""
 
 import warnings
 from collections.abc import Callable, Mapping

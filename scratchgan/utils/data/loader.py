@@ -10,7 +10,7 @@ from scratchgan.utils.data.samplers import BatchSampler, RandomSampler, Sequenti
 
 T = TypeVar("T", covariant=True)
 
-#: What cannot change once a loader is made, since its order comes from it.
+#: The attributes that cannot change once a loader is made, since its order comes from them.
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
@@ -144,7 +144,7 @@ class DataLoader(Generic[T]):
 
     @property
     def _order(self) -> Any:
-        """What each step of an epoch fetches: an index, or a list of them."""
+        """The index, or the list of them, that each step of an epoch fetches."""
         return self.sampler if self.batch_sampler is None else self.batch_sampler
 
     def _fetched(self, index: Any) -> Any:

@@ -51,7 +51,7 @@ class Lambda:
         self.lambd = lambd
 
     def __call__(self, img: Any) -> Any:
-        """What the function makes of it."""
+        """The function's result for it."""
         return self.lambd(img)
 
     def __repr__(self) -> str:

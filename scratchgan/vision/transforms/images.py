@@ -1,4 +1,4 @@
-"""What the transforms take: pictures of Pillow, which is not imported for it, and tensors."""
+"""Inputs of transforms: pictures of Pillow, which is not imported for it, and tensors."""
 
 import sys
 from typing import Any

@@ -98,7 +98,7 @@ class Normalize(Module):
 
 
 def _for_channels(numbers: list[float], image: Tensor) -> Any:
-    """What broadcasts to an image: a tensor (C, 1, 1), or the number itself, which is faster."""
+    """A value for each channel: a tensor (C, 1, 1), or the number itself, which is faster."""
     if len(numbers) == 1:
         return numbers[0]
     return tensor(numbers, image.dtype, device=image.device).reshape(-1, 1, 1)

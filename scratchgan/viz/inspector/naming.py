@@ -1,4 +1,4 @@
-"""What modules and tensors are called: as one says, or after the variables that hold them."""
+"""Names of modules and tensors: as one says, or after the variables that hold them."""
 
 import sys
 from collections.abc import Mapping

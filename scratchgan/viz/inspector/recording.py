@@ -31,7 +31,7 @@ Group = tuple[str, ...]
 # By name, because the room has a function of the same name.
 backward_pass = importlib.import_module("scratchgan.autograd.backward")
 
-#: What runs while gradients go back, and while they are put into leaves.
+#: The functions that run while gradients go back, and while they are put into leaves.
 _BACKWARD = {
     backward_pass.backpropagate.__code__,
     backward_pass._accumulate.__code__,

@@ -1,4 +1,4 @@
-"""What a page shows of an array: its shape, numbers that describe it, a histogram, a picture."""
+"""An array on a page: its shape, numbers that describe it, a histogram, a picture."""
 
 import base64
 import math
@@ -18,7 +18,7 @@ Shape = tuple[int, int]
 
 
 def summary(array: NDArray[Any], image: Shape | None = None) -> dict[str, Any]:
-    """What is shown of an array, as JSON takes it.
+    """The summary of an array, as JSON takes it.
 
     Args:
         array: Of any shape and type.

@@ -32,7 +32,7 @@ _DEEPEST = 50
 
 
 class Graph:
-    """What a tensor was made from; :func:`graph` makes it, and ``print`` shows it as a tree.
+    """The graph that made a tensor; :func:`graph` makes it, and ``print`` shows it as a tree.
 
     Each line is a primitive or a leaf, with its shape, its value and the gradient that comes to it;
     below it stand its inputs, each with the VJP that its gradient comes from, as it stands in the
@@ -82,7 +82,7 @@ class Graph:
         return f"{what}{is_now and ' ' + is_now}{gradient and '  ' + gradient}"
 
     def _texts(self, name: str, value: int) -> tuple[str, str, str]:
-        """What a value is, how it is now, and the gradient that comes to it."""
+        """A value's description: what it is, how it is now, and the gradient that comes to it."""
         held = self.recording.values[value]
         arrived = self._arrived.get(value)
         gradient = "" if arrived is None else _shown("∇ ", self.recording.values[arrived])
@@ -143,7 +143,7 @@ def _flushed(lines: list[str]) -> list[str]:
 
 
 def graph(tensor: Tensor, names: Names = None) -> Graph:
-    """What ``tensor`` was made from, and how gradients go back from it.
+    """The graph that made ``tensor``, and how gradients go back through it.
 
     The tape stays as it is, and no ``grad`` is touched.
 

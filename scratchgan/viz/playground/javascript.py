@@ -34,7 +34,7 @@ BY_HAND: dict[str, tuple[str, ...]] = {
     "mean": ("mul", "sum"),
 }
 
-#: What looks at types or has many options in Python, as it is for floats and with none given.
+#: Code that looks at types or has many options in Python: here for floats, with none given.
 _PLAIN: dict[Callable[..., Any], Callable[..., Any]] = {
     square: lambda input: ops.square(input),
     functional.binary_cross_entropy_with_logits: (

@@ -18,7 +18,7 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Player:
-    """What the page is told of an objective.
+    """An objective as the page needs it.
 
     Attributes:
         discriminator: From the logits of real points, those of fakes and the label of real points
@@ -94,7 +94,7 @@ def page(objectives: Mapping[str, Player], settings: Settings) -> str:
 def rules_of(objectives: Mapping[str, Player]) -> str:
     """All that is printed: primitives with their VJPs, objectives, and Adam."""
     printer = Printer()
-    # What game.js calls itself: layers, and the clipping of weights.
+    # The operations that game.js calls itself: layers, and the clipping of weights.
     for name in ("add", "matmul", "leaky_relu", "clip"):
         printer.need(name)
     printer.by_hand("_transposed")

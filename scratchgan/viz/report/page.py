@@ -33,7 +33,7 @@ _MOST_BYTES, _MOST_PIXELS = 1_200_000, 640
 
 @dataclass(frozen=True)
 class Story:
-    """What a report tells of a training.
+    """All data of a training's report.
 
     Attributes:
         title: What it is called.

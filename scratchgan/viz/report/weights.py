@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: What the page's script can compute after a product.
+#: The activations that the page's script can compute after a product.
 ACTIVATIONS = ("none", "leaky_relu", "tanh")
 
 #: Most weights of a generator in a page; as text they take 2.7 bytes each.

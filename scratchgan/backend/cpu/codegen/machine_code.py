@@ -30,7 +30,7 @@ _CPU = Path(__file__).parents[1]  #: The room ``scratchgan/backend/cpu``.
 #: Called with the name of what is about to be compiled, which takes a second or so.
 on_compile: Callable[[str], object] = lambda name: None  # noqa: E731
 
-#: What could not be compiled or loaded in this process, by name, with the reason.
+#: Code that could not be compiled or loaded in this process, by name, with the reason.
 failures: dict[str, str] = {}
 
 #: LLVM has locks of its own, and only one thread at a time is within it. A child that was forked

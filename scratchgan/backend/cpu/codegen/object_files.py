@@ -22,7 +22,7 @@ import platformdirs
 
 from scratchgan.files import atomic_write
 
-#: What a file begins with; the number changes with the format.
+#: The first bytes of a file; the number changes with the format.
 _MAGIC = b"scratchgan object file 1\n"
 
 _ROOT = 0  #: The user who may do anything.

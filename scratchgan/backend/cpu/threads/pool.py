@@ -35,7 +35,7 @@ from scratchgan.locks import new_lock
 #: multiplications of a product count as one.
 WORTH_SHARING = 1 << 15
 
-#: What tasks are to Python, which lets other threads run meanwhile.
+#: The type of a task for Python, which lets other threads run meanwhile.
 _CODE = ctypes.CFUNCTYPE(None, *[ctypes.c_ssize_t] * 3, ctypes.c_void_p, ctypes.c_void_p)
 
 

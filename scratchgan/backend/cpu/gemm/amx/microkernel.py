@@ -39,7 +39,7 @@ FEW_LINES, FEW_STEPS = 64, 2
 DEPTH = 16
 #: The most blocks of vectors that are packed together, and the most bytes of their pieces.
 LINES, PACKED = 32, 5 << 18
-#: What lies where in the scratch memory, after what is packed: pieces of the streamed operand, for
+#: The layout of the scratch memory after what is packed: pieces of the streamed operand, for
 #: this iteration and for the next; numbers to be split; sums of blocks; arguments of another task.
 STREAMED_AT = PACKED
 NUMBERS_AT = STREAMED_AT + 2 * STEPS * BLOCK
