@@ -54,8 +54,10 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "nested": lambda: nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.Sigmoid()),
 }
 
+# A gradient may be 0 but for rounding, as that of a bias before a norm; divided by its own size and
+# an `eps` of 1e-8, what rounding left would be a step like any other.
 OPTIMIZERS: dict[str, Callable[[Any], optim.Optimizer]] = {
-    "adam": lambda p: optim.Adam(p, lr=0.02, weight_decay=0.01),
+    "adam": lambda p: optim.Adam(p, lr=0.02, eps=1e-3, weight_decay=0.01),
     "sgd": lambda p: optim.SGD(p, lr=0.05),
     "momentum": lambda p: optim.SGD(p, lr=0.05, momentum=0.9),
 }
