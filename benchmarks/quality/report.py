@@ -15,9 +15,6 @@ from benchmarks import machine
 from benchmarks.quality.contenders import BASE, Trial
 from benchmarks.report import markdown_table
 
-#: Digits in a row of the picture.
-SHOWN = 24
-
 Result = dict[str, Any]  #: "curve", "digits", and the measures of the "first" and "second" judge.
 
 
@@ -213,7 +210,7 @@ def digits(results: Results) -> Figure:
     for axes, (name, result) in zip(
         figure.subplots(len(rows), squeeze=False)[:, 0], rows.items(), strict=True
     ):
-        axes.imshow(np.hstack(result["digits"][:SHOWN]), cmap="gray")
+        axes.imshow(np.hstack(result["digits"]), cmap="gray")
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
@@ -226,4 +223,4 @@ def write(folder: Path, results: Results) -> None:
     (folder / "quality.md").write_text(markdown(results))
     if results.of("scratchgan"):
         curves(results).savefig(folder / "curves.png", dpi=100)
-        digits(results).savefig(folder / "digits.png", dpi=100)
+        digits(results).savefig(folder / "digits.png", dpi=100, bbox_inches="tight")
