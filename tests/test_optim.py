@@ -103,6 +103,39 @@ def test_a_step_keeps_the_memory_and_its_type(kind, options):
     assert {str(p.dtype) for p in parameters} == {"float32"}
 
 
+@kinds
+def test_a_group_may_mix_types(kind, options):
+    mixed, alone = ([*parameters_of(0), *parameters_of(1)] for _ in range(2))
+    for parameters in (mixed, alone):
+        for parameter in parameters[1::2]:
+            parameter.data = parameter.data.float()
+    for _ in range(2):
+        for parameters in (mixed, alone):
+            for i, parameter in enumerate(parameters):
+                parameter.grad = sg.full_like(parameter, i - 2.5)
+    together = kind(mixed, **options)
+    apart = [kind([parameter], **options) for parameter in alone]
+    for _ in range(3):
+        together.step()
+        for optimizer in apart:
+            optimizer.step()
+    assert values(mixed) == values(alone)
+    assert [str(p.dtype) for p in mixed[:2]] == ["float64", "float32"]
+
+
+@kinds
+def test_a_step_that_is_refused_changes_nothing_of_its_group(kind, options):
+    parameters = parameters_of()
+    optimizer = kind(parameters, **options)
+    walk(optimizer, 0, 1)
+    before = values(parameters)
+    parameters[-1].data = parameters[-1].data.float()
+    parameters[-1].grad = sg.ones_like(parameters[-1])
+    with pytest.raises(RuntimeError, match="the state of parameter 2 does not fit it"):
+        optimizer.step()
+    assert values(parameters)[:-1] == before[:-1]
+
+
 def test_zero_grad():
     parameter = nn.Parameter(np.ones(2))
     optimizer = optim.SGD([parameter])

@@ -236,8 +236,11 @@ CALLS: dict[str, tuple[list[np.ndarray], list[np.ndarray], dict[str, Any]]] = {
         {"activation": "tanh", "scalars": ()},
     ),
     "adam": (
-        arrays_of((40, 50)),
-        [*arrays_of((40, 50), (40, 50), (40, 50)), np.zeros((), np.intp)],
+        arrays_of((40, 50), (30,)),
+        [
+            *(*arrays_of((40, 50), (40, 50), (40, 50)), np.zeros((), np.intp)),
+            *(*arrays_of((30,), (30,), (30,)), np.zeros((), np.intp)),
+        ],
         ADAM,
     ),
     "sum": (arrays_of((40, 50)), arrays_of((50,)), {"axis": (0,), "keepdims": False}),

@@ -323,27 +323,34 @@ def sgd(
     step += 1
 
 
-@kernel(can_be_batched=True)
+@kernel()
 def adam(
-    gradient: Array,
-    *,
+    *gradients: Array,
     lr: float,
     beta1: float,
     beta2: float,
     eps: float,
     weight_decay: float,
-    out: tuple[Array, Array, Array, Array],
+    out: tuple[Array, ...],
 ) -> None:
-    """One step of Adam (Kingma & Ba 2015, algorithm 1) on ``out = (parameter, m, v, step)``."""
-    parameter, m, v, step = out
-    step += 1
-    gradient = gradient + weight_decay * parameter
-    m += (1 - beta1) * (gradient - m)
-    v *= beta2
-    v += (1 - beta2) * gradient * gradient
-    t = float(step)
-    step_size = lr / (1 - beta1**t)
-    parameter -= step_size * m / (np.sqrt(v) * (1 / np.sqrt(1 - beta2**t)) + eps)
+    """One step of Adam (Kingma & Ba 2015, algorithm 1) on parameters of one type.
+
+    ``out`` holds the parameter, m, v and the count of steps of each gradient, in their order.
+    """
+    for gradient, (parameter, m, v, step) in zip(gradients, in_fours(out), strict=True):
+        step += 1
+        gradient = gradient + weight_decay * parameter
+        m += (1 - beta1) * (gradient - m)
+        v *= beta2
+        v += (1 - beta2) * gradient * gradient
+        t = float(step)
+        step_size = lr / (1 - beta1**t)
+        parameter -= step_size * m / (np.sqrt(v) * (1 / np.sqrt(1 - beta2**t)) + eps)
+
+
+def in_fours(arrays: tuple[Array, ...]) -> list[tuple[Array, ...]]:
+    """The ``out`` of :func:`adam` for one gradient after another."""
+    return [arrays[i : i + 4] for i in range(0, len(arrays), 4)]
 
 
 # --- Noise: the same numbers on every backend -----------------------------------------

@@ -17,7 +17,6 @@ class KernelSpec:
             values; ``"transfer"`` makes values of Python's, or an array whose shape depends on
             values, which a replay could not do again.
         changes_inputs: Whether it changes its inputs too.
-        can_be_batched: Whether several calls with the same scalars may run as one.
         scalars: Its keywords, in order.
         decomposition: What jit records in its place: a function of the kernels of a backend and of
             the kernel's own arguments.
@@ -26,7 +25,6 @@ class KernelSpec:
 
     kind: Literal["compute", "allocate", "view", "query", "transfer"] = "compute"
     changes_inputs: bool = False
-    can_be_batched: bool = False
     scalars: tuple[str, ...] = ()
     decomposition: Callable[..., None] | None = None
     refusal: tuple[str, str] = ("", "")

@@ -26,13 +26,13 @@ class Step:
 
     Attributes:
         run: Runs it.
-        items: What of the plan it stands for.
+        item: What of the plan it stands for.
         source: Generated source, if any.
         tasks: What ``run`` has a team of threads do, if it is that.
     """
 
     run: Callable[[], Any]
-    items: list[Call | Fused | Loop]
+    item: Call | Fused | Loop
     source: str | None = None
     tasks: list[Any] | None = None
 
@@ -54,11 +54,7 @@ class Program:
         self._live = live
         self._refreshed: list[Callable[[], None]] = []
         self._arena = backend.allocate(plan.arena_bytes, like=like)
-        self.steps = [
-            step
-            for _, items in itertools.groupby(plan.items, functools.partial(_key, backend))
-            for step in self._bound(list(items))
-        ]
+        self.steps = [step for item in plan.items for step in self._bound(item)]
         self._runs: list[Callable[[], Any]] = []
         work = sum(map(_work, plan.items))
         for has_tasks, steps in itertools.groupby(self.steps, lambda step: step.tasks is not None):
@@ -95,67 +91,55 @@ class Program:
             owner, offset=offset, shape=operand.shape, strides=operand.strides, dtype=operand.dtype
         )
 
-    def _bound(self, items: list[Call | Fused]) -> list[Step]:
-        first = items[0]
-        if isinstance(first, Fused):
-            if self._backend.name == "cupy":
-                return [self._launched(first)]
-            return [self._looped(loop, first.dtype) for loop in first.loops]
-        calls = [call for call in items if isinstance(call, Call)]
-        bound = []
-        for call in calls:
-            outs = tuple(self.array(x) for x in call.outs)
-            inputs = tuple(self.array(x) if isinstance(x, Operand) else x for x in call.inputs)
-            bound.append((inputs, outs if call.takes_tuple else outs[0]))
-        return [self._shared(calls, bound) or self._called(calls, bound)]
+    def _bound(self, item: Call | Fused) -> list[Step]:
+        if isinstance(item, Call):
+            outs = tuple(self.array(x) for x in item.outs)
+            inputs = tuple(self.array(x) if isinstance(x, Operand) else x for x in item.inputs)
+            out = outs if item.takes_tuple else outs[0]
+            return [self._shared(item, inputs, out) or self._called(item, inputs, out)]
+        if self._backend.name == "cupy":
+            return [self._launched(item)]
+        return [self._looped(loop, item.dtype) for loop in item.loops]
 
     def _launched(self, fused: Fused) -> Step:
         """Loops as kernels of a GPU."""
         source = self._lowering.source_of(fused)
         arrays = [self.array(operand) for operand in source.operands]
         function, arguments = self._lowering.compiled(source, arrays)
-        return Step(functools.partial(function, *arguments), [fused], source.text)
+        return Step(functools.partial(function, *arguments), fused, source.text)
 
     def _looped(self, loop: Loop, dtype: DType) -> Step:
         """A loop as a task."""
         source = self._lowering.source_of(loop, dtype)
         tasks = self._lowering.compiled(source, [self.array(x) for x in source.operands])
-        return Step(self._lowering.run_of(tasks, _work(loop)), [loop], source.text, tasks)
+        return Step(self._lowering.run_of(tasks, _work(loop)), loop, source.text, tasks)
 
-    def _shared(self, calls: list[Call], bound: list[Any]) -> Step | None:
-        """Calls of a kernel as tasks, if its backend has it as such."""
-        first = calls[0]
-        make_tasks = getattr(self._backend, "TASKS", {}).get(first.kernel)
+    def _shared(self, call: Call, inputs: tuple[Any, ...], out: Any) -> Step | None:
+        """A call of a kernel as tasks, if its backend has it as such."""
+        make_tasks = getattr(self._backend, "TASKS", {}).get(call.kernel)
         try:
-            tasks = make_tasks(bound) if make_tasks else None
+            tasks = make_tasks(inputs, out) if make_tasks else None
         except MachineCodeError:
             tasks = None
         if tasks is None:
             return None
-        names = spec_of(first.kernel).scalars
-        live = {} if first.live is None else first.live.values
+        names = spec_of(call.kernel).scalars
+        live = {} if call.live is None else call.live.values
 
         def refresh() -> None:
-            tasks[-1].numbers[:] = [live.get(name, first.scalars[name]) for name in names]
+            tasks[-1].numbers[:] = [live.get(name, call.scalars[name]) for name in names]
 
         refresh()
-        if first.live is not None:
+        if call.live is not None:
             self._refreshed.append(refresh)
-        return Step(self._lowering.run_of(tasks, sum(map(_work, calls))), list(calls), tasks=tasks)
+        return Step(self._lowering.run_of(tasks, _work(call)), call, tasks=tasks)
 
-    def _called(self, calls: list[Call], bound: list[Any]) -> Step:
-        """Calls of a kernel as they were recorded."""
-        first = calls[0]
-        function = getattr(self._backend, first.kernel)
-        runs = [functools.partial(function, *inputs, out=out) for inputs, out in bound]
-        fixed = _fixed(first)
-        live = {} if first.live is None else first.live.values
-
-        def run() -> None:
-            for call in runs:
-                call(**fixed, **live)
-
-        return Step(run, list(calls))
+    def _called(self, call: Call, inputs: tuple[Any, ...], out: Any) -> Step:
+        """A call of a kernel as it was recorded."""
+        live = {} if call.live is None else call.live.values
+        fixed = {name: x for name, x in call.scalars.items() if name not in live}
+        function = getattr(self._backend, call.kernel)
+        return Step(lambda: function(*inputs, out=out, **fixed, **live), call)
 
     def timed(self, repeats: int) -> list[float]:
         """Median seconds of each step over ``repeats`` replays, which leave no trace."""
@@ -202,21 +186,6 @@ def _work(item: Call | Fused | Loop) -> int:
         return math.prod(item.shape) * len(item.statements)
     numbers = sum(math.prod(x.shape) for x in item.outs)
     return numbers * item.reads[0].shape[-1] // 32 if item.kernel == "matmul" else numbers
-
-
-def _fixed(call: Call) -> dict[str, Any]:
-    """The scalars that stay as they are."""
-    live = call.live.values if call.live else ()
-    return {name: x for name, x in call.scalars.items() if name not in live}
-
-
-def _key(backend: Backend, item: Call | Fused) -> object:
-    """Equal for items that run as one step."""
-    if isinstance(item, Fused):
-        return object()
-    if item.kernel not in getattr(backend, "TASKS", ()) or not spec_of(item.kernel).can_be_batched:
-        return object()
-    return item.kernel, item.outs[0].dtype, id(item.live), sorted(_fixed(item).items())
 
 
 def _copied(array: Array) -> Array:

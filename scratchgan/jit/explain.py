@@ -42,10 +42,10 @@ def page(name: str, replay: Replay, repeats: int) -> str:
 
 
 def _title(step: Step, sources: dict[str, int]) -> str:
-    first, *others = step.items
+    item = step.item
     if step.source is None:
-        return str(first) + "".join(f"\n{'':21}{call}" for call in others)
+        return str(item)
     number = sources.setdefault(step.source, len(sources) + 1)
-    loops = first.loops if isinstance(first, Fused) else [first]
+    loops = item.loops if isinstance(item, Fused) else [item]
     kernels = [s.call.kernel for loop in loops if isinstance(loop, Loop) for s in loop.statements]
     return f"fused {number}: {', '.join(kernels)}"

@@ -1,5 +1,6 @@
 """Adam, and AdamW, whose weights decay apart from the gradient."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,8 +29,6 @@ class Adam(Optimizer):
         TypeError: An option is asked for that is not there.
         ValueError: An option is outside its range, or :class:`Optimizer` says why.
     """
-
-    kernel = "adam"
 
     def __init__(
         self,
@@ -71,6 +70,16 @@ class Adam(Optimizer):
             "eps": float(group["eps"]),
             "weight_decay": float(group["weight_decay"]),
         }
+
+    def update_all(
+        self,
+        kernels: Backend,
+        gradients: list[Array],
+        outs: list[tuple[Array, ...]],
+        **scalars: float,
+    ) -> None:
+        """One call of the kernel for all of them."""
+        kernels.adam(*gradients, out=tuple(itertools.chain(*outs)), **scalars)
 
     def check(self, group: Group) -> None:
         """Nothing is negative, and the betas are below 1."""
@@ -118,10 +127,15 @@ class AdamW(Adam):
         unavailable = {"amsgrad": amsgrad, "maximize": maximize, "differentiable": differentiable}
         super().__init__(params, lr, betas, eps, weight_decay, **unavailable)
 
-    def update(
-        self, kernels: Backend, gradient: Array, out: tuple[Array, ...], **scalars: float
+    def update_all(
+        self,
+        kernels: Backend,
+        gradients: list[Array],
+        outs: list[tuple[Array, ...]],
+        **scalars: float,
     ) -> None:
-        """See :meth:`Optimizer.update`."""
+        """See :meth:`Optimizer.update_all`."""
         decay = scalars.pop("weight_decay")
-        kernels.weights_decayed(out[0], lr=scalars["lr"], weight_decay=decay, out=out[0])
-        kernels.adam(gradient, weight_decay=0.0, out=out, **scalars)
+        for parameter, *_ in outs:
+            kernels.weights_decayed(parameter, lr=scalars["lr"], weight_decay=decay, out=parameter)
+        super().update_all(kernels, gradients, outs, weight_decay=0.0, **scalars)

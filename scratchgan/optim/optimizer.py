@@ -1,11 +1,12 @@
 """The base of all optimizers, which change parameters in place by their gradients.
 
-The arithmetic of a step stands in the backend, as one kernel for all of a parameter. Here is the
-rest: parameter groups, the arrays that a kernel keeps from step to step, and the hyperparameters,
-read from the group anew in each step, so that a schedule may change ``group["lr"]``.
+The arithmetic of a step stands in the backend, as kernels. Here is the rest: parameter groups, the
+arrays that a kernel keeps from step to step, and the hyperparameters, read from the group anew in
+each step, so that a schedule may change ``group["lr"]``.
 """
 
 import functools
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ class Optimizer:
     """Base class: what all optimizers share.
 
     A subclass writes :meth:`new_state`, :meth:`hyperparameters` and :meth:`check`, and names its
-    :attr:`kernel` or writes :meth:`update`.
+    :attr:`kernel`, or writes :meth:`update` or :meth:`update_all`.
 
     Args:
         params: Tensors, or dicts with ``"params"`` and the options in which this group differs.
@@ -42,7 +43,7 @@ class Optimizer:
         TypeError: ``params`` holds something else than tensors or dicts.
     """
 
-    #: Its name in the backends; it takes the gradient, the hyperparameters by keyword, and
+    #: Its name in the backends; it takes a gradient, the hyperparameters by keyword, and
     #: ``out=(parameter, *state)``.
     kernel: str
 
@@ -51,7 +52,7 @@ class Optimizer:
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Tensor]] = {}
         #: For each parameter what it was like when its state was made, and each part of that.
-        self._layouts: dict[Tensor, tuple[Layout, tuple[tuple[str, Layout], ...]]] = {}
+        self._layouts: dict[Tensor, tuple[Layout, dict[str, Layout]]] = {}
         if isinstance(params, Tensor | Mapping):
             raise TypeError(
                 f"{self._name}: params is one {type(params).__name__}; put it in a list"
@@ -87,6 +88,17 @@ class Optimizer:
         """
         getattr(kernels, self.kernel)(gradient, out=out, **scalars)
 
+    def update_all(
+        self,
+        kernels: Backend,
+        gradients: list[Array],
+        outs: list[tuple[Array, ...]],
+        **scalars: float,
+    ) -> None:
+        """Do as :meth:`update` for several parameters of one type."""
+        for gradient, out in zip(gradients, outs, strict=True):
+            self.update(kernels, gradient, out, **scalars)
+
     def check(self, group: Group) -> None:
         """Raise a ValueError if an option of ``group`` is outside its range."""
 
@@ -116,7 +128,7 @@ class Optimizer:
             states[parameter] = self.new_state(parameter)
         self.state.update(states)
         for parameter, state in states.items():
-            parts = tuple([(name, _layout(x.array)) for name, x in state.items()])
+            parts = {name: _layout(x.array) for name, x in state.items()}
             self._layouts[parameter] = _layout(parameter.array), parts
         self.param_groups.append(complete)
 
@@ -131,7 +143,7 @@ class Optimizer:
 
         Raises:
             RuntimeError: A parameter, its gradient or its state is not what it was when the
-                optimizer was made; nothing of this parameter was changed.
+                optimizer was made; nothing of its group was changed.
         """
         loss = None
         if closure is not None:
@@ -141,13 +153,20 @@ class Optimizer:
             hyperparameters = context.dynamic_scalars(
                 functools.partial(self.hyperparameters, group), group
             )
+            alike: dict[Any, tuple[list[Array], list[tuple[Array, ...]]]]
+            alike = defaultdict(lambda: ([], []))
+            changed = []
             for parameter in group["params"]:
                 gradient = parameter.grad
-                if gradient is None:
-                    continue
-                kept = self._arrays_of_state(parameter, gradient)
-                kernels, out = kernels_for[type(parameter.array)], (parameter.array, *kept)
-                self.update(kernels, gradient.array, out, **hyperparameters)
+                if gradient is not None:
+                    array = parameter.array
+                    gradients, outs = alike[type(array), array.dtype]
+                    gradients.append(gradient.array)
+                    outs.append((array, *self._arrays_of_state(parameter, gradient)))
+                    changed.append(parameter)
+            for (kind, _), (gradients, outs) in alike.items():
+                self.update_all(kernels_for[kind], gradients, outs, **hyperparameters)
+            for parameter in changed:
                 parameter.mark_changed()
         return loss
 
@@ -157,13 +176,12 @@ class Optimizer:
         own, parts = self._layouts[parameter]
         if (
             _layout(parameter.array) == own == _layout(gradient.array)
-            and len(state) == len(parts)
-            and all(name in state and _layout(state[name].array) == part for name, part in parts)
+            and {name: _layout(x.array) for name, x in state.items()} == parts
         ):
-            return [state[name].array for name, _ in parts]
+            return [state[name].array for name in parts]
         number = next(i for i, known in enumerate(self.state) if known is parameter)
         found = {"the parameter": parameter, "its gradient": gradient, **state}
-        wanted = {"the parameter": own, "its gradient": own, **dict(parts)}
+        wanted = {"the parameter": own, "its gradient": own, **parts}
         faults = [f"there is no {name}" for name in wanted if name not in found]
         faults += [f"{name} is unknown" for name in found if name not in wanted]
         faults += [

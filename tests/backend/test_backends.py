@@ -117,13 +117,19 @@ def test_optimizers(shape, dtype, layout, gradient_layout, steps, decays):
         return laid_out(random.standard_normal(shape).astype(dtype), layout)
 
     gradient = laid_out(random.standard_normal(shape).astype(dtype), gradient_layout)
-    step = np.array(float(steps), dtype)
+    step = np.array(steps)
     decay = 0.01 if decays else 0.0
     adam = {"lr": 0.1, "beta1": 0.5, "beta2": 0.999, "eps": 1e-8, "weight_decay": decay}
     state = (array(), array(), np.abs(array()), step)
     results = on_each("adam", [gradient], state, **adam)
     assert_agree(results, dtype)
     assert results[0][3] == results[1][3] == steps + 1
+    both = (*state, array(), array(), np.abs(array()), np.array(steps + 2))
+    together = on_each("adam", [gradient, -gradient], both, **adam)
+    assert_agree(together, dtype)
+    for alone, beside in zip(results, together, strict=True):
+        for one, other in zip(alone, beside, strict=False):
+            np.testing.assert_array_equal(one, other)
     sgd = {"lr": 0.1, "momentum": 0.9, "dampening": 0.1, "weight_decay": decay}
     for nesterov in (False, True):
         state = (array(), array(), step)

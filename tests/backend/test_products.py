@@ -174,7 +174,7 @@ def test_every_way_to_multiply_gives_the_same_numbers():
     numba_kernels.linear(x, weight, bias, activation="none", scalars=(), out=out)
     np.testing.assert_array_equal(out, expected)
     out[...] = np.nan
-    (later,) = numba_kernels.TASKS["matmul"]([((x, weight.T), out)])
+    (later,) = numba_kernels.TASKS["matmul"]((x, weight.T), out)
     thread_pool().run(Tasks([later]), Pace())
     np.testing.assert_array_equal(out, expected)
 

@@ -5,8 +5,9 @@ compiled from their scalar definitions by :mod:`scratchgan.backend.cpu.elementwi
 optimizers from :mod:`scratchgan.backend.cpu.loops`.
 """
 
+import builtins
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def copy(x: Array, *, out: Array) -> None:
         and not np.may_share_memory(x, out)
     ):
         places = address_of(x, out.shape, dtype), address_of(out, out.shape, dtype, writes=True)
-        _prepared("copy", dtype).run(*places, out.size, work=out.size)
+        _run("copy", dtype, *places, out.size, work=out.size)
     else:
         out[...] = x
 
@@ -161,8 +162,7 @@ def _sum(name: str, x: Array, out: Array, rows: int, columns: int) -> None:
         address_of(x.reshape(rows, columns), (rows, columns), x.dtype),
         address_of(out.reshape(-1), kept, x.dtype, writes=True),
     )
-    prepared = _prepared(name, x.dtype)
-    prepared.run(*places, rows, columns, work=x.size)
+    _run(name, x.dtype, *places, rows, columns, work=x.size)
 
 
 @functools.cache
@@ -228,16 +228,15 @@ def linear_backward(
 
 
 @_or_reference
-def adam(gradient: Array, *, out: tuple[Array, Array, Array, Array], **settings: float) -> None:
+def adam(*gradients: Array, out: tuple[Array, ...], **settings: float) -> None:
     """See :func:`scratchgan.backend.reference.adam`."""
-    if not _fits_adam(gradient, out):
-        reference.adam(gradient, out=out, **settings)
+    arguments = _arguments_of_adam(gradients, out)
+    if arguments is None:
+        reference.adam(*gradients, out=out, **settings)
         return
     numbers = [settings[name] for name in spec_of("adam").scalars]
-    size = out[0].size
-    _prepared("adam", out[0].dtype).run(
-        1, *_addresses_of_adam(gradient, out), numbers=numbers, work=size
-    )
+    work = builtins.sum(x.size for x in gradients)
+    _run("adam", out[0].dtype, *arguments, numbers=numbers, work=work)
 
 
 @_or_reference
@@ -256,42 +255,46 @@ def _draw(name: str, state: Array, out: Array) -> None:
     if out.dtype not in FLOATS or not out.flags.c_contiguous:
         getattr(reference, name)(state, out=out)
         return
-    size = out.size
-    prepared = _prepared(name, out.dtype)
-    prepared.run(*_addresses_of_noise(state, out), size, work=size)
+    _run(name, out.dtype, *_arguments_of_noise(state, out), work=out.size)
 
 
-def _addresses_of_noise(state: Array, out: Array) -> tuple[int, int]:
+def _arguments_of_noise(state: Array, out: Array) -> tuple[int, ...]:
     place = address_of(out, out.shape, out.dtype, writes=True)
-    return address_of(state, (2,), _STATE, writes=True), place
+    return address_of(state, (2,), _STATE, writes=True), place, out.size
 
 
 _STATE, _COUNT = np.dtype(np.uint64), np.dtype(np.intp)
 
 
-def _fits_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> bool:
+def _arguments_of_adam(gradients: Sequence[Array], out: tuple[Array, ...]) -> list[int] | None:
+    """The task's arguments; None if the arrays do not suit it."""
     dtype = out[0].dtype
-    fits = dtype in FLOATS and _all_contiguous(dtype, gradient, *out[:3])
-    return fits and out[3].dtype == _COUNT
+    if dtype not in FLOATS:
+        return None
+    arguments = [len(gradients)]
+    for gradient, (parameter, m, v, step) in zip(gradients, reference.in_fours(out), strict=True):
+        if not _all_contiguous(dtype, gradient, parameter, m, v) or step.dtype != _COUNT:
+            return None
+        shape = parameter.shape
+        arguments += (
+            address_of(gradient, shape, dtype),
+            address_of(parameter, shape, dtype, writes=True),
+            address_of(m, shape, dtype, writes=True),
+            address_of(v, shape, dtype, writes=True),
+            address_of(step, (), _COUNT, writes=True),
+            parameter.size,
+        )
+    return arguments
 
 
-def _addresses_of_adam(gradient: Array, out: tuple[Array, Array, Array, Array]) -> tuple[int, ...]:
-    """The task's arguments for one parameter: addresses, and the size."""
-    parameter, m, v, step = out
-    shape, dtype = parameter.shape, parameter.dtype
-    changed = [address_of(x, shape, dtype, writes=True) for x in (parameter, m, v)]
-    count = address_of(step, (), _COUNT, writes=True)
-    return address_of(gradient, shape, dtype), *changed, count, parameter.size
-
-
-#: The tasks of a kernel, in order, which take the same arguments, and how many these are.
+#: The tasks of a kernel, in order, which take the same arguments.
 _TASKS_OF = {
-    "adam": (("adam", "count"), 7),
-    "copy": (("copy",), 3),
-    "normal": (("normal", "advance_stream"), 3),
-    "sum_columns": (("sum_columns",), 4),
-    "sum_rows": (("sum_rows",), 4),
-    "uniform": (("uniform", "advance_stream"), 3),
+    "adam": ("adam", "count"),
+    "copy": ("copy",),
+    "normal": ("normal", "advance_stream"),
+    "sum_columns": ("sum_columns",),
+    "sum_rows": ("sum_rows",),
+    "uniform": ("uniform", "advance_stream"),
 }
 
 
@@ -300,51 +303,51 @@ def _numbers_of(kernel: str) -> int:
     return len(spec_of(kernel).scalars) if kernel in TASKS else 0
 
 
+def _run(
+    kernel: str, dtype: np.dtype[Any], *arguments: int, numbers: Sequence[float] = (), work: int
+) -> None:
+    """Run a kernel's tasks; see :meth:`BoundCall.run`."""
+    _prepared(kernel, dtype, len(arguments)).run(*arguments, numbers=numbers, work=work)
+
+
 @functools.cache
-def _prepared(kernel: str, dtype: np.dtype[Any]) -> BoundCall:
-    names, arguments = _TASKS_OF[kernel]
+def _prepared(kernel: str, dtype: np.dtype[Any], arguments: int) -> BoundCall:
     module = "reductions" if kernel.startswith("sum_") else "loops"
     code = machine_code.load_for(module, dtype.name)
-    return BoundCall([code[name] for name in names], arguments, _numbers_of(kernel))
+    return BoundCall([code[name] for name in _TASKS_OF[kernel]], arguments, _numbers_of(kernel))
 
 
 # --- Kernels as tasks, which a replay runs again and again on the same arrays -------------
 
-#: The inputs and ``out`` of one call or of several.
-Calls = list[tuple[tuple[Any, ...], Any]]
 
-
-def _tasks(kernel: str, dtype: np.dtype[Any], arguments: list[int], holds: Any) -> list[Task]:
+def _tasks(kernel: str, dtype: np.dtype[Any], arguments: Sequence[int], holds: Any) -> list[Task]:
     values = np.array(arguments, np.intp)
     numbers = np.empty(_numbers_of(kernel))
     code = machine_code.load_for("loops", dtype.name)
-    return [Task(code[name], values, numbers, holds) for name in _TASKS_OF[kernel][0]]
+    return [Task(code[name], values, numbers, holds) for name in _TASKS_OF[kernel]]
 
 
-def _matmul(calls: Calls) -> list[Task] | None:
-    (((a, b), out),) = calls
+def _matmul(inputs: tuple[Any, ...], out: Any) -> list[Task] | None:
+    a, b = inputs
     task = _products(out.dtype).task(a, b, out) if _are_matrices(a, b, out) else None
     return None if task is None else [task]
 
 
-def _adam(calls: Calls) -> list[Task] | None:
-    if not all(_fits_adam(gradient, out) for (gradient,), out in calls):
-        return None
-    arguments = [len(calls)]
-    for (gradient,), out in calls:
-        arguments += _addresses_of_adam(gradient, out)
-    return _tasks("adam", calls[0][1][0].dtype, arguments, calls)
+def _adam(inputs: tuple[Any, ...], out: Any) -> list[Task] | None:
+    arguments = _arguments_of_adam(inputs, out)
+    return None if arguments is None else _tasks("adam", out[0].dtype, arguments, (inputs, out))
 
 
-def _drawn(name: str, calls: Calls) -> list[Task] | None:
-    (((state,), out),) = calls
+def _drawn(name: str, inputs: tuple[Any, ...], out: Any) -> list[Task] | None:
+    (state,) = inputs
     if out.dtype not in FLOATS or not out.flags.c_contiguous:
         return None
-    return _tasks(name, out.dtype, [*_addresses_of_noise(state, out), out.size], calls)
+    return _tasks(name, out.dtype, _arguments_of_noise(state, out), (state, out))
 
 
-#: From calls of a kernel, the tasks that do the same; None where the arrays do not suit.
-TASKS: dict[str, Callable[[Calls], list[Task] | None]] = {
+#: From the inputs and ``out`` of a call of a kernel, the tasks that do the same; None where the
+#: arrays do not suit.
+TASKS: dict[str, Callable[[tuple[Any, ...], Any], list[Task] | None]] = {
     "adam": _adam,
     "matmul": _matmul,
     "normal": functools.partial(_drawn, "normal"),

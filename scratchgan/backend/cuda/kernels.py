@@ -22,7 +22,7 @@ from scratchgan.backend.cuda import source as cuda_source
 from scratchgan.backend.cuda.launch import CompiledLoop, beside, contiguous, empty, on_one_gpu
 from scratchgan.backend.cuda.loops import Loop, loop_of
 from scratchgan.backend.cuda.source import SUM
-from scratchgan.backend.reference import filled_in
+from scratchgan.backend.reference import filled_in, in_fours
 from scratchgan.backend.scalar import DEFINITIONS, Definition, c_name
 
 Array = Any  # cupy.ndarray, which mypy knows nothing of
@@ -358,21 +358,25 @@ def sgd(
     _advance(out[-1])
 
 
-@on_one_gpu
 def adam(
-    gradient: Array,
-    *,
+    *gradients: Array,
     lr: float,
     beta1: float,
     beta2: float,
     eps: float,
     weight_decay: float,
-    out: tuple[Array, Array, Array, Array],
+    out: tuple[Array, ...],
 ) -> None:
-    """One step of Adam (Kingma & Ba 2015, algorithm 1) on ``out = (parameter, m, v, step)``."""
+    """See :func:`scratchgan.backend.reference.adam`."""
+    settings = tuple(map(np.float64, (lr, beta1, beta2, eps, weight_decay)))
+    for gradient, own in zip(gradients, in_fours(out), strict=True):
+        _adam(gradient, own, settings)
+
+
+@on_one_gpu
+def _adam(gradient: Array, out: tuple[Array, ...], settings: Sequence[Any]) -> None:
     _advance(out[-1])
-    settings = map(np.float64, (lr, beta1, beta2, eps, weight_decay))
-    _update("adam", gradient, out, tuple(settings))
+    _update("adam", gradient, out, settings)
 
 
 # --- Noise: the same numbers as on the CPU ---------------------------------------------

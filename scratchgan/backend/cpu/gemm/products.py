@@ -25,7 +25,7 @@ class Products:
     """Products of matrices of one type."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._dtype = dtype
+        self._dtype, self._is_float32 = dtype, dtype == np.float32
         self._plain = machine_code.load_for("gemm.microkernel", dtype.name)["product"]
 
     def multiply(self, a: Array, b: Array, out: Array) -> bool:
@@ -47,7 +47,7 @@ class Products:
     def function(self, arguments: tuple[int, ...]) -> int:
         """The address of the task for these arguments."""
         m, n, k, _ = arguments[-4:]
-        if self._dtype == np.float32 and min(m, n, k) >= SMALLEST and m * n * k >= WORTH_SPLITTING:
+        if min(m, n, k) >= SMALLEST and m * n * k >= WORTH_SPLITTING and self._is_float32:
             return on_matrix_unit() or self._plain
         return self._plain
 
@@ -66,15 +66,15 @@ class Products:
             return None
         if (a_row | a_step | b_row | b_column | c_row) % nbytes:
             return None
+        dtype = self._dtype
         return (
-            *(self._address_of(a, m, k), a_row // nbytes, a_step // nbytes),
-            *(self._address_of(b, k, n), b_row // nbytes, b_column // nbytes),
-            *(self._address_of(out, m, n, writes=True), c_row // nbytes),
-            *(m, n, k, self._plain),
+            address_of(a, (m, k), dtype, is_dense=False),
+            *(a_row // nbytes, a_step // nbytes),
+            address_of(b, (k, n), dtype, is_dense=False),
+            *(b_row // nbytes, b_column // nbytes),
+            address_of(out, (m, n), dtype, is_dense=False, writes=True),
+            *(c_row // nbytes, m, n, k, self._plain),
         )
-
-    def _address_of(self, matrix: Array, rows: int, columns: int, writes: bool = False) -> int:
-        return address_of(matrix, (rows, columns), self._dtype, is_dense=False, writes=writes)
 
 
 @functools.cache
