@@ -337,15 +337,31 @@ def adam(
 
     ``out`` holds the parameter, m, v and the count of steps of each gradient, in their order.
     """
-    for gradient, (parameter, m, v, step) in zip(gradients, in_fours(out), strict=True):
-        step += 1
-        gradient = gradient + weight_decay * parameter
-        m += (1 - beta1) * (gradient - m)
-        v *= beta2
-        v += (1 - beta2) * gradient * gradient
-        t = float(step)
-        step_size = lr / (1 - beta1**t)
-        parameter -= step_size * m / (np.sqrt(v) * (1 / np.sqrt(1 - beta2**t)) + eps)
+    settings = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay}
+    for gradient, own in zip(gradients, in_fours(out), strict=True):
+        adam_of_one(gradient, **settings, out=own)
+
+
+def adam_of_one(
+    gradient: Array,
+    *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    out: tuple[Array, ...],
+) -> None:
+    """The step of :func:`adam` for one parameter, with ``out = (parameter, m, v, step)``."""
+    parameter, m, v, step = out
+    step += 1
+    gradient = gradient + weight_decay * parameter
+    m += (1 - beta1) * (gradient - m)
+    v *= beta2
+    v += (1 - beta2) * gradient * gradient
+    t = float(step)
+    step_size = lr / (1 - beta1**t)
+    parameter -= step_size * m / (np.sqrt(v) * (1 / np.sqrt(1 - beta2**t)) + eps)
 
 
 def in_fours(arrays: tuple[Array, ...]) -> list[tuple[Array, ...]]:

@@ -108,5 +108,5 @@ def rules_of(objectives: Mapping[str, Player]) -> str:
         }
         for name, player in objectives.items()
     }
-    adam = f"const adam = {of_update(reference.adam)};"
+    adam = f"const adam = {of_update(reference.adam_of_one)};"
     return "\n\n".join([printer.table(), of_objects("objectives", scores), adam])
