@@ -164,10 +164,10 @@ class Optimizer:
                     gradients.append(gradient.array)
                     outs.append((array, *self._arrays_of_state(parameter, gradient)))
                     changed.append(parameter)
+            for parameter in changed:  # before it is, for Ctrl-C may end it halfway
+                parameter.mark_changed()
             for (kind, _), (gradients, outs) in alike.items():
                 self.update_all(kernels_for[kind], gradients, outs, **hyperparameters)
-            for parameter in changed:
-                parameter.mark_changed()
         return loss
 
     def _arrays_of_state(self, parameter: Tensor, gradient: Tensor) -> list[Array]:
