@@ -103,9 +103,7 @@ class _Detector:
                 )
             return result
 
-        guarded: Step = copy.copy(step)
-        guarded.vjp = vjp
-        return guarded
+        return step._replace(vjp=vjp)
 
 
 def _require_finite(where: str, result: Tensor, given: Iterable[Any], caller: _Caller) -> None:

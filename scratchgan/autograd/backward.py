@@ -55,7 +55,7 @@ def backpropagate(
         if path is None or not path.isdisjoint(node.edges):
             arriving = node.pull_back(g, path)
             if not retain_graph:
-                node.kept = None
+                node.saved = None
     for edge, gradient in gradients.items():
         if edge.hooks and not isinstance(edge, Node):
             gradients[edge] = call_hooks(edge.hooks, gradient)

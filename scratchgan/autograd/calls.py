@@ -45,7 +45,7 @@ class OutputNode(Node):
     __slots__ = ("__weakref__", "position")
 
     def __init__(self, call: Edge, function: Any, position: int, out: Any) -> None:
-        super().__init__(function._output_rule, (call,), (), out)
+        super().__init__(function._output_rule, (call,), {}, out)
         self.position = position
 
     def pull_back(self, g: Tensor, path: "set[Edge] | None" = None) -> "list[tuple[Edge, Any]]":
@@ -143,7 +143,7 @@ class FunctionCtx:
         for x in given:
             if not isinstance(x, Tensor):
                 raise TypeError(
-                    f"{self._function.__name__}: {method} takes tensors, not a {type(x).__name__}"
+                    f"{self._function.__name__}: {method} takes tensors, not {type(x).__name__}"
                 )
         return given
 
@@ -204,7 +204,7 @@ class FunctionCtx:
         self._to_save = self._dirty = self._constant = ()
         if edges and with_gradient:
             first = with_gradient[0][1]
-            call = CallNode(self._function._rule, tuple(edges), (self,), first.array)
+            call = CallNode(self._function._rule, tuple(edges), {"ctx": self}, first.array)
             self._number = call.number
             self._call = weakref.ref(call)
             for position, x in with_gradient:

@@ -9,7 +9,7 @@ import numpy as np
 from scratchgan import dtypes
 from scratchgan.autograd import arguments
 from scratchgan.autograd.primitive import REGISTRY, Operation, Primitive
-from scratchgan.autograd.tape import Vjp, mode
+from scratchgan.autograd.tape import Vjp, edge_of, mode
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, forget, kernels_for
 from scratchgan.backend.scalar import Definition, define
@@ -115,7 +115,7 @@ def _of_one(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
         out = kernel(a) if a.ndim else kernel(a, out=kernels.empty((), a.dtype, like=a))
         result = Tensor(out)
         if x.requires_grad and now.is_recording:
-            made.record(result, inputs, keywords, [x.node or x], (True,))
+            made.record(result, inputs, keywords, (x.node or x,), (True,))
         return result
 
     return call
@@ -129,25 +129,27 @@ def _of_two(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
         x, y = inputs if len(inputs) == 2 else (None, None)
         if type(x) is not Tensor or keywords or now.watchers:
             return general(*inputs, **keywords)
-        a, b = x.array, y
+        a = x.array
         if a.dtype.kind != "f" or not a.flags.c_contiguous:
             return general(x, y)
-        edges = [x.node or x if x.requires_grad else None, None]
         if type(y) is Tensor:
             b = y.array
             is_alike = type(b) is type(a) and b.shape == a.shape and b.dtype is a.dtype
             if not is_alike or not b.flags.c_contiguous:
                 return general(x, y)
-            edges[1] = y.node or y if y.requires_grad else None
-        elif not takes_numbers or (type(y) is not float and type(y) is not int):
+        elif takes_numbers and (type(y) is float or type(y) is int):
+            b = y
+        else:
             return general(x, y)
         kernels = kernels_for[type(a)]
         kernel = getattr(kernels, definition.kernel)
         out = kernel(a, b) if a.ndim else kernel(a, b, out=kernels.empty((), a.dtype, like=a))
         result = Tensor(out)
-        needs = (edges[0] is not None, edges[1] is not None)
-        if now.is_recording and True in needs:
-            made.record(result, inputs, keywords, edges, needs)
+        if now.is_recording:
+            edges = edge_of(x), edge_of(y)
+            needs = edges[0] is not None, edges[1] is not None
+            if True in needs:
+                made.record(result, inputs, keywords, edges, needs)
         return result
 
     return call

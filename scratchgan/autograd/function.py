@@ -209,7 +209,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
         for x in found if isinstance(found, tuple) else (found,):
             if isinstance(x, Tensor):
                 x = alias(x)
-                x.node = Node(rule, edges, (ctx,), x.array)
+                x.node = Node(rule, edges, {"ctx": ctx}, x.array)
                 x.requires_grad = True
             results.append(x)
         return tuple(results)

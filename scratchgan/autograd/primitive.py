@@ -102,7 +102,7 @@ class Primitive:
         result: Tensor,
         inputs: tuple[Any, ...],
         keywords: dict[str, Any],
-        edges: list[Edge | None],
+        edges: tuple[Edge | None, ...],
         needs: tuple[bool, ...],
     ) -> None:
         """Leave the node that made ``result`` on the tape.
@@ -118,8 +118,8 @@ class Primitive:
         if rule is None:
             rule = self.rules[needs] = Rule(self, needs)
         if rule.steps:
-            kept = rule.save(result, inputs, keywords)
-            result.node = Node(rule, tuple(edges), kept, result.array)
+            saved = rule.save(result, inputs, keywords)
+            result.node = Node(rule, edges, saved, result.array)
             result.requires_grad = True
 
 
@@ -179,10 +179,11 @@ def _operation(made: Primitive) -> Operation:
             result.may_alias = True
         now = mode.get()
         if requires_grad and now.is_recording and out.dtype.kind == "f":
-            edges = [edge_of(x) for x in inputs]
+            edges = list(map(edge_of, inputs))
             for position in made.constants:
                 edges[position] = None
-            made.record(result, inputs, keywords, edges, tuple([e is not None for e in edges]))
+            needs = tuple([edge is not None for edge in edges])
+            made.record(result, inputs, keywords, tuple(edges), needs)
             if made.is_view:
                 inputs[0].may_alias = True
         for watcher in now.watchers:

@@ -11,7 +11,7 @@ Nothing here does arithmetic: the tape knows only that gradients can be summed t
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 from scratchgan.autograd.source import description_of
 from scratchgan.autograd.tensor import Hook, Tensor, clock, method
@@ -62,25 +62,27 @@ def mark_changed(x: Tensor) -> None:
         changed.append(x.version)
 
 
-class Step:
+class Step(NamedTuple):
     """One VJP that a rule runs.
 
     Attributes:
         name: Of the input that the gradient is for, or of a value that several VJPs share.
         position: Of the input, and of its edge; of the first of several for ``*inputs``.
         vjp: The function.
-        parameters: The names of the values that it is called with; what has a default is its own.
+        parameters: The names of the values that it is called with.
     """
 
-    def __init__(self, name: str, position: int, vjp: Vjp) -> None:
-        self.name = name
-        self.position = position
-        self.vjp = vjp
-        parameters = inspect.signature(vjp).parameters.values()
-        own = [
-            p.name for p in parameters if p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD
-        ]
-        self.parameters = tuple(own)
+    name: str
+    position: int
+    vjp: Vjp
+    parameters: tuple[str, ...]
+
+
+def parameters_of(vjp: Vjp) -> tuple[str, ...]:
+    """The names of the values that a VJP is called with; a parameter with a default is its own."""
+    every = inspect.signature(vjp).parameters.values()
+    asked = [p.name for p in every if p.default is p.empty and p.kind <= p.POSITIONAL_OR_KEYWORD]
+    return tuple(asked)
 
 
 class Rule:
@@ -97,8 +99,8 @@ class Rule:
         inputs: The inputs that a node saves: their names and positions.
         shapes: The inputs whose shapes it saves.
         keywords: The keywords that it saves.
+        saves_out: Whether it saves the result.
         needs_out: From a call's keywords whether its VJPs look at the result.
-        saved: The names of all that it saves, in this order; ``out`` comes last.
         variadic: Position of the first of ``*inputs``; beyond the last if there are none.
 
     Raises:
@@ -111,12 +113,14 @@ class Rule:
         self.variadic = first = len(primitive.inputs)
         positions = {x: i for i, x in enumerate(primitive.inputs)} | {primitive.variadic: first}
         self.steps = [
-            Step(x, positions[x], vjp)
+            Step(x, positions[x], vjp, parameters_of(vjp))
             for x, vjp in primitive.vjps.items()
             if True in (needs[first:] if x == primitive.variadic else needs[positions[x] :][:1])
         ]
         asked = {name: None for step in self.steps for name in step.parameters}
-        self.shared = [Step(x, 0, f) for x, f in primitive.shared.items() if x in asked]
+        self.shared = [
+            Step(x, 0, f, parameters_of(f)) for x, f in primitive.shared.items() if x in asked
+        ]
         asked |= {name: None for step in self.shared for name in step.parameters}
         shapes = {f"{x}_shape": i for x, i in positions.items() if i < first}
         shapes[f"{primitive.variadic}_shapes"] = first
@@ -131,53 +135,50 @@ class Rule:
         self.shapes = [(name, shapes[name]) for name in asked if name in shapes]
         self.keywords = [name for name in primitive.keywords if name in asked]
         self.saves_out = "out" in asked
-        names = [name for name, _ in (*self.inputs, *self.shapes)]
-        self.saved = (*names, *self.keywords, *["out"] * self.saves_out)
 
     def save(
         self, out: Tensor, inputs: tuple[Any, ...], keywords: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        """The values of one call that a node keeps."""
+    ) -> dict[str, Any]:
+        """The values of one call that its VJPs ask for, by name."""
         first = self.variadic
-        kept: list[Any] = []
-        for _, i in self.inputs:
-            kept.append(inputs[i] if i < first else inputs[i:])
-        for _, i in self.shapes:
-            kept.append(shape_of(inputs[i]) if i < first else tuple(map(shape_of, inputs[i:])))
+        saved: dict[str, Any] = {}
+        for name, i in self.inputs:
+            saved[name] = inputs[i] if i < first else inputs[i:]
+        for name, i in self.shapes:
+            saved[name] = shape_of(inputs[i]) if i < first else tuple(map(shape_of, inputs[i:]))
         for name in self.keywords:
-            kept.append(keywords[name])
+            saved[name] = keywords[name]
         if self.saves_out and not self.needs_out(keywords):
-            kept.append(None)
+            saved["out"] = None
         elif self.saves_out:  # not `out` itself: with its node it would form a cycle
-            again = Tensor(out.array)
+            saved["out"] = again = Tensor(out.array)
             again._version = out.version
-            kept.append(again)
-        return tuple(kept)
+        return saved
 
 
 class Node:
-    """One primitive that ran: where gradients go from here, and what its VJPs asked to keep.
+    """One primitive that ran: where gradients go from here, and what its VJPs asked to save.
 
     Attributes:
         number: The time when it was made; falling numbers are a topological order of any graph.
         rule: The VJPs, and what they are called with.
         edges: For each input where its gradient goes: the node that made it, or the leaf itself;
             None if it gets none.
-        kept: What the rule saves; None once a backward pass has freed it.
+        saved: The values that the VJPs ask for, by name; None once a backward pass freed them.
         shape: Of the result.
         dtype: Of the result.
         hooks: Called with the gradient of the result when it arrives, by their keys.
     """
 
-    __slots__ = ("dtype", "edges", "hooks", "kept", "number", "rule", "shape")
+    __slots__ = ("dtype", "edges", "hooks", "number", "rule", "saved", "shape")
 
     def __init__(
-        self, rule: Rule, edges: "tuple[Edge | None, ...]", kept: tuple[Any, ...], out: Array
+        self, rule: Rule, edges: "tuple[Edge | None, ...]", saved: dict[str, Any], out: Array
     ) -> None:
         self.number = next(clock)
         self.rule = rule
         self.edges = edges
-        self.kept: tuple[Any, ...] | None = kept
+        self.saved: dict[str, Any] | None = saved
         self.shape: tuple[int, ...] = out.shape
         self.dtype = out.dtype
         self.hooks: dict[int, Hook] | None = None
@@ -188,14 +189,9 @@ class Node:
         return self.rule.name
 
     @property
-    def saved(self) -> dict[str, Any]:
-        """The values that are kept for the VJPs, by their names."""
-        return {} if self.kept is None else dict(zip(self.rule.saved, self.kept, strict=True))
-
-    @property
     def is_freed(self) -> bool:
         """Whether a backward pass let go of what was saved."""
-        return self.kept is None
+        return self.saved is None
 
     def pull_back(self, g: Tensor, path: "set[Edge] | None" = None) -> "list[tuple[Edge, Tensor]]":
         """The edges, and the gradients that go there, from the gradient of the result.
@@ -210,54 +206,47 @@ class Node:
         values = self._values()
         values["g"] = g
         rule, edges = self.rule, self.edges
-        for step in rule.shared:
-            values[step.name] = step.vjp(*map(values.__getitem__, step.parameters))
+        for name, _, vjp, parameters in rule.shared:
+            values[name] = vjp(*map(values.__getitem__, parameters))
         found: list[tuple[Edge, Tensor]] = []
-        for step in rule.steps:
-            position, edge = step.position, edges[step.position]
-            asked = map(values.__getitem__, step.parameters)
+        for name, position, vjp, parameters in rule.steps:
+            edge, asked = edges[position], map(values.__getitem__, parameters)
             if position == rule.variadic:
-                given = zip(edges[position:], step.vjp(*asked), strict=True)
+                given = zip(edges[position:], vjp(*asked), strict=True)
                 for i, (edge, gradient) in enumerate(given):
                     if edge is not None and (path is None or edge in path) and gradient is not None:
-                        name = f"{step.name}[{i}]"
-                        found.append((edge, self._fitted(gradient, edge, name)))
+                        gradient = self._fitted(gradient, edge, f"{name}[{i}]")
+                        found.append((edge, gradient))
             elif edge is not None and (path is None or edge in path):
-                gradient = step.vjp(*asked)
+                gradient = vjp(*asked)
                 array, takes = gradient.array, edge if isinstance(edge, Node) else edge.array
                 if array.shape != takes.shape or array.dtype is not takes.dtype:
-                    gradient = self._fitted(gradient, edge, step.name)
+                    gradient = self._fitted(gradient, edge, name)
                 found.append((edge, gradient))
         return found
 
     def _values(self) -> dict[str, Any]:
         """The saved values by name, if none was changed in place."""
-        if self.kept is None:
+        if self.saved is None:
             raise TapeError(
                 f"backward came a second time to {self.name!r}, whose saved values were freed the "
                 "first time; call the first backward with retain_graph=True"
             )
-        values = dict(zip(self.rule.saved, self.kept, strict=True))
-        for name, position in self.rule.inputs:
-            x = values[name]
-            for one in x if position == self.rule.variadic else (x,):
+        values = dict(self.saved)
+        for name, x in self.saved.items():
+            for one in x if type(x) is tuple else (x,):
                 if isinstance(one, Tensor) and one._version and one._version[0] > self.number:
-                    raise self._changed(name)
-        if self.rule.saves_out and values["out"] is not None:
-            out: Tensor = values["out"]
-            if out.version[0] > self.number:
-                raise self._changed("out")
-            if mode.get().is_recording:  # a higher derivative goes through it to this node
-                values["out"] = again = Tensor(out.array)
-                again._version = out._version
-                again.node, again.requires_grad = self, True
+                    raise TapeError(
+                        f"the backward of {self.name!r} needs {name!r} as it was in the forward, "
+                        "but it was changed in place since then; change a clone() of it instead"
+                    )
+        out = values.get("out")
+        if out is not None and mode.get().is_recording:
+            # A higher derivative goes through it to this node.
+            values["out"] = again = Tensor(out.array)
+            again._version = out._version
+            again.node, again.requires_grad = self, True
         return values
-
-    def _changed(self, name: str) -> TapeError:
-        return TapeError(
-            f"the backward of {self.name!r} needs {name!r} as it was in the forward, but it was "
-            "changed in place since then; change a clone() of it instead"
-        )
 
     def _fitted(self, gradient: Tensor, edge: "Edge", name: str) -> Tensor:
         """``gradient`` with the shape and type that ``edge`` takes; ``name`` is the input's.

@@ -6,6 +6,7 @@ optimizers from :mod:`scratchgan.backend.cpu.loops`.
 """
 
 import builtins
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -97,7 +98,6 @@ def _or_reference(kernel: Callable[..., None]) -> Callable[..., None]:
     return computing
 
 
-@_or_reference
 def copy(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.copy`."""
     dtype = out.dtype
@@ -107,9 +107,10 @@ def copy(x: Array, *, out: Array) -> None:
         and not np.may_share_memory(x, out)
     ):
         places = address_of(x, out.shape, dtype), address_of(out, out.shape, dtype, writes=True)
-        _run("copy", dtype, *places, out.size, work=out.size)
-    else:
-        out[...] = x
+        with contextlib.suppress(MachineCodeError):
+            _run("copy", dtype, *places, out.size, work=out.size)
+            return
+    out[...] = x
 
 
 def concatenate(*arrays: Array, axis: int, out: Array) -> None:
@@ -131,15 +132,12 @@ def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
     return True
 
 
-@_or_reference
 def sum_all(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.sum_all`."""
     if x.size <= SMALL_SUM and x.dtype in FLOATS:
         np.add.reduce(x, axis=None, dtype=np.float64, out=out)
-    elif x.dtype in FLOATS and _all_contiguous(x.dtype, x, out):
-        _sum("sum_rows", x, out, 1, x.size)
     else:
-        reference.sum_all(x, out=out)
+        sum(x, axis=tuple(range(x.ndim)), keepdims=False, out=out)
 
 
 @_or_reference

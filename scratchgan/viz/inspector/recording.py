@@ -251,7 +251,7 @@ class _Recorder:
 
     def read(self, node: Node) -> None:
         """Write a call down of which only its node is left."""
-        saved = node.saved
+        saved = node.saved or {}
         kept = {name: x for name, x in saved.items() if isinstance(x, Tensor)}
         primitive = REGISTRY.get(node.name)
         if primitive is None:
@@ -390,9 +390,7 @@ class _Recorder:
                     self._left(position, edges[position], gradient)
             return result
 
-        watched: Step = copy.copy(step)
-        watched.vjp = vjp
-        return watched
+        return step._replace(vjp=vjp)
 
     def _left(self, position: int, edge: Any, gradient: Tensor) -> None:
         """Write down what goes to ``edge``, with broadcasting undone as the tape undoes it."""

@@ -18,7 +18,7 @@ from typing import Any
 from scratchgan import ops
 from scratchgan.autograd.primitive import REGISTRY, Primitive
 from scratchgan.autograd.source import source_of
-from scratchgan.autograd.tape import Step
+from scratchgan.autograd.tape import parameters_of
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend.scalar import DEFINITIONS, FUNCTIONS, Definition, all_called_by
 from scratchgan.functions import square
@@ -306,10 +306,10 @@ class Printer:
                 "in KERNELS"
             )
         vjps = []
-        for position, (name, vjp) in enumerate(row.vjps.items()):
+        for name, vjp in row.vjps.items():
             is_by_hand = vjp.__name__ in BY_HAND
             of = self.by_hand(vjp.__name__) if is_by_hand else self.of_function(vjp)
-            takes = literal(list(Step(name, position, vjp).parameters))
+            takes = literal(list(parameters_of(vjp)))
             vjps.append(f"{name}: {{ takes: {takes}, of: {of} }},")
         defaults = ", ".join(f"{_name(x)}: {literal(y)}" for x, y in row.defaults.items())
         lines = [
