@@ -51,8 +51,8 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Tensor]] = {}
-        #: For each parameter what it was like when its state was made, and each part of that.
-        self._layouts: dict[Tensor, tuple[Layout, dict[str, Layout]]] = {}
+        #: For each parameter the layouts of it, its gradient and its state, when that was made.
+        self._layouts: dict[Tensor, dict[str, Layout]] = {}
         if isinstance(params, Tensor | Mapping):
             raise TypeError(
                 f"{self._name}: params is one {type(params).__name__}; put it in a list"
@@ -128,8 +128,8 @@ class Optimizer:
             states[parameter] = self.new_state(parameter)
         self.state.update(states)
         for parameter, state in states.items():
-            parts = {name: _layout(x.array) for name, x in state.items()}
-            self._layouts[parameter] = _layout(parameter.array), parts
+            own = {"the parameter": parameter, "its gradient": parameter, **state}
+            self._layouts[parameter] = _layouts(own)
         self.param_groups.append(complete)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -159,10 +159,10 @@ class Optimizer:
             for parameter in group["params"]:
                 gradient = parameter.grad
                 if gradient is not None:
-                    array = parameter.array
+                    array, gradient_array, *state = self._arrays(parameter, gradient)
                     gradients, outs = alike[type(array), array.dtype]
-                    gradients.append(gradient.array)
-                    outs.append((array, *self._arrays_of_state(parameter, gradient)))
+                    gradients.append(gradient_array)
+                    outs.append((array, *state))
                     changed.append(parameter)
             for parameter in changed:  # before it is, for Ctrl-C may end it halfway
                 parameter.mark_changed()
@@ -170,24 +170,24 @@ class Optimizer:
                 self.update_all(kernels_for[kind], gradients, outs, **hyperparameters)
         return loss
 
-    def _arrays_of_state(self, parameter: Tensor, gradient: Tensor) -> list[Array]:
-        """The arrays that the kernel keeps, in its order; refused if anything does not fit."""
-        state = self.state[parameter]
-        own, parts = self._layouts[parameter]
-        if (
-            _layout(parameter.array) == own == _layout(gradient.array)
-            and {name: _layout(x.array) for name, x in state.items()} == parts
-        ):
-            return [state[name].array for name in parts]
+    def _arrays(self, parameter: Tensor, gradient: Tensor) -> list[Array]:
+        """The arrays of a parameter, its gradient and its state in the kernel's order.
+
+        Raises:
+            RuntimeError: They are not what they were when the state was made.
+        """
+        wanted = self._layouts[parameter]
+        tensors = {"the parameter": parameter, "its gradient": gradient, **self.state[parameter]}
+        found = _layouts(tensors)
+        if found == wanted:
+            return [tensors[name].array for name in wanted]
         number = next(i for i, known in enumerate(self.state) if known is parameter)
-        found = {"the parameter": parameter, "its gradient": gradient, **state}
-        wanted = {"the parameter": own, "its gradient": own, **parts}
         faults = [f"there is no {name}" for name in wanted if name not in found]
         faults += [f"{name} is unknown" for name in found if name not in wanted]
         faults += [
-            f"{name} is {_in_words(_layout(found[name].array))}, not {_in_words(layout)}"
+            f"{name} is {_in_words(found[name])}, not {_in_words(layout)}"
             for name, layout in wanted.items()
-            if name in found and _layout(found[name].array) != layout
+            if name in found and found[name] != layout
         ]
         raise RuntimeError(
             f"{self._name}.step: the state of parameter {number} does not fit it: "
@@ -285,8 +285,8 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _layout(array: Array) -> Layout:
-    return type(array), array.shape, array.dtype
+def _layouts(tensors: Mapping[str, Tensor]) -> dict[str, Layout]:
+    return {name: (type(a := x.array), a.shape, a.dtype) for name, x in tensors.items()}
 
 
 def _in_words(layout: Layout) -> str:
