@@ -7,10 +7,10 @@ with inputs and whole graphs; only it imports Hypothesis (extra ``dev``).
 """
 
 from scratchgan.testing.check import PrimitiveError, check_primitive
+from scratchgan.testing.choices import Sample
 from scratchgan.testing.comparison import GradcheckError
 from scratchgan.testing.complex_step import complex_step
 from scratchgan.testing.gradcheck import KinkError, complex_step_check, gradcheck, gradgradcheck
-from scratchgan.testing.samplers import Sample
 
 __all__ = [
     "GradcheckError",

@@ -11,10 +11,10 @@ from scratchgan.autograd.primitive import Operation, Primitive
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import CPU_BACKENDS, use_backend
 from scratchgan.backend.scalar import DEFINITIONS
-from scratchgan.testing.choices import Choices, Domain
+from scratchgan.testing.choices import Choices, Domain, Sample, Sampler
 from scratchgan.testing.comparison import Array, call_of
 from scratchgan.testing.gradcheck import complex_step_check, gradcheck, gradgradcheck
-from scratchgan.testing.samplers import SAMPLERS, Row, Sample, Sampler, default_sampler
+from scratchgan.testing.samplers import SAMPLERS, Row, default_sampler
 
 #: How far two backends may lie apart, relative to the larger of 1 and the value: some rounding
 #: errors in float64; in float32 also the error of the numba backend's rational approximations.

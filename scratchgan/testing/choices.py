@@ -6,8 +6,8 @@ examples on zeros and repetitions.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -150,3 +150,13 @@ def tensor(choices: Choices, size: Shape, domain: Domain) -> Tensor:
         fewer = tuple(choices.one_of((1, n)) for n in size)
         return Tensor(np.broadcast_to(numbers(choices, fewer, domain), size))
     return laid_out(choices, numbers(choices, size, domain))
+
+
+class Sample(NamedTuple):
+    """Arguments of a primitive: ``primitive(*inputs, **keywords)``."""
+
+    inputs: tuple[Any, ...]
+    keywords: dict[str, Any]
+
+
+Sampler = Callable[[Choices], Sample]

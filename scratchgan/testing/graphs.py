@@ -14,9 +14,9 @@ import numpy as np
 from scratchgan import ops
 from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.testing.choices import REAL, Choices, numbers, shape
+from scratchgan.testing.choices import REAL, Choices, Sample, numbers, shape
 from scratchgan.testing.comparison import tensor_like
-from scratchgan.testing.samplers import SAMPLERS, Sample
+from scratchgan.testing.samplers import SAMPLERS
 
 
 class Step(NamedTuple):

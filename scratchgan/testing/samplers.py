@@ -4,25 +4,25 @@ A sampler is a function from :class:`~scratchgan.testing.choices.Choices` to a :
 The suite fails for a primitive that has no row in :data:`SAMPLERS`.
 """
 
-import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchgan import dtypes, ops
+from scratchgan import ops
 from scratchgan.autograd.primitive import Primitive
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend.scalar import DEFINITIONS
+from scratchgan.testing import shape_samplers
 from scratchgan.testing.choices import (
     NONZERO,
     POSITIVE,
     PROBABILITY,
     REAL,
     UNIT,
-    Array,
     Choices,
     Domain,
+    Sample,
+    Sampler,
     Shape,
     broadcastable,
     distinct,
@@ -32,16 +32,6 @@ from scratchgan.testing.choices import (
     shape,
     tensor,
 )
-
-
-class Sample(NamedTuple):
-    """Arguments of a primitive: ``primitive(*inputs, **keywords)``."""
-
-    inputs: tuple[Any, ...]
-    keywords: dict[str, Any]
-
-
-Sampler = Callable[[Choices], Sample]
 
 
 class Row(NamedTuple):
@@ -173,154 +163,6 @@ def _clipped(choices: Choices) -> Sample:
     return Sample((tensor(choices, shape(choices), away_from_the_bounds),), bounds)
 
 
-# --- Types and shapes -----------------------------------------------------------------
-
-
-def _copied(choices: Choices) -> Sample:
-    return Sample((tensor(choices, shape(choices), REAL),), {})
-
-
-def _cast(choices: Choices) -> Sample:
-    return Sample((tensor(choices, shape(choices), REAL),), {"dtype": dtypes.float64})
-
-
-def _moved(choices: Choices) -> Sample:
-    return Sample((tensor(choices, shape(choices), REAL),), {"device": "cpu", "source": "cpu"})
-
-
-def _reshaped(choices: Choices) -> Sample:
-    size = shape(choices)
-    options: tuple[Shape, ...] = (size[::-1], (math.prod(size),), (1, *size), (*size, 1))
-    x = Tensor(numbers(choices, size, REAL))  # contiguous, as reshape demands
-    return Sample((x,), {"shape": choices.one_of(options)})
-
-
-def _permuted(choices: Choices) -> Sample:
-    size = shape(choices)
-    axes = tuple(choices.permutation(len(size)))
-    return Sample((tensor(choices, size, REAL),), {"dims": axes})
-
-
-def _expanded(choices: Choices) -> Sample:
-    whole = shape(choices)
-    kept = whole[choices.integer(0, len(whole)) :]
-    fewer = tuple(choices.one_of((1, n)) for n in kept)
-    return Sample((tensor(choices, fewer, REAL),), {"shape": whole})
-
-
-def _matrices(choices: Choices) -> tuple[Shape, tuple[int, int], int]:
-    """A shape, two of its dimensions, and the number of a diagonal, which may be outside."""
-    size = shape(choices, 2)
-    first, second = choices.permutation(len(size))[:2]
-    return size, (first, second), choices.integer(-size[first] - 1, size[second] + 1)
-
-
-def _diagonal(choices: Choices) -> Sample:
-    size, dims, offset = _matrices(choices)
-    return Sample((tensor(choices, size, REAL),), {"offset": offset, "dims": dims})
-
-
-def _on_diagonal(choices: Choices) -> Sample:
-    size, dims, offset = _matrices(choices)
-    part = np.empty(size).diagonal(offset, *dims).shape
-    keywords = {"shape": size, "offset": offset, "dims": dims}
-    return Sample((tensor(choices, part, REAL),), keywords)
-
-
-# --- Indices --------------------------------------------------------------------------
-
-
-def _slice(choices: Choices, n: int) -> slice:
-    bounds = (None, *range(-n - 1, n + 2))
-    return slice(choices.one_of(bounds), choices.one_of(bounds), choices.one_of((None, 1, 2, -1)))
-
-
-def _basic_index(choices: Choices, size: Shape) -> tuple[Any, ...]:
-    """Integers, slices, ``None`` and ``...`` for some of the axes."""
-    index: list[Any] = []
-    for n in size[: choices.integer(0, len(size))]:
-        options = ("slice", "integer") if n else ("slice",)
-        kind = choices.one_of(options)
-        index.append(choices.integer(-n, n - 1) if kind == "integer" else _slice(choices, n))
-    for extra in (None, ...):
-        if choices.chance(0.3):
-            index.insert(choices.integer(0, len(index)) if extra is None else len(index), extra)
-    return tuple(index)
-
-
-def _viewed(choices: Choices) -> Sample:
-    size = shape(choices)
-    return Sample((tensor(choices, size, REAL),), {"index": _basic_index(choices, size)})
-
-
-def _scattered(choices: Choices) -> Sample:
-    size = shape(choices)
-    index = _basic_index(choices, size)
-    part = np.empty(size)[index].shape
-    return Sample((tensor(choices, part, REAL),), {"shape": size, "index": index})
-
-
-def _template(choices: Choices, size: Shape) -> tuple[tuple[Any, ...], list[Array]]:
-    """An index with arrays of integers for one or two of its axes, and these arrays."""
-    arrays = broadcastable(choices, 2)
-    axes = sorted(choices.permutation(len(size))[: choices.integer(1, min(2, len(size)))])
-    template: list[Any] = [
-        "array" if axis in axes else _slice(choices, n)
-        for axis, n in enumerate(size[: axes[-1] + 1])
-    ]
-    indices = [
-        choices.integers(part, -size[axis], size[axis] - 1)
-        for axis, part in zip(axes, arrays, strict=False)
-    ]
-    if choices.chance(0.25):
-        template.insert(choices.integer(0, len(template)), None)
-    return tuple(template), indices
-
-
-def _gathered(choices: Choices) -> Sample:
-    size = shape(choices, 1, 1)
-    template, indices = _template(choices, size)
-    x = tensor(choices, size, REAL)
-    return Sample((x, *[laid_out(choices, index) for index in indices]), {"template": template})
-
-
-def _scatter_added(choices: Choices) -> Sample:
-    size = shape(choices, 1, 1)
-    template, indices = _template(choices, size)
-    arrays = iter(indices)
-    index = tuple(next(arrays) if part == "array" else part for part in template)
-    x = tensor(choices, np.empty(size)[index].shape, REAL)
-    keywords = {"shape": size, "template": template}
-    return Sample((x, *[laid_out(choices, index) for index in indices]), keywords)
-
-
-def _put(choices: Choices) -> Sample:
-    """A part that is replaced, at a basic index or at different places along one dimension."""
-    size = shape(choices, 1, 1)
-    indices: list[Array] = []
-    index: tuple[Any, ...] = _basic_index(choices, size)
-    if choices.chance(0.5):
-        axis = choices.integer(0, len(size) - 1)
-        indices = [np.array(choices.permutation(size[axis])[: choices.integer(1, size[axis])])]
-        index = (*[_slice(choices, n) for n in size[:axis]], "array")
-    part = np.empty(size)[tuple(indices[0] if one == "array" else one for one in index)].shape
-    fewer = tuple(choices.one_of((1, n)) for n in part[choices.integer(0, len(part)) :])
-    value: Any = number(choices, REAL) if choices.chance(0.2) else tensor(choices, fewer, REAL)
-    arrays = [laid_out(choices, places) for places in indices]
-    return Sample((tensor(choices, size, REAL), value, *arrays), {"template": index})
-
-
-def _concatenated(choices: Choices) -> Sample:
-    size = shape(choices, 1)
-    axis = choices.integer(-len(size), len(size) - 1)
-    tensors = []
-    for _ in range(choices.integer(1, 3)):
-        own = list(size)
-        own[axis] = choices.size()
-        tensors.append(tensor(choices, tuple(own), REAL))
-    return Sample(tuple(tensors), {"dim": axis})
-
-
 # --- Reductions and products ----------------------------------------------------------
 
 
@@ -440,21 +282,21 @@ SAMPLERS: dict[str, Row] = {
     "binary_cross_entropy": Row(elementwise(PROBABILITY, UNIT, tensors=(0,))),
     "binary_cross_entropy_backward": Row(elementwise(REAL, PROBABILITY, UNIT, tensors=(1,))),
     "binary_cross_entropy_with_logits": Row(elementwise(REAL, UNIT), room=1.0),
-    "cast": Row(_cast, room=1.0, is_analytic=False),
-    "clone": Row(_copied, room=1.0),
-    "to_device": Row(_moved, room=1.0),
-    "reshape": Row(_reshaped, room=1.0),
-    "permute": Row(_permuted, room=1.0),
-    "expand": Row(_expanded, room=1.0),
-    "expand_copy": Row(_expanded, room=1.0),
-    "diagonal": Row(_diagonal, room=1.0),
-    "on_diagonal": Row(_on_diagonal, room=1.0),
-    "view": Row(_viewed, room=1.0),
-    "scatter": Row(_scattered, room=1.0),
-    "gather": Row(_gathered, room=1.0),
-    "scatter_add": Row(_scatter_added, room=1.0),
-    "put": Row(_put, room=1.0),
-    "concatenate": Row(_concatenated, room=1.0),
+    "cast": Row(shape_samplers.cast, room=1.0, is_analytic=False),
+    "clone": Row(shape_samplers.copied, room=1.0),
+    "to_device": Row(shape_samplers.moved, room=1.0),
+    "reshape": Row(shape_samplers.reshaped, room=1.0),
+    "permute": Row(shape_samplers.permuted, room=1.0),
+    "expand": Row(shape_samplers.expanded, room=1.0),
+    "expand_copy": Row(shape_samplers.expanded, room=1.0),
+    "diagonal": Row(shape_samplers.diagonal, room=1.0),
+    "on_diagonal": Row(shape_samplers.on_diagonal, room=1.0),
+    "view": Row(shape_samplers.viewed, room=1.0),
+    "scatter": Row(shape_samplers.scattered, room=1.0),
+    "gather": Row(shape_samplers.gathered, room=1.0),
+    "scatter_add": Row(shape_samplers.scatter_added, room=1.0),
+    "put": Row(shape_samplers.put, room=1.0),
+    "concatenate": Row(shape_samplers.concatenated, room=1.0),
     "sum": Row(_summed, room=1.0),
     "amax": Row(_extreme),
     "amin": Row(_extreme),

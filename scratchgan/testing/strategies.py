@@ -15,9 +15,9 @@ from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.dtypes import DType
 from scratchgan.testing import choices
-from scratchgan.testing.choices import REAL, Array, Choices, Domain, Shape
+from scratchgan.testing.choices import REAL, Array, Choices, Domain, Sample, Sampler, Shape
 from scratchgan.testing.graphs import Graph, random_graph
-from scratchgan.testing.samplers import SAMPLERS, Sample, Sampler
+from scratchgan.testing.samplers import SAMPLERS
 
 T = TypeVar("T")
 

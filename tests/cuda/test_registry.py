@@ -12,10 +12,10 @@ from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend import kernels_for, reference
 from scratchgan.testing import gradcheck
 from scratchgan.testing.check import AGREEMENT, check_sample
-from scratchgan.testing.choices import Choices
+from scratchgan.testing.choices import Choices, Sample
 from scratchgan.testing.graphs import random_graph
 from scratchgan.testing.report import verdicts
-from scratchgan.testing.samplers import SAMPLERS, Sample
+from scratchgan.testing.samplers import SAMPLERS
 
 NAMES = [name for name in SAMPLERS if name != "to_device"]
 SAMPLES = {"emulated": 4, "real": 40}

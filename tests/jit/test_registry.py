@@ -9,9 +9,9 @@ from hypothesis import given, settings
 import scratchgan as sg
 from scratchgan import Tensor, autograd, ops
 from scratchgan.autograd.primitive import REGISTRY
-from scratchgan.testing.choices import Choices
+from scratchgan.testing.choices import Choices, Sample
 from scratchgan.testing.graphs import Graph
-from scratchgan.testing.samplers import SAMPLERS, Sample
+from scratchgan.testing.samplers import SAMPLERS
 from scratchgan.testing.strategies import graphs
 
 SEEDS = range(4)
