@@ -1,5 +1,7 @@
 """The page that ``step.explain()`` gives: what was recorded, what became of it, what it costs."""
 
+import textwrap
+
 from scratchgan.jit.executor import Step
 from scratchgan.jit.passes.fuse import Fused, Loop
 from scratchgan.jit.replay import Replay
@@ -22,13 +24,14 @@ def page(name: str, replay: Replay, repeats: int) -> str:
         *(f"  {place.name}" for place in replay.guards.places),
         "",
         "Recorded",
-        *(f"  {call}" for call in plan.recorded),
+        *(_wrapped(f"  {call}", 4) for call in plan.recorded),
         "",
         "Replay",
     ]
     sources: dict[str, int] = {}
     for step, spent in zip(program.steps, seconds, strict=True):
-        lines.append(f"  {spent * 1e6:8.1f} us {spent / total:6.1%}  {_title(step, sources)}")
+        line = f"  {spent * 1e6:8.1f} us {spent / total:6.1%}  {_title(step, sources)}"
+        lines.append(_wrapped(line, 24))
     lines += ["", f"Arena: {plan.arena_bytes:,} bytes"]
     for number, offset in sorted(plan.offsets.items(), key=lambda pair: pair[1]):
         nbytes = plan.memories[number].nbytes
@@ -39,6 +42,11 @@ def page(name: str, replay: Replay, repeats: int) -> str:
     for text, number in sources.items():
         lines += ["", f"Fused function {number}", *(f"  {line}" for line in text.splitlines())]
     return "\n".join(lines)
+
+
+def _wrapped(line: str, indent: int) -> str:
+    """``line`` in lines of at most 100 letters, which after the first begin further in."""
+    return textwrap.fill(line, 100, subsequent_indent=" " * indent, break_long_words=False)
 
 
 def _title(step: Step, sources: dict[str, int]) -> str:

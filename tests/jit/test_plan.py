@@ -208,6 +208,22 @@ def test_explain_shows_calls_source_arena_and_shares_and_changes_nothing() -> No
         assert part in page
 
 
+def test_explain_breaks_the_lines_of_long_calls() -> None:
+    parameters = [sg.ones(3, requires_grad=True) for _ in range(6)]
+    optimizer = optim.Adam(parameters)
+
+    @sg.jit
+    def step() -> None:
+        for parameter in parameters:
+            parameter.grad = sg.ones_like(parameter)
+        optimizer.step()
+
+    step()
+    page, _, _ = step.explain(repeats=1).partition("Fused function")
+    assert page.count("weight_decay=0.0") == 2  # recorded, and replayed
+    assert max(map(len, page.splitlines())) <= 100
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 20), st.integers(0, 20), st.integers(0, 1000)),
