@@ -276,7 +276,9 @@ from scratchgan.functions import (
     vdot as vdot,
     vsplit as vsplit,
     vstack as vstack,
+    where as where,
     xlogy as xlogy,
+    swapaxes as swapaxes,
 )
 from scratchgan.jit import (
     JitError as JitError,
@@ -344,7 +346,6 @@ from scratchgan.ops import (
     tan as tan,
     tanh as tanh,
     trunc as trunc,
-    where as where,
 )
 from scratchgan.random import (
     Generator as Generator,
@@ -380,7 +381,7 @@ greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 clip, pow = clamp, _power
 detach = Tensor.detach
 concat = concatenate = cat
-swapaxes = swapdims = transpose
+swapdims = transpose
 moveaxis, ger = movedim, outer
 
 if not _typing.TYPE_CHECKING:  # who checks types reads the table itself

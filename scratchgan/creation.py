@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes
+from scratchgan.autograd.arguments import may_be_named
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import Array, devices, kernels_for
 
@@ -118,24 +119,26 @@ def _filled(
     return Tensor(out, requires_grad)
 
 
+@may_be_named
 def zeros(
-    *shape: Any,
+    *size: Any,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     device: str | None = None,
 ) -> Tensor:
     """Zeros."""
-    return _filled("zeros", shape, 0, dtype, requires_grad, device)
+    return _filled("zeros", size, 0, dtype, requires_grad, device)
 
 
+@may_be_named
 def ones(
-    *shape: Any,
+    *size: Any,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     device: str | None = None,
 ) -> Tensor:
     """Ones."""
-    return _filled("ones", shape, 1, dtype, requires_grad, device)
+    return _filled("ones", size, 1, dtype, requires_grad, device)
 
 
 def full(
@@ -152,15 +155,16 @@ def full(
     return _filled("full", tuple(size), fill_value, dtype, requires_grad, device)
 
 
+@may_be_named
 def empty(
-    *shape: Any,
+    *size: Any,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     device: str | None = None,
 ) -> Tensor:
     """A tensor whose elements are whatever its memory held before."""
     with devices.at(device) as kernels:
-        out = kernels.empty(_shape("empty", shape), dtype or dtypes.get_default_dtype())
+        out = kernels.empty(_shape("empty", size), dtype or dtypes.get_default_dtype())
     return Tensor(out, requires_grad)
 
 

@@ -14,9 +14,12 @@ from scratchgan.backend import Array, devices, kernels_for
 
 @method("__repr__")
 def to_text(x: Tensor) -> str:
-    """The elements, and what else distinguishes the tensor."""
+    """The elements, and what else distinguishes the tensor, unless they tell it themselves."""
     values = np.array2string(numpy(x, force=True), separator=", ", prefix="tensor(")
-    extra = "" if x.dtype == dtypes.get_default_dtype() else f", dtype={x.dtype}"
+    extra = "" if x.numel() or x.ndim < 2 else f", size={x.shape}"
+    evident = (dtypes.int64, dtypes.bool_) if x.numel() else ()
+    if x.dtype not in (dtypes.get_default_dtype(), *evident):
+        extra += f", dtype={x.dtype}"
     if x.device != devices.CPU:
         extra += f", device={str(x.device)!r}"
     if x.node is not None:

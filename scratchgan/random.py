@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes
-from scratchgan.autograd.arguments import common_shape
+from scratchgan.autograd.arguments import common_shape, may_be_named
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.counter_rng import GAMMA, splitmix64
@@ -61,26 +61,28 @@ def manual_seed(seed: int) -> Generator:
 # --- Tensors ------------------------------------------------------------------------------
 
 
+@may_be_named
 def rand(
-    *shape: Any,
+    *size: Any,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     generator: Generator | None = None,
     device: str | None = None,
 ) -> Tensor:
     """Uniform random numbers in [0, 1), the same on every device."""
-    return _drawn("uniform", shape, dtype, requires_grad, generator, device)
+    return _drawn("uniform", size, dtype, requires_grad, generator, device)
 
 
+@may_be_named
 def randn(
-    *shape: Any,
+    *size: Any,
     dtype: DTypeLike | None = None,
     requires_grad: bool = False,
     generator: Generator | None = None,
     device: str | None = None,
 ) -> Tensor:
     """Standard normal random numbers, the same on every device."""
-    return _drawn("normal", shape, dtype, requires_grad, generator, device)
+    return _drawn("normal", size, dtype, requires_grad, generator, device)
 
 
 def rand_like(

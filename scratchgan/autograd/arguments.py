@@ -1,6 +1,8 @@
 """The arguments of primitives: in whatever way they are given, and what is wrong with them."""
 
-from typing import Any, NoReturn, Protocol
+import functools
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
@@ -9,6 +11,8 @@ from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.devices import different_devices
 from scratchgan.dtypes import DType
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: The types that may stand in the place of a tensor.
 NUMBERS = (float, int, bool)
@@ -25,6 +29,7 @@ class Signature(Protocol):
     name: str
     inputs: tuple[str, ...]
     keywords: tuple[str, ...]
+    defaults: dict[str, Any]
     variadic: str | None
     is_elementwise: bool
 
@@ -37,7 +42,7 @@ def bound(
     Raises:
         TypeError: There are too few or too many, or one is unknown.
     """
-    given = {_own_word(of, name): value for name, value in keywords.items()}
+    given = of.defaults | {_own_word(of, name): value for name, value in keywords.items()}
     needed = of.keywords
     if of.variadic is None:
         needed = (*of.inputs, *of.keywords)
@@ -55,6 +60,20 @@ def bound(
     if of.variadic is None:
         inputs = tuple([given.pop(name) for name in of.inputs])
     return inputs, given
+
+
+def may_be_named(function: F) -> F:
+    """Decorator: the numbers that ``*size`` takes may be given together as ``size=`` too."""
+    code = function.__code__
+    word = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
+
+    @functools.wraps(function)
+    def call(*inputs: Any, **keywords: Any) -> Any:
+        if word in keywords:
+            inputs = (*inputs, keywords.pop(word))
+        return function(*inputs, **keywords)
+
+    return call  # type: ignore[return-value]
 
 
 def has_synonyms(of: Signature, keywords: dict[str, Any]) -> bool:
@@ -96,7 +115,7 @@ def require_tensors(name: str, **inputs: Any) -> None:
     for word, x in inputs.items():
         if not isinstance(x, Tensor):
             raise TypeError(
-                f"{name}: {word} is a tensor, not a {type(x).__name__}; make one with "
+                f"{name}: {word} is a tensor, not {type(x).__name__}; make one with "
                 "scratchgan.tensor"
             )
 

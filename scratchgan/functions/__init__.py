@@ -128,6 +128,7 @@ from scratchgan.functions.indexing import (
     nonzero,
     parse_index,
     truth_of_index,
+    where,
 )
 from scratchgan.functions.joining import (
     block_diag,
@@ -224,6 +225,7 @@ from scratchgan.functions.shapes import (
     reshape_as,
     sizes_of,
     squeeze,
+    swapaxes,
     t,
     transpose,
     unflatten,
@@ -467,6 +469,7 @@ __all__ = [
     "std_mean",
     "sub",
     "sum_to_size",
+    "swapaxes",
     "t",
     "take",
     "take_along_dim",
@@ -497,6 +500,7 @@ __all__ = [
     "view_as",
     "vsplit",
     "vstack",
+    "where",
     "without_negatives",
     "xlogy",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan import dtypes, ops
-from scratchgan.autograd.arguments import common_shape
+from scratchgan.autograd.arguments import common_shape, may_be_named
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.beside import filled, from_host
@@ -19,6 +19,7 @@ from scratchgan.functions.words import numpy_words
 
 
 @method()
+@may_be_named
 def broadcast_to(input: Tensor, *size: Any) -> Tensor:
     """``input`` repeated without a copy so that it has a shape.
 
@@ -36,6 +37,7 @@ def broadcast_to(input: Tensor, *size: Any) -> Tensor:
 
 
 @method()
+@may_be_named
 def expand(input: Tensor, *size: Any) -> Tensor:
     """As :func:`broadcast_to`; a size of -1 stays as it is.
 
@@ -149,6 +151,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
 
 
 @method()
+@may_be_named
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """A copy with each dimension that many times one after another, new ones in front.
 
@@ -168,6 +171,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
 
 
 @method()
+@may_be_named
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """As :func:`repeat`; dimensions that no number is given for are not repeated."""
     times = sizes_of("tile", dims)
@@ -210,6 +214,7 @@ def repeat_interleave(
 
 
 @method()
+@may_be_named
 def sum_to_size(input: Tensor, *size: Any) -> Tensor:
     """Summed over the dimensions that a shape lacks or has as 1: broadcast_to transposed.
 

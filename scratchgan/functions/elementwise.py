@@ -51,7 +51,7 @@ def mul(input: Any, other: Any) -> Tensor:
     return ops.mul(input, other)
 
 
-@method("div", "divide", "true_divide")
+@method("div", "divide")
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """``input / other``; with ``rounding_mode`` ``"floor"`` or ``"trunc"`` a whole number.
 
@@ -71,7 +71,10 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     return ops.trunc(ops.div(input, other))
 
 
-true_divide = div
+@method()
+def true_divide(input: Any, other: Any) -> Tensor:
+    """``input / other``."""
+    return ops.div(input, other)
 
 
 def _are_whole(*inputs: Any) -> bool:
@@ -301,12 +304,6 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
 
 
 # --- Of several tensors ---------------------------------------------------------------------
-
-
-@method("where")
-def _where(input: Tensor, condition: Tensor, other: Any) -> Tensor:
-    """``input`` where ``condition`` holds, else ``other``."""
-    return ops.where(condition, input, other)
 
 
 @method()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchgan import dtypes, ops
-from scratchgan.autograd.arguments import common_shape
+from scratchgan.autograd.arguments import common_shape, lifted, require_tensors
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import devices, kernels_for
 from scratchgan.functions.broadcasting import broadcast_to
@@ -224,6 +224,39 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     _require_mask("masked_select", mask)
     shape = common_shape("masked_select", input.shape, mask.shape)
     return getitem(broadcast_to(input, shape), broadcast_to(mask, shape))
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """``input`` where ``condition`` is true, else ``other``; they broadcast.
+
+    With ``condition`` alone, of any type, the places that are not zero:
+    ``nonzero(as_tuple=True)``.
+
+    Args:
+        condition: A tensor of booleans.
+        input: A tensor or a number.
+        other: A tensor or a number.
+
+    Raises:
+        TypeError: ``condition`` is not made of booleans, or one of the others is missing.
+        ValueError: The shapes do not broadcast together.
+    """
+    condition = lifted("where", condition)
+    require_tensors("where", condition=condition)
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
+    for name, x in (("input", input), ("other", other)):
+        if x is None:
+            raise TypeError(f"where: lacks the argument {name!r}")
+    _require_mask("where", condition)
+    return ops.where(condition, input, other)
+
+
+@method("where")
+def _where(input: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """``input`` where ``condition`` is true, else ``other``."""
+    result: Tensor = where(condition, input, other)
+    return result
 
 
 @method()

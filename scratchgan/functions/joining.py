@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan import ops
+from scratchgan.autograd.arguments import may_be_named
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.beside import filled
 from scratchgan.functions.shapes import (
@@ -104,7 +105,6 @@ def block_diag(*tensors: Tensor) -> Tensor:
 # --- Split -------------------------------------------------------------------------------
 
 
-@method()
 @numpy_words
 def split(
     tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
@@ -205,7 +205,14 @@ def _length(name: str, x: Tensor, dim: int) -> int:
 @method()
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """:func:`split` into pieces of given sizes."""
-    return split(input, list(split_sizes), dim)
+    return split(input, list(split_sizes), ops.dim_of("split_with_sizes", dim, input.ndim))
+
+
+@method("split")
+@numpy_words
+def _split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """As :func:`split`; in PyTorch the method calls the second argument otherwise."""
+    return split(input, split_size, dim)
 
 
 @method()
@@ -277,13 +284,14 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 
 
 @method()
-def flip(input: Tensor, *along: Any, dims: Any = ()) -> Tensor:
-    """A copy whose elements stand in reverse along ``dims``, which may be given by position.
+@may_be_named
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """A copy whose elements stand in reverse along ``dims``.
 
     Raises:
         IndexError: There is no such dimension.
     """
-    named = sizes_of("flip", along or (dims,) if isinstance(dims, int) else along or (tuple(dims),))
+    named = sizes_of("flip", dims)
     turned = set(ops.dims_of("flip", named, input.ndim)) if named else set()
     if not input.ndim:
         return input.clone()
@@ -323,11 +331,12 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         IndexError: There is no such dimension.
         ValueError: There are not two different ones.
     """
+    dims = sizes_of("rot90", (dims,))
     if len(dims) != 2 or input.ndim < 2:
-        raise ValueError(f"rot90: turns two dims, not {tuple(dims)} of the shape {input.shape}")
+        raise ValueError(f"rot90: turns two dims, not {dims} of the shape {input.shape}")
     first, second = (ops.dim_of("rot90", dim, input.ndim) for dim in dims)
     if first == second:
-        raise ValueError(f"rot90: the dims {tuple(dims)} are one")
+        raise ValueError(f"rot90: the dims {dims} are one")
     if k % 4 == 2:
         return flip(input, first, second)
     if k % 4 == 1:

@@ -52,27 +52,39 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 method("__rmatmul__")(lambda x, y: matmul(y, x))
 
 
-def _product_of(name: str, *ndims: int) -> Any:
-    """The function ``name``, a method too: :func:`matmul` of these numbers of dimensions only."""
-
-    def product(input: Tensor, other: Tensor) -> Tensor:
-        input, other = _tensors(name, input, other)
-        if (input.ndim, other.ndim) != ndims:
-            raise ValueError(
-                f"{name}: the shapes {input.shape} and {other.shape}; expected {ndims[0]} and "
-                f"{ndims[1]} dimensions; matmul takes any"
-            )
-        return matmul(input, other)
-
-    product.__name__ = product.__qualname__ = name
-    product.__doc__ = f"Product of {ndims[0]} and {ndims[1]} dimensions, as :func:`matmul`."
-    return method()(product)
+@method()
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Product of two matrices, as :func:`matmul`."""
+    return _strictly("mm", input, mat2, 2, 2)
 
 
-mm = _product_of("mm", 2, 2)
-mv = _product_of("mv", 2, 1)
-dot = _product_of("dot", 1, 1)
-bmm = _product_of("bmm", 3, 3)
+@method()
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """Product of a matrix and a vector, as :func:`matmul`."""
+    return _strictly("mv", input, vec, 2, 1)
+
+
+@method()
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """Product of two vectors, as :func:`matmul`."""
+    return _strictly("dot", input, tensor, 1, 1)
+
+
+@method()
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """Products of two batches of matrices, as :func:`matmul`."""
+    return _strictly("bmm", input, mat2, 3, 3)
+
+
+def _strictly(name: str, x: Tensor, y: Tensor, *ndims: int) -> Tensor:
+    """``matmul(x, y)``, which have these numbers of dimensions."""
+    x, y = _tensors(name, x, y)
+    if (x.ndim, y.ndim) != ndims:
+        raise ValueError(
+            f"{name}: the shapes {x.shape} and {y.shape}; expected {ndims[0]} and {ndims[1]} "
+            "dimensions; matmul takes any"
+        )
+    return matmul(x, y)
 
 
 @method()
@@ -245,7 +257,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
         IndexError: There is no such dimension.
         ValueError: Both dimensions are the same.
     """
-    dims = _two_dims("diagonal", dim1, dim2, input.ndim)
+    dims = two_dims("diagonal", dim1, dim2, input.ndim)
     return ops.diagonal(input, offset=operator.index(offset), dims=dims)
 
 
@@ -257,7 +269,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
         IndexError: There is no such dimension.
         ValueError: Both dimensions are the same.
     """
-    dims = _two_dims("diag_embed", dim1, dim2, input.ndim + 1)
+    dims = two_dims("diag_embed", dim1, dim2, input.ndim + 1)
     size = input.shape[-1] + abs(offset)
     shape = list(input.shape[:-1])
     for dim in sorted(dims):
@@ -265,7 +277,13 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     return ops.on_diagonal(input, shape=tuple(shape), offset=operator.index(offset), dims=dims)
 
 
-def _two_dims(name: str, dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
+def two_dims(name: str, dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
+    """Two dimensions of ``ndim``, counted from the first.
+
+    Raises:
+        IndexError: There is no such dimension.
+        ValueError: Both are the same.
+    """
     dims = ops.dim_of(name, dim1, ndim), ops.dim_of(name, dim2, ndim)
     if dims[0] == dims[1]:
         raise ValueError(f"{name}: dims {dim1} and {dim2} are the same")

@@ -64,14 +64,26 @@ def var(
         keepdim: Whether the reduced dimensions stay, of size 1.
         correction: 1 if nothing is said.
     """
+    return variance_of("var", input, dim, unbiased, keepdim, correction)
+
+
+def variance_of(
+    name: str,
+    input: Tensor,
+    dim: Any,
+    unbiased: bool | None,
+    keepdim: bool,
+    correction: float | None,
+) -> Tensor:
+    """As :func:`var`; ``name`` is the function's that errors are about."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if unbiased is not None and correction is not None:
-        raise TypeError("var: unbiased and correction say the same; give one of them")
-    _require_floats("var", input)
+        raise TypeError(f"{name}: unbiased and correction say the same; give one of them")
+    _require_floats(name, input)
     less = correction if correction is not None else (1 if unbiased in (None, True) else 0)
+    count = _count(name, input, dim)
     deviations = input - mean(input, dim, keepdim=True)
-    count = _count("var", input, dim)
     total = ops.sum(ops.square(deviations), dim=dim, keepdim=keepdim)
     if count > less:
         return ops.mul(total, 1.0 / (count - less))
@@ -92,7 +104,11 @@ def std(
 
     Where all elements are equal the derivative is taken as 0, as in PyTorch.
     """
-    variance = var(input, dim, unbiased, keepdim, correction=correction)
+    return root_of_variance(variance_of("std", input, dim, unbiased, keepdim, correction))
+
+
+def root_of_variance(variance: Tensor) -> Tensor:
+    """Its square root, whose derivative is taken as 0 at 0."""
     is_flat = ops.eq(variance, 0)
     return ops.where(is_flat, 0.0, ops.sqrt(ops.where(is_flat, 1.0, variance)))
 
@@ -194,7 +210,8 @@ def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool, other: Any) -> A
 @numpy_words
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether every element over ``dim`` is true or not zero: a boolean tensor; so of none."""
-    wrong = ops.sum(ops.eq(input, 0), dim=dim, keepdim=keepdim)
+    dims = ops.dims_of("all", dim, input.ndim)
+    wrong = ops.sum(ops.eq(input, 0), dim=dims or None, keepdim=keepdim)
     return _truth(ops.eq(wrong, 0), input)
 
 
@@ -202,7 +219,9 @@ def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 @numpy_words
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether an element over ``dim`` is true or not zero: a boolean tensor; not so of none."""
-    return _truth(ops.ne(ops.sum(ops.ne(input, 0), dim=dim, keepdim=keepdim), 0), input)
+    dims = ops.dims_of("any", dim, input.ndim)
+    right = ops.sum(ops.ne(input, 0), dim=dims or None, keepdim=keepdim)
+    return _truth(ops.ne(right, 0), input)
 
 
 def _truth(found: Tensor, input: Tensor) -> Tensor:
@@ -217,7 +236,7 @@ def _truth(found: Tensor, input: Tensor) -> Tensor:
 @numpy_words
 def softmax(input: Tensor, dim: int) -> Tensor:
     """``exp(x) / sum(exp(x))`` along ``dim``; never overflows."""
-    return ops.exp(ops.log_softmax(input, dim=dim))
+    return ops.exp(ops.log_softmax(input, dim=ops.dim_of("softmax", dim, input.ndim)))
 
 
 @method()

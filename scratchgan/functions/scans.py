@@ -40,13 +40,13 @@ def _scanned(
 
 def _scan(name: str, input: Tensor, dim: int, combine: Callable[[Any, Any], Tensor]) -> Tensor:
     dim = ops.dim_of(name, dim, input.ndim)
-    if _is_scanned(input, dim):
+    if _has_nothing_to_scan(input, dim):
         return input.clone()
     (found,) = _scanned((input,), dim, lambda x, y: (combine(x[0], y[0]),))
     return found
 
 
-def _is_scanned(x: Tensor, dim: int) -> bool:
+def _has_nothing_to_scan(x: Tensor, dim: int) -> bool:
     """Whether there is nothing before any element of ``x`` along ``dim``."""
     return not x.ndim or not x.numel() or x.shape[dim] == 1
 
@@ -102,7 +102,7 @@ def _running_extreme(
 ) -> Extremes:
     dim = ops.dim_of(name, dim, input.ndim)
     places = places_along(input, dim)
-    if _is_scanned(input, dim):
+    if _has_nothing_to_scan(input, dim):
         return Extremes(input.clone(), places)
 
     def later_or_before(
@@ -194,6 +194,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
 @numpy_words
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Extremes:
     """The elements in order of size along ``dim``, and their places; errors as :func:`argsort`."""
+    dim = ops.dim_of("sort", dim, input.ndim)
     indices = argsort(input, dim, descending)
     if not input.ndim:
         return Extremes(input.clone(), indices)
@@ -313,4 +314,5 @@ def diff(
 @numpy_words
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """How many elements are not 0, over ``dim``."""
-    return ops.sum(ops.ne(input, 0), dim=dim, keepdim=False)
+    dims = ops.dims_of("count_nonzero", dim, input.ndim)
+    return ops.sum(ops.ne(input, 0), dim=dims or None, keepdim=False)

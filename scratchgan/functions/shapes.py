@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from scratchgan import ops
+from scratchgan.autograd.arguments import may_be_named
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.words import numpy_words
 from scratchgan.ops import Dims
@@ -31,6 +32,7 @@ def sizes_of(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 @method()
+@may_be_named
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The elements in row-major order under another shape; one size may be -1, for "the rest".
 
@@ -44,13 +46,14 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 
 @method()
-def view(input: Tensor, *shape: Any) -> Tensor:
+@may_be_named
+def view(input: Tensor, *size: Any) -> Tensor:
     """As :func:`reshape`, and it never copies.
 
     Raises:
         ValueError: The sizes do not fit, or the memory cannot be seen in that shape.
     """
-    wanted = _filled("view", input, shape)
+    wanted = _filled("view", input, size)
     if not _can_be_seen_as(input, wanted):
         raise ValueError(
             f"view: a tensor of shape {input.shape} cannot be seen as {wanted}, since its elements "
@@ -213,6 +216,7 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 @method()
+@may_be_named
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order, which names each once; the same memory.
 
@@ -226,7 +230,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     return ops.permute(input, dims=wanted)
 
 
-@method("transpose", "swapaxes", "swapdims")
+@method("transpose", "swapdims")
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged; the same memory.
 
@@ -238,6 +242,12 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     if order:
         order[first], order[second] = order[second], order[first]
     return ops.permute(input, dims=tuple(order))
+
+
+@method()
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """As :func:`transpose`."""
+    return transpose(input, axis0, axis1)
 
 
 @method()

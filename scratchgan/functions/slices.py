@@ -1,5 +1,6 @@
 """Copies in which a part has other elements, under PyTorch's names."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.arithmetic import clamp
 from scratchgan.functions.beside import filled
 from scratchgan.functions.indexing import parse_index
-from scratchgan.functions.scans import cumsum, places_along
-from scratchgan.functions.shapes import flatten, movedim, reshape
+from scratchgan.functions.matrices import two_dims
+from scratchgan.functions.scans import cumsum
+from scratchgan.functions.shapes import flatten, reshape
 from scratchgan.functions.words import numpy_words
 
 
@@ -73,18 +75,15 @@ def diagonal_scatter(
         IndexError: There is no such dimension.
         ValueError: The diagonal has another shape, or the dimensions are one.
     """
-    first, second = (ops.dim_of("diagonal_scatter", dim, input.ndim) for dim in (dim1, dim2))
-    if first == second:
-        raise ValueError(f"diagonal_scatter: dim1 and dim2 are both {first}")
-    matrices = movedim(input, (first, second), (-2, -1))
-    rows, columns = matrices.shape[-2:]
-    length = max(min(rows + min(offset, 0), columns - max(offset, 0)), 0)
-    _require_shape("diagonal_scatter", src, (*matrices.shape[:-2], length))
-    along = places_along(filled(input, (length,), 0), 0)
-    places = [ops.add(along, start) for start in (max(-offset, 0), max(offset, 0))]
-    template = (*[slice(None)] * (input.ndim - 2), "array", "array")
-    written = ops.put(matrices, src.to(input.dtype), *places, template=template)
-    return movedim(written, (-2, -1), (first, second))
+    dims = two_dims("diagonal_scatter", dim1, dim2, input.ndim)
+    offset = operator.index(offset)
+    part = ops.diagonal(input.detach(), offset=offset, dims=dims)
+    _require_shape("diagonal_scatter", src, part.shape)
+    is_written, written = (
+        ops.on_diagonal(x, shape=input.shape, offset=offset, dims=dims)
+        for x in (filled(input, part.shape, True, dtypes.bool_), src.to(input.dtype))
+    )
+    return ops.where(is_written, written, input)
 
 
 @method()

@@ -11,7 +11,7 @@ from scratchgan.functions.elementwise import floor_divide, lerp
 from scratchgan.functions.gather_scatter import gather
 from scratchgan.functions.joining import narrow, select
 from scratchgan.functions.matrices import diagonal
-from scratchgan.functions.reductions import Extremes, mean, std, var
+from scratchgan.functions.reductions import Extremes, mean, root_of_variance, variance_of
 from scratchgan.functions.scans import cummax, cumsum, diff, places_along, sort
 from scratchgan.functions.shapes import flatten, movedim, reshape, squeeze, unsqueeze
 from scratchgan.functions.words import numpy_words
@@ -33,6 +33,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     Raises:
         IndexError: There is no such dimension, or no element along it.
     """
+    dim = None if dim is None else ops.dim_of("aminmax", dim, input.ndim)
     both = (find(input, dim=dim, keepdim=keepdim) for find in (ops.amin, ops.amax))
     return Bounds(*both)
 
@@ -47,7 +48,7 @@ def var_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """:func:`var` and :func:`mean` over ``dim``; arguments as of the first."""
-    variance = var(input, dim, unbiased, keepdim, correction=correction)
+    variance = variance_of("var_mean", input, dim, unbiased, keepdim, correction)
     return variance, mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
 
@@ -61,8 +62,8 @@ def std_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """:func:`std` and :func:`mean` over ``dim``; arguments as of the first."""
-    deviation = std(input, dim, unbiased, keepdim, correction=correction)
-    return deviation, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+    variance = variance_of("std_mean", input, dim, unbiased, keepdim, correction)
+    return root_of_variance(variance), mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
 
 # --- Without what is no number --------------------------------------------------------------
@@ -72,9 +73,10 @@ def std_mean(
 @numpy_words
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over ``dim`` of the elements that are not nan."""
+    dims = ops.dims_of("nansum", dim, input.ndim)
     numbers = ops.where(ops.eq(input, input), input, 0) if input.dtype.kind == "f" else input
-    total = ops.sum(numbers if dtype is None else numbers.to(dtype), dim=dim, keepdim=keepdim)
-    return total
+    wide = numbers if dtype is None else numbers.to(dtype)
+    return ops.sum(wide, dim=dims or None, keepdim=keepdim)
 
 
 @method()
@@ -87,8 +89,9 @@ def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: An
     """
     if input.dtype.kind != "f":
         raise TypeError(f"nanmean: takes floating point elements, not {input.dtype}")
-    total = nansum(input, dim, keepdim, dtype=dtype)
-    count = ops.sum(ops.eq(input, input), dim=dim, keepdim=keepdim)
+    dims = ops.dims_of("nanmean", dim, input.ndim) or None
+    total = nansum(input, dims, keepdim, dtype=dtype)
+    count = ops.sum(ops.eq(input, input), dim=dims, keepdim=keepdim)
     return ops.div(total, ops.where(ops.eq(count, 0), math.nan, count.to(total.dtype)))
 
 

@@ -70,7 +70,7 @@ class Passage:
         if not isinstance(result, Tensor | tuple):
             warnings.warn(
                 f"{type(self.module).__name__}: backward hooks are called where a module returns a "
-                f"tensor or a tuple, not a {type(result).__name__}",
+                f"tensor or a tuple, not {type(result).__name__}",
                 stacklevel=3,
             )
             return result

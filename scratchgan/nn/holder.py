@@ -64,7 +64,7 @@ class Holder:
 
     def _require_new(self, method: str, name: str) -> None:
         if not isinstance(name, str):
-            raise TypeError(f"{method}: a name is a string, not a {type(name).__name__}")
+            raise TypeError(f"{method}: a name is a string, not {type(name).__name__}")
         if not name or "." in name:
             raise KeyError(f"{method}: a name is not empty and has no dot in it, unlike {name!r}")
 
@@ -85,7 +85,7 @@ class Holder:
             raise KeyError(f"register_buffer: {type(self).__name__} has an attribute {name!r}")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(
-                f"register_buffer: {name!r} is a tensor or None, not a {type(tensor).__name__}"
+                f"register_buffer: {name!r} is a tensor or None, not {type(tensor).__name__}"
             )
         if name not in self._buffer_names:
             self._buffer_names = (*self._buffer_names, name)
@@ -106,7 +106,7 @@ class Holder:
             raise KeyError(f"register_parameter: {type(self).__name__} has an attribute {name!r}")
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
-                f"register_parameter: {name!r} is a Parameter or None, not a "
+                f"register_parameter: {name!r} is a Parameter or None, not "
                 f"{type(param).__name__}; make one with nn.Parameter"
             )
         setattr(self, name, param)
@@ -121,7 +121,7 @@ class Holder:
         self._require_new("add_module", name)
         if module is not None and not isinstance(module, Holder):
             raise TypeError(
-                f"add_module: {name!r} is a Module or None, not a {type(module).__name__}"
+                f"add_module: {name!r} is a Module or None, not {type(module).__name__}"
             )
         before = dict(self.named_children()).get(name)
         if before is None and getattr(self, name, None) is not None:

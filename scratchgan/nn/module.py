@@ -201,7 +201,7 @@ class Module(Holder):
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(
-                f"load_state_dict: takes a dict of tensors by their names, not a "
+                f"load_state_dict: takes a dict of tensors by their names, not "
                 f"{type(state_dict).__name__}"
             )
         own = dict(self._state(only_saved=True))

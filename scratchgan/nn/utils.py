@@ -106,7 +106,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
         ValueError: It has not as many elements as the parameters have.
     """
     if not isinstance(vec, Tensor):
-        raise TypeError(f"vector_to_parameters: vec is a tensor, not a {type(vec).__name__}")
+        raise TypeError(f"vector_to_parameters: vec is a tensor, not {type(vec).__name__}")
     targets = list(parameters)
     count = sum(parameter.numel() for parameter in targets)
     if vec.shape != (count,):
@@ -152,7 +152,7 @@ def spectral_norm(
     if name != "weight" or dim not in (None, 0):
         raise ValueError(f"spectral_norm: of {name!r} along dim {dim}; only 'weight' along 0")
     if not isinstance(module, Linear):
-        raise TypeError(f"spectral_norm: takes a Linear, not a {type(module).__name__}")
+        raise TypeError(f"spectral_norm: takes a Linear, not {type(module).__name__}")
     if n_power_iterations < 1:
         raise ValueError(f"spectral_norm: {n_power_iterations} power iterations; at least 1")
     return _SpectralLinear(module, n_power_iterations, eps)

@@ -31,7 +31,7 @@ class LRScheduler:
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(
-                f"{type(self).__name__}: takes an Optimizer, not a {type(optimizer).__name__}"
+                f"{type(self).__name__}: takes an Optimizer, not {type(optimizer).__name__}"
             )
         self.optimizer = optimizer
         for group in optimizer.param_groups:

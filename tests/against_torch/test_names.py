@@ -143,3 +143,40 @@ def test_functions_without_samples() -> None:
     for a, theirs in types:
         for b, other in types:
             assert str(torch.promote_types(theirs, other)) == f"torch.{sg.promote_types(a, b)}"
+
+
+#: What PyTorch's documentation calls otherwise than its operators do, or knows in Python alone.
+DOCUMENTED = {
+    "broadcast_shapes": {"shapes"},
+    "einsum": {"operands"},
+    "nonzero": {"as_tuple"},
+    "result_type": {"tensor1", "tensor2"},
+    "save": {"obj", "f"},
+    "split": {"split_size_or_sections"},
+    "tensordot": {"a", "b", "dims"},
+    **{f"{way}split": {"indices_or_sections"} for way in ("d", "h", "v", "tensor_")},
+}
+
+
+def parameters_of_operator(name: str) -> set[str]:
+    """The names of the parameters of PyTorch's operator, in any of its forms."""
+    packet = getattr(torch.ops.aten, name)
+    forms = [getattr(packet, form)._schema for form in packet.overloads()]
+    return {parameter.name for form in forms for parameter in form.arguments}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, function in vars(sg).items()
+        if inspect.isfunction(function) and name[0] != "_" and hasattr(torch.ops.aten, name)
+    ],
+)
+def test_parameters_are_called_as_there(name: str) -> None:
+    function = getattr(sg, name)
+    mine = set(inspect.signature(function).parameters)
+    if hasattr(function, "primitive"):  # x and y are called input and other as well
+        mine -= set(function.primitive.inputs)
+    mine -= {"input", "tensor", "tensors", "requires_grad"} | DOCUMENTED.get(name, set())
+    assert mine <= parameters_of_operator(name)

@@ -128,7 +128,11 @@ def test_repr():
     assert repr(x.double()) == "tensor([1. , 2.5], dtype=float64)"
     assert repr(x.requires_grad_()) == "tensor([1. , 2.5], requires_grad=True)"
     assert repr(x * 2) == "tensor([2., 5.], node=mul)"
-    assert repr(sg.tensor(3)) == "tensor(3, dtype=int64)"
+    assert repr(sg.tensor([3, 4]) > 3) == "tensor([False,  True])"
+    assert repr(sg.tensor(3)) == "tensor(3)"
+    assert repr(sg.tensor(3, dtype=sg.int32)) == "tensor(3, dtype=int32)"
+    assert repr(sg.zeros(0, dtype=sg.int64)) == "tensor([], dtype=int64)"
+    assert repr(sg.zeros(2, 0)) == "tensor([], size=(2, 0))"
 
 
 def test_numpy_and_back():

@@ -145,7 +145,7 @@ def test_what_cannot_be_replaced_or_seen():
 
     net = Named()
     net.register_full_backward_hook(print)
-    with pytest.warns(UserWarning, match="Named: backward hooks .* not a dict"):
+    with pytest.warns(UserWarning, match="Named: backward hooks .* not dict"):
         net(sg.ones(1, requires_grad=True))["y"].backward()
 
 

@@ -243,7 +243,7 @@ def test_the_old_words_of_reduction_warn_and_count():
 def test_targets_that_are_no_tensors_are_refused():
     x = sg.tensor([0.5, 0.5])
     for loss in (functional.binary_cross_entropy, functional.mse_loss, functional.cross_entropy):
-        with pytest.raises(TypeError, match=r"target is a tensor.*, not a ndarray"):
+        with pytest.raises(TypeError, match=r"target is a tensor.*, not ndarray"):
             loss(x, np.ones(2, np.float32))
     with pytest.raises(TypeError, match="target has floating point elements, not int64"):
         functional.binary_cross_entropy(x, sg.tensor([0, 1]))

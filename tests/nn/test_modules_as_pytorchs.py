@@ -61,7 +61,7 @@ def test_loading():
     net = Net()
     keys = net.load_state_dict(Net().state_dict())
     assert str(keys) == "<All keys matched successfully>"
-    with pytest.raises(TypeError, match=r"load_state_dict: takes a dict of tensors .* not a list"):
+    with pytest.raises(TypeError, match=r"load_state_dict: takes a dict of tensors .* not list"):
         net.load_state_dict([1])
     with pytest.raises(RuntimeError, match="'weight' is a list, expected a tensor or an array"):
         net.head.load_state_dict({"weight": [[1.0] * 4], "bias": sg.zeros(1)})

@@ -80,7 +80,7 @@ def test_its_state_has_pytorchs_names():
 
 
 def test_refusals():
-    with pytest.raises(TypeError, match="spectral_norm: takes a Linear, not a ReLU"):
+    with pytest.raises(TypeError, match="spectral_norm: takes a Linear, not ReLU"):
         spectral_norm(nn.ReLU())
     with pytest.raises(ValueError, match="spectral_norm: 0 power iterations; at least 1"):
         spectral_norm(nn.Linear(2, 2), n_power_iterations=0)
@@ -136,5 +136,5 @@ def test_parameters_and_vectors():
     assert layer.bias.tolist() == [4, 5]
     with pytest.raises(ValueError, match="vector_to_parameters: a vector of shape"):
         nn.utils.vector_to_parameters(sg.zeros(5), layer.parameters())
-    with pytest.raises(TypeError, match="vec is a tensor, not a list"):
+    with pytest.raises(TypeError, match="vec is a tensor, not list"):
         nn.utils.vector_to_parameters([1.0], layer.parameters())

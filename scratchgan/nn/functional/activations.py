@@ -84,7 +84,7 @@ def logsigmoid(input: Tensor) -> Tensor:
 def _dim(name: str, dim: int | None, ndim: int, stacklevel: int) -> int:
     """``dim``, or what PyTorch takes where none is said."""
     if dim is not None:
-        return dim
+        return ops.dim_of(name, dim, ndim)
     warnings.warn(
         f"{name}: the choice of a dimension where none is said is deprecated; give dim",
         stacklevel=stacklevel,

@@ -143,7 +143,7 @@ def _difference(name: str, input: Any, target: Any) -> Tensor:
     require_floats(name, input=input)
     if not isinstance(target, Tensor | int | float):
         raise TypeError(
-            f"{name}: the target is a tensor or a number, not a {type(target).__name__}; make one "
+            f"{name}: the target is a tensor or a number, not {type(target).__name__}; make one "
             "with scratchgan.tensor"
         )
     if isinstance(target, Tensor) and target.shape != input.shape:
