@@ -1,11 +1,9 @@
 """Tensors joined and split, flipped and rolled, under PyTorch's names."""
 
+import itertools
 import operator
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
-
-import numpy as np
 
 from scratchgan import ops
 from scratchgan.autograd.arguments import may_be_named
@@ -127,11 +125,13 @@ def split(
         sizes = [min(size, length - start) for start in starts]
     if sum(sizes) != length or min(sizes, default=0) < 0:
         raise ValueError(f"split: the sizes {sizes} do not add up to {length}")
-    ends = list(np.cumsum(sizes).tolist())
+    ends = itertools.accumulate(sizes)
     before = (slice(None),) * dim
     return tuple(
-        ops.view(tensor, index=(*before, slice(end - size, end)))
-        for size, end in zip(sizes, ends, strict=True)
+        [
+            ops.view(tensor, index=(*before, slice(end - size, end)))
+            for size, end in zip(sizes, ends, strict=True)
+        ]
     )
 
 
@@ -242,7 +242,7 @@ def tensor_split(
     before = (slice(None),) * dim
     return tuple(
         ops.view(input, index=(*before, slice(start, max(start, end))))
-        for start, end in pairwise([0, *cuts, length])
+        for start, end in itertools.pairwise([0, *cuts, length])
     )
 
 

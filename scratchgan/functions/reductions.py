@@ -27,8 +27,10 @@ class Extremes(NamedTuple):
 
 def _count(name: str, input: Tensor, dim: Dims) -> int:
     """How many elements become one."""
-    shape = input.array.shape
-    return math.prod([shape[one] for one in ops.dims_of(name, dim, len(shape))])
+    array = input.array
+    if dim is None:
+        return int(array.size)
+    return math.prod([array.shape[one] for one in ops.dims_of(name, dim, array.ndim)])
 
 
 def _require_floats(name: str, input: Tensor) -> None:

@@ -1,9 +1,12 @@
 """Functions that no module computes, against values by hand and against PyTorch."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import scratchgan as sg
 from scratchgan.nn import functional
@@ -247,6 +250,27 @@ def test_targets_that_are_no_tensors_are_refused():
             loss(x, np.ones(2, np.float32))
     with pytest.raises(TypeError, match="target has floating point elements, not int64"):
         functional.binary_cross_entropy(x, sg.tensor([0, 1]))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@given(
+    st.lists(st.floats(-0.5, 1.5, width=32) | st.sampled_from([0.0, -0.0, 1.0, np.nan, np.inf])),
+    st.sampled_from(["mean", "sum", "none"]),
+    st.sampled_from([None, 0.0, 0.5]),
+    st.data(),
+)
+def test_bce_refuses_what_is_no_probability(backend, values, reduction, factor, data):
+    share = st.floats(0, 1, width=32)
+    target = sg.tensor([data.draw(share) for _ in values])
+    weight = None if factor is None else sg.full((len(values),), factor)
+    with sg.use_backend(backend), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        p = sg.tensor(values, dtype=sg.float32)
+        if all(0 <= value <= 1 for value in values):
+            functional.binary_cross_entropy(p, target, weight, reduction=reduction)
+            return
+        with pytest.raises(RuntimeError, match="all elements of input should be between 0 and 1"):
+            functional.binary_cross_entropy(p, target, weight, reduction=reduction)
 
 
 def test_bce_looks_at_the_probabilities_and_not_while_jit_records():

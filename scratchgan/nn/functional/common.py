@@ -1,5 +1,6 @@
 """Helpers that functions share: checks of inputs, changes in place, reductions of losses."""
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -88,6 +89,11 @@ def extremes(x: Tensor) -> tuple[float, float]:
         getattr(kernels, name)(array, axis=tuple(range(array.ndim)), keepdims=False, out=out)
         found.append(float(kernels.to_host(out)))
     return found[0], found[1]
+
+
+def has_nan(x: Tensor) -> bool:
+    """Whether an element is nan. Past the tape."""
+    return math.isnan(x.item() if x.numel() == 1 else extremes(x)[0])
 
 
 def changed_in_place(name: str, x: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:

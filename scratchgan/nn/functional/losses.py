@@ -19,6 +19,7 @@ from scratchgan.nn.functional.common import (
     Reductions,
     check_reduction,
     extremes,
+    has_nan,
     may_read,
     reduced,
     reduction_of,
@@ -84,14 +85,16 @@ def binary_cross_entropy(
     name = "binary_cross_entropy"
     reduction = reduction_of(name, size_average, reduce, reduction)
     _require_target(name, input, target)
-    if may_read() and input.numel() and input.dtype.kind == "f":
+    loss = _weighted(name, ops.binary_cross_entropy(input, target), weight, reduction)
+    # The loss of a p outside is nan, and to look for that is quicker.
+    if may_read() and input.numel() and input.dtype.kind == "f" and has_nan(loss):
         least, most = extremes(input)
         if not (least >= 0 and most <= 1):
             raise RuntimeError(
                 f"{name}: all elements of input should be between 0 and 1; they reach from "
                 f"{least:.6g} to {most:.6g}. Use sigmoid, or binary_cross_entropy_with_logits"
             )
-    return _weighted(name, ops.binary_cross_entropy(input, target), weight, reduction)
+    return loss
 
 
 def binary_cross_entropy_with_logits(
