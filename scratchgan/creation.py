@@ -1,8 +1,9 @@
 """Functions that make tensors, under PyTorch's names.
 
-In all of them ``dtype`` is the type of the elements, ``device`` where they lie (``"cpu"``, the
-default, ``"cuda"``, ``"cuda:1"``), and ``requires_grad`` whether operations on them are recorded.
-A device that is not there raises a BackendError that says why and what to do.
+``size`` is integers one by one, ``zeros(2, 3)``, or together, ``zeros((2, 3))`` and
+``zeros(size=(2, 3))``. ``dtype`` is the type of the elements, ``device`` where they lie (``"cpu"``,
+the default, ``"cuda"``, ``"cuda:1"``), and ``requires_grad`` whether operations on them are
+recorded. A device that is not there raises a BackendError that says why and what to do.
 """
 
 from collections.abc import Callable, Sequence

@@ -29,6 +29,8 @@ SIZES = {
     "repeat": (lambda: x().repeat(repeats=(2, 1)), lambda: sg.cat([x(), x()])),
     "tile": (lambda: sg.tile(x(), dims=(2,)), lambda: sg.cat([x(), x()], 1)),
     "flip": (lambda: x().flip(dims=0), lambda: x()[[1, 0]]),
+    "flip an input": (lambda: sg.flip(input=x(), dims=(0,)), lambda: x()[[1, 0]]),
+    "reshape an input": (lambda: sg.reshape(shape=(3, 2), input=x()), lambda: x().reshape(3, 2)),
     "flip along both": (lambda: x().flip(dims=[0, 1]), lambda: x().flip(0, 1)),
     "split": (lambda: x().split(split_size=1)[1], lambda: x()[1:]),
     "swapaxes": (lambda: x().swapaxes(axis0=0, axis1=1), lambda: x().T),
@@ -54,10 +56,18 @@ def test_by_name(name):
     np.testing.assert_array_equal(found.numpy(), expected.numpy(), strict=True)
 
 
-@pytest.mark.parametrize("make", [sg.zeros, sg.rand])
-def test_by_name_and_by_position(make):
-    with pytest.raises(TypeError, match="a shape is made of integers"):
-        make(2, size=(3,))
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: sg.zeros(2, size=(3,)),
+        lambda: sg.rand(2, size=3),
+        lambda: x().repeat(2, repeats=2),
+        lambda: x().flip(0, dims=1),
+    ],
+)
+def test_by_name_and_by_position(call):
+    with pytest.raises(TypeError, match=r"^\w+: \w+ is given by position and by name$"):
+        call()
 
 
 # --- Errors ----------------------------------------------------------------------------------
@@ -112,6 +122,13 @@ def test_a_dim_that_is_not_there(function, parameters, dim):
         function(**given, dim=dim)
 
 
+@pytest.mark.parametrize("name", ["all", "any", "count_nonzero", "softmax", "std", "mean"])
+@pytest.mark.parametrize("given", [[1.0, 2.0], "text", 3.0], ids=repr)
+def test_what_is_no_tensor(name, given):
+    with pytest.raises(TypeError, match=r"; make one with scratchgan\.tensor"):
+        getattr(sg, name)(given, 0)
+
+
 # --- Inputs by name ---------------------------------------------------------------------------
 
 
@@ -129,3 +146,18 @@ def test_inputs_of_a_primitive(name):
 def test_pytorchs_names_of_inputs():
     np.testing.assert_array_equal(sg.sum(input=x(), dim=0).numpy(), [3, 5, 7])
     np.testing.assert_array_equal(sg.mul(input=x(), other=x()).numpy(), x().numpy() ** 2)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: sg.sum(x(), 0, dim=1),
+        lambda: sg.sum(x(), dim=0, axis=1),
+        lambda: sg.std(x(), dim=0, axis=1),
+        lambda: sg.exp(x(), input=x()),
+        lambda: sg.maximum(x(), x(), other=x()),
+    ],
+)
+def test_an_argument_given_twice(call):
+    with pytest.raises(TypeError, match=r"^\w+: the argument '\w+' is given twice$"):
+        call()

@@ -124,8 +124,9 @@ def test_where_with_two_others_or_alone(values):
         sg.where(x > 0, x)
     with pytest.raises(TypeError, match="where: lacks the argument 'input'"):
         sg.where(x > 0, other=x)
+    assert sg.where((x > 0).to(sg.uint8), x, 7).tolist() == chosen
     for choose in (lambda: sg.where(x, x, x), lambda: x.where(x, x)):
-        with pytest.raises(TypeError, match="where: a mask is made of booleans, not int64"):
+        with pytest.raises(TypeError, match="where: condition is made of booleans, not int64"):
             choose()
 
 

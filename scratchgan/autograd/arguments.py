@@ -18,8 +18,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 NUMBERS = (float, int, bool)
 
 
-#: Words of NumPy's, and of PyTorch's for the first inputs, in the place of those here.
-SYNONYMS = {"axis": "dim", "keepdims": "keepdim"}
+#: Words of NumPy's and of PyTorch's methods, and PyTorch's for the first inputs, in the place of
+#: those here.
+SYNONYMS = {"axis": "dim", "keepdims": "keepdim", "split_size": "split_size_or_sections"}
 _INPUTS = {"input": 0, "other": 1}
 
 
@@ -40,9 +41,10 @@ def bound(
     """Inputs and keywords, of which some keywords were given by position, or inputs by name.
 
     Raises:
-        TypeError: There are too few or too many, or one is unknown.
+        TypeError: There are too few or too many, or one is unknown, or given twice.
     """
-    given = of.defaults | {_own_word(of, name): value for name, value in keywords.items()}
+    own = [_own_word(of, name) for name in keywords]
+    given = dict(zip(own, keywords.values(), strict=True))
     needed = of.keywords
     if of.variadic is None:
         needed = (*of.inputs, *of.keywords)
@@ -50,7 +52,10 @@ def bound(
             raise TypeError(
                 f"{of.name}: takes {', '.join(needed)}; {len(inputs)} arguments were given"
             )
+        own += needed[: len(inputs)]
         given |= dict(zip(needed, inputs, strict=False))
+    require_once(of.name, own)
+    given = of.defaults | given
     missing = [name for name in needed if name not in given]
     unknown = [name for name in given if name not in needed]
     if unknown:
@@ -62,15 +67,26 @@ def bound(
     return inputs, given
 
 
+def require_once(name: str, words: list[str]) -> None:
+    """Raise a TypeError if one of the arguments of the function ``name`` is given twice."""
+    for i, word in enumerate(words):
+        if word in words[:i]:
+            raise TypeError(f"{name}: the argument {word!r} is given twice")
+
+
 def may_be_named(function: F) -> F:
     """Decorator: the numbers that ``*size`` takes may be given together as ``size=`` too."""
     code = function.__code__
+    before = code.co_varnames[: code.co_argcount]
     word = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
 
     @functools.wraps(function)
     def call(*inputs: Any, **keywords: Any) -> Any:
         if word in keywords:
-            inputs = (*inputs, keywords.pop(word))
+            if len(inputs) > len(before):
+                raise TypeError(f"{function.__name__}: {word} is given by position and by name")
+            named = [name for name in before[len(inputs) :] if name in keywords]
+            inputs = (*inputs, *map(keywords.pop, (*named, word)))
         return function(*inputs, **keywords)
 
     return call  # type: ignore[return-value]

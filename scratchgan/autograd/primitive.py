@@ -149,11 +149,10 @@ def _operation(made: Primitive) -> Operation:
     of_tensors = made.tensors
 
     @functools.wraps(made.declared)
-    def call(*inputs: Any, **keywords: Any) -> Tensor:
-        if len(keywords) != keyword_count:
-            keywords = {**defaults, **keywords}
+    def call(*inputs: Any, **given: Any) -> Tensor:
+        keywords = given if len(given) == keyword_count else {**defaults, **given}
         if len(keywords) != keyword_count or (len(inputs) != count and not is_variadic):
-            inputs, keywords = arguments.bound(made, inputs, keywords)
+            inputs, keywords = arguments.bound(made, inputs, given)
         arrays: list[Any] = []
         requires_grad = False
         for x in inputs:

@@ -212,15 +212,21 @@ class Node:
         for name, position, vjp, parameters in rule.steps:
             edge, asked = edges[position], map(values.__getitem__, parameters)
             if position == rule.variadic:
-                given = zip(edges[position:], vjp(*asked), strict=True)
-                for i, (edge, gradient) in enumerate(given):
+                gradients = list(vjp(*asked))
+                if len(gradients) != len(edges) - position:
+                    raise TapeError(
+                        f"the VJP of {self.name!r} for {name!r} gave {len(gradients)} gradients "
+                        f"for {len(edges) - position} inputs"
+                    )
+                for i, (edge, gradient) in enumerate(zip(edges[position:], gradients, strict=True)):
                     if edge is not None and (path is None or edge in path) and gradient is not None:
                         gradient = self._fitted(gradient, edge, f"{name}[{i}]")
                         found.append((edge, gradient))
             elif edge is not None and (path is None or edge in path):
                 gradient = vjp(*asked)
-                array, takes = gradient.array, edge if isinstance(edge, Node) else edge.array
-                if array.shape != takes.shape or array.dtype is not takes.dtype:
+                takes = edge if isinstance(edge, Node) else edge.array
+                array = getattr(gradient, "array", None)
+                if array is None or array.shape != takes.shape or array.dtype is not takes.dtype:
                     gradient = self._fitted(gradient, edge, name)
                 found.append((edge, gradient))
         return found
@@ -255,10 +261,12 @@ class Node:
         """
         try:
             gradient = gradient.sum_to_size(edge.shape)
-        except ValueError as error:
+        except (ValueError, AttributeError) as error:
+            is_tensor = isinstance(gradient, Tensor)
+            given = f"a gradient of shape {gradient.shape}" if is_tensor else repr(gradient)
             raise TapeError(
-                f"the VJP of {self.name!r} for {name!r} gave a gradient of shape "
-                f"{gradient.shape} for an input of shape {edge.shape}"
+                f"the VJP of {self.name!r} for {name!r} gave {given} for an input of shape "
+                f"{edge.shape}"
             ) from error
         return gradient.to(edge.dtype)
 

@@ -285,6 +285,8 @@ def method(*names: str, reflected: str = "") -> Callable[[F], F]:
     """
 
     def attach(function: Any) -> Any:
+        if names and getattr(function, "__name__", "").startswith("_"):  # errors say the method's
+            function.__name__ = function.__qualname__ = names[0]
         for name in names or (function.__name__,):
             setattr(Tensor, name, function)
         if reflected:

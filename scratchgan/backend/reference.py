@@ -198,8 +198,8 @@ ARRAY = "array"
 @kernel(
     kind="transfer",
     refusal=(
-        "indexes with booleans, so that a shape depends on the data",
-        "use where() or integer indices",
+        "indexes with booleans or looks for what is not zero: a shape depends on the data",
+        "use where(condition, input, other), or indices that are integers",
     ),
 )
 def nonzero(x: Array) -> tuple[Array, ...]:

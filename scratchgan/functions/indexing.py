@@ -85,7 +85,8 @@ def _part(x: Tensor, part: Any) -> Any:
         raise IndexError(f"getitem: an index is made of integers or booleans, not {array.dtype}")
     if _is_mask(array) and not array.ndim:
         raise IndexError("getitem: a boolean without dimensions is an index only by itself")
-    return Tensor(array)
+    # The tensor itself, so that its change in place is noticed.
+    return part if isinstance(part, Tensor) and part.array is array else Tensor(array)
 
 
 def _is_mask(array: Any) -> bool:
@@ -229,11 +230,10 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """``input`` where ``condition`` is true, else ``other``; they broadcast.
 
-    With ``condition`` alone, of any type, the places that are not zero:
-    ``nonzero(as_tuple=True)``.
+    With ``condition`` alone, the places where it is not zero: ``nonzero(as_tuple=True)``.
 
     Args:
-        condition: A tensor of booleans.
+        condition: Booleans, or bytes in their place; alone, of any type.
         input: A tensor or a number.
         other: A tensor or a number.
 
@@ -248,7 +248,8 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     for name, x in (("input", input), ("other", other)):
         if x is None:
             raise TypeError(f"where: lacks the argument {name!r}")
-    _require_mask("where", condition)
+    if not _is_mask(condition):
+        raise TypeError(f"where: condition is made of booleans, not {condition.dtype}")
     return ops.where(condition, input, other)
 
 

@@ -103,6 +103,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
 # --- Split -------------------------------------------------------------------------------
 
 
+@method()
 @numpy_words
 def split(
     tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
@@ -206,13 +207,6 @@ def _length(name: str, x: Tensor, dim: int) -> int:
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """:func:`split` into pieces of given sizes."""
     return split(input, list(split_sizes), ops.dim_of("split_with_sizes", dim, input.ndim))
-
-
-@method("split")
-@numpy_words
-def _split(input: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """As :func:`split`; in PyTorch the method calls the second argument otherwise."""
-    return split(input, split_size, dim)
 
 
 @method()
@@ -331,7 +325,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         IndexError: There is no such dimension.
         ValueError: There are not two different ones.
     """
-    dims = sizes_of("rot90", (dims,))
+    (k,), dims = sizes_of("rot90", (k,)), sizes_of("rot90", (dims,))
     if len(dims) != 2 or input.ndim < 2:
         raise ValueError(f"rot90: turns two dims, not {dims} of the shape {input.shape}")
     first, second = (ops.dim_of("rot90", dim, input.ndim) for dim in dims)

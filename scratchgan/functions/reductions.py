@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.arithmetic import bitwise_not
@@ -34,6 +35,7 @@ def _count(name: str, input: Tensor, dim: Dims) -> int:
 
 
 def _require_floats(name: str, input: Tensor) -> None:
+    require_tensors(name, input=input)
     if input.array.dtype.kind not in "fc":
         raise TypeError(f"{name}: takes floating point elements, not {input.dtype}")
 
@@ -212,8 +214,7 @@ def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool, other: Any) -> A
 @numpy_words
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether every element over ``dim`` is true or not zero: a boolean tensor; so of none."""
-    dims = ops.dims_of("all", dim, input.ndim)
-    wrong = ops.sum(ops.eq(input, 0), dim=dims or None, keepdim=keepdim)
+    wrong = _counted("all", ops.eq(input, 0), dim, keepdim)
     return _truth(ops.eq(wrong, 0), input)
 
 
@@ -221,9 +222,16 @@ def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 @numpy_words
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether an element over ``dim`` is true or not zero: a boolean tensor; not so of none."""
-    dims = ops.dims_of("any", dim, input.ndim)
-    right = ops.sum(ops.ne(input, 0), dim=dims or None, keepdim=keepdim)
+    right = _counted("any", ops.ne(input, 0), dim, keepdim)
     return _truth(ops.ne(right, 0), input)
+
+
+def _counted(name: str, truths: Tensor, dim: Dims, keepdim: bool) -> Tensor:
+    """How many are true over ``dim``; if it is empty each by itself, as in PyTorch."""
+    if isinstance(dim, tuple | list) and not dim:
+        return truths
+    dims = ops.dims_of(name, dim, truths.ndim)
+    return ops.sum(truths, dim=dims or None, keepdim=keepdim)
 
 
 def _truth(found: Tensor, input: Tensor) -> Tensor:
@@ -238,6 +246,7 @@ def _truth(found: Tensor, input: Tensor) -> Tensor:
 @numpy_words
 def softmax(input: Tensor, dim: int) -> Tensor:
     """``exp(x) / sum(exp(x))`` along ``dim``; never overflows."""
+    _require_floats("softmax", input)
     return ops.exp(ops.log_softmax(input, dim=ops.dim_of("softmax", dim, input.ndim)))
 
 

@@ -314,5 +314,6 @@ def diff(
 @numpy_words
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """How many elements are not 0, over ``dim``."""
-    dims = ops.dims_of("count_nonzero", dim, input.ndim)
-    return ops.sum(ops.ne(input, 0), dim=dims or None, keepdim=False)
+    truths = ops.ne(input, 0)
+    dims = ops.dims_of("count_nonzero", dim, truths.ndim)
+    return ops.sum(truths, dim=dims or None, keepdim=False)

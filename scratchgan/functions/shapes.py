@@ -25,7 +25,7 @@ def sizes_of(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
     try:
         return tuple([operator.index(size) for size in given])
     except TypeError:
-        raise TypeError(f"{name}: a shape is made of integers, not {given}") from None
+        raise TypeError(f"{name}: sizes and dims are integers, not {given}") from None
 
 
 # --- The same elements under another shape -----------------------------------------------

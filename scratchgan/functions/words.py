@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from scratchgan.autograd.arguments import SYNONYMS
+from scratchgan.autograd.arguments import SYNONYMS, require_once
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -15,7 +15,9 @@ def numpy_words(function: F) -> F:
     @functools.wraps(function)
     def call(*inputs: Any, **keywords: Any) -> Any:
         if keywords:
-            keywords = {SYNONYMS.get(name, name): value for name, value in keywords.items()}
+            words = [SYNONYMS.get(name, name) for name in keywords]
+            require_once(function.__name__, words)
+            keywords = dict(zip(words, keywords.values(), strict=True))
         return function(*inputs, **keywords)
 
     return call  # type: ignore[return-value]

@@ -1,5 +1,6 @@
 """The page that ``step.explain()`` gives: what was recorded, what became of it, what it costs."""
 
+import re
 import textwrap
 
 from scratchgan.jit.executor import Step
@@ -46,7 +47,12 @@ def page(name: str, replay: Replay, repeats: int) -> str:
 
 def _wrapped(line: str, indent: int) -> str:
     """``line`` in lines of at most 100 letters, which after the first begin further in."""
-    return textwrap.fill(line, 100, subsequent_indent=" " * indent, break_long_words=False)
+    whole = re.sub(r"\[[^]]*]", lambda shape: shape[0].replace(" ", _FIXED), line)
+    filled = textwrap.fill(whole, 100, subsequent_indent=" " * indent, break_long_words=False)
+    return filled.replace(_FIXED, " ")
+
+
+_FIXED = "\N{NO-BREAK SPACE}"
 
 
 def _title(step: Step, sources: dict[str, int]) -> str:

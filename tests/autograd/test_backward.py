@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import scratchgan as sg
 from scratchgan import autograd, ops
 from scratchgan.autograd import TapeError, enable_grad, grad, no_grad, set_grad_enabled, tape
+from scratchgan.autograd.primitive import primitive
 from scratchgan.ops.reductions import SMALL
 
 
@@ -270,6 +271,48 @@ def test_a_view_that_was_saved_notices_a_change_of_the_whole(view):
         z.sum().backward()
 
 
+INDEXED = {
+    "integers": lambda x, i: x[i],
+    "beside integers": lambda x, i: x[[0, 1], i],
+    "twice": lambda x, i: x[i, i],
+    "along a slice": lambda x, i: x[:, i],
+    "before a slice": lambda x, i: x[i, 1:],
+    "int32": lambda x, i: x[i.to(sg.int32)],
+    "a mask": lambda x, i: x[:2][i == 1],
+    "its own mask": lambda x, i: x[:2][i.to(sg.bool)],
+    "gather": lambda x, i: x.gather(1, i.reshape(2, 1)),
+    "index_select": lambda x, i: x.index_select(0, i),
+    "index_add": lambda x, i: x.index_add(0, i, x[:2] * 3),
+    "take": lambda x, i: x.take(i),
+    "put": lambda x, i: x.put(i, x[0, :2] * 3),
+    "scatter": lambda x, i: x.scatter(1, i.reshape(2, 1), x[:, :1] * 3),
+    "scatter_add": lambda x, i: x.scatter_add(1, i.reshape(2, 1), x[:, :1] * 3),
+    "index_put": lambda x, i: x.index_put((i,), x[:2] * 3),
+    "where": lambda x, i: sg.where(i.reshape(2, 1) == 0, x[:2], x[1:]),
+    "embedding": lambda x, i: sg.nn.functional.embedding(i, x),
+    "cross_entropy": lambda x, i: sg.nn.functional.cross_entropy(x[:2], i),
+    "repeat_interleave": lambda x, i: x[:2].repeat_interleave(i, 0),
+}
+
+
+@pytest.mark.parametrize("name", INDEXED)
+def test_an_index_changed_in_place_is_noticed_or_does_not_matter(name):
+    def gradient(change):
+        x = sg.arange(9.0).reshape(3, 3).requires_grad_()
+        i = sg.tensor([0, 1])
+        y = INDEXED[name](x, i)
+        if change:
+            i.add_(1)
+        (y * y).sum().backward()
+        return x.grad.tolist()
+
+    expected = gradient(change=False)
+    try:
+        assert gradient(change=True) == expected
+    except TapeError as error:
+        assert "changed in place" in str(error)
+
+
 def test_a_saved_result_changed_in_place_is_noticed():
     x = leaf(1.0, 2.0)
     y = sg.exp(x)
@@ -426,6 +469,26 @@ def test_memory_that_a_view_on_the_tape_shares_is_not_changed(shared):
     with pytest.raises(RuntimeError, match="shares its memory with another"):
         y += x[0]
     assert y.tolist() == before
+
+
+@pytest.mark.parametrize("given", [None, 3.0])
+def test_a_vjp_that_gives_no_tensor_names_primitive_and_input(own_primitives, given):
+    @sg.elementwise(x=lambda g: given)
+    def wrong(x):
+        return x + 0
+
+    with pytest.raises(TapeError, match=f"the VJP of 'wrong' for 'x' gave {given} for an input"):
+        wrong(sg.ones(2, requires_grad=True)).sum().backward()
+
+
+def test_a_vjp_of_too_few_inputs_says_so(own_primitives):
+    @primitive(xs=lambda g: [g])
+    def joined(*xs):
+        return xs[0] + xs[1]
+
+    x = sg.ones(2, requires_grad=True)
+    with pytest.raises(TapeError, match="the VJP of 'joined' for 'xs' gave 1 gradients for 2"):
+        joined(x, x).sum().backward()
 
 
 def test_a_vjp_of_a_wrong_shape_names_primitive_and_input(own_primitives):

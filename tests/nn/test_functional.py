@@ -273,6 +273,14 @@ def test_bce_refuses_what_is_no_probability(backend, values, reduction, factor, 
             functional.binary_cross_entropy(p, target, weight, reduction=reduction)
 
 
+def test_bce_refuses_what_is_no_probability_before_anomalies_are_found():
+    with (
+        sg.autograd.detect_anomaly(),
+        pytest.raises(RuntimeError, match="all elements of input should be between 0 and 1"),
+    ):
+        functional.binary_cross_entropy(sg.tensor([1.5], requires_grad=True), sg.tensor([1.0]))
+
+
 def test_bce_looks_at_the_probabilities_and_not_while_jit_records():
     bad, target = sg.tensor([1.5]), sg.tensor([1.0])
     with pytest.raises(RuntimeError, match="all elements of input should be between 0 and 1"):

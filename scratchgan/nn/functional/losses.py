@@ -13,6 +13,7 @@ import numpy as np
 
 from scratchgan import functions, ops
 from scratchgan.autograd.arguments import require_tensors
+from scratchgan.autograd.tape import mode
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn.functional.common import (
     REDUCTIONS,
@@ -85,16 +86,22 @@ def binary_cross_entropy(
     name = "binary_cross_entropy"
     reduction = reduction_of(name, size_average, reduce, reduction)
     _require_target(name, input, target)
+    may_check = may_read() and input.numel() and input.dtype.kind == "f"
+    if may_check and mode.get().watchers:  # who watches would complain about the nan first
+        _require_probabilities(name, input)
     loss = _weighted(name, ops.binary_cross_entropy(input, target), weight, reduction)
-    # The loss of a p outside is nan, and to look for that is quicker.
-    if may_read() and input.numel() and input.dtype.kind == "f" and has_nan(loss):
-        least, most = extremes(input)
-        if not (least >= 0 and most <= 1):
-            raise RuntimeError(
-                f"{name}: all elements of input should be between 0 and 1; they reach from "
-                f"{least:.6g} to {most:.6g}. Use sigmoid, or binary_cross_entropy_with_logits"
-            )
+    if may_check and has_nan(loss):  # as it is for any p outside, and this is quicker to look for
+        _require_probabilities(name, input)
     return loss
+
+
+def _require_probabilities(name: str, input: Tensor) -> None:
+    least, most = extremes(input)
+    if not (least >= 0 and most <= 1):
+        raise RuntimeError(
+            f"{name}: all elements of input should be between 0 and 1; they reach from "
+            f"{least:.6g} to {most:.6g}. Use sigmoid, or binary_cross_entropy_with_logits"
+        )
 
 
 def binary_cross_entropy_with_logits(
