@@ -43,9 +43,14 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def drafts_in(folder: Path) -> list[Path]:
+    """The files that are not finished, or that a process left that was killed while it wrote."""
+    return list(folder.glob(f".*{_DRAFT}"))
+
+
 def remove_drafts(folder: Path) -> None:
     """Remove what a process left that was killed while it wrote into ``folder``."""
-    for draft in folder.glob(f".*{_DRAFT}"):
+    for draft in drafts_in(folder):
         with suppress(OSError):
             draft.unlink()
 

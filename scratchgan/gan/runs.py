@@ -41,7 +41,7 @@ _MOST_SETTINGS = 1 << 20
 _MOST_CLASSES = 256
 _MNIST = Subject()
 #: The file that a process holds while it trains the run; it stays, and means nothing.
-_LOCK = ".lock"
+LOCK = ".lock"
 #: The checkpoint of a training that has taken no step.
 _BEGINNING = "step-00000000.safetensors"
 
@@ -174,7 +174,7 @@ class Run:
                 return True
             self._remove_files()
         with suppress(OSError):
-            (self.folder / _LOCK).unlink()
+            (self.folder / LOCK).unlink()
         _remove(self.made)
         return False
 
@@ -296,7 +296,7 @@ def locked(folder: Path, use: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    path = folder / _LOCK
+    path = folder / LOCK
     lock = FileLock(path, blocking=False)
     try:
         lock.acquire()

@@ -36,11 +36,12 @@ from typing import Any
 
 import numpy as np
 
+from scratchgan.files import drafts_in
 from scratchgan.gan.config import Config
 from scratchgan.gan.evaluation import evaluate, require_digits
 from scratchgan.gan.files import RunError, read, whole
 from scratchgan.gan.recipes import read_toml
-from scratchgan.gan.runs import Run, locked
+from scratchgan.gan.runs import LOCK, Run, locked
 from scratchgan.gan.sampling import generate, labels_in_turn
 from scratchgan.gan.trainer import load_images
 from scratchgan.gan.training import train
@@ -329,7 +330,10 @@ def _is_cut_short(where: Path) -> bool:
     """Whether a folder holds a run that did not come to its end, or nothing."""
     if not where.is_dir() or (where / "evaluation.json").exists():
         return False
-    return (where / "config.json").exists() or not any(where.iterdir())
+    if (where / "config.json").exists():
+        return True
+    # A process may have been killed before it had written that.
+    return {*where.iterdir()} <= {where / LOCK, *drafts_in(where)}
 
 
 def _measures_in(where: Path, config: Config) -> Values | None:

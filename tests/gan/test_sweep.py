@@ -150,6 +150,17 @@ def test_what_was_cut_short_or_is_another_trial_is_done_anew(trials, tmp_path):
     assert run_trial(trial, tmp_path).measures == {"frechet_distance": 0}
 
 
+@pytest.mark.parametrize(
+    "left", [[], [".0123456789abcdef.part"], [".lock", ".ab.part", ".cd.part"]]
+)
+def test_what_was_killed_before_it_had_written_its_settings_is_done_anew(left, trials, tmp_path):
+    folder = tmp_path / trials[1].name
+    folder.mkdir()
+    for name in left:
+        (folder / name).touch()
+    assert "batch_size is 300" in run_trial(trials[1], tmp_path).fault
+
+
 def test_what_another_trial_has_done_is_not_removed(trials, tmp_path):
     trial = trials[1]
     run = Run.create(tmp_path / trial.name, replace(trial.config, seed=9))
