@@ -125,6 +125,7 @@ from scratchgan.functions import (
     cumsum as cumsum,
     cumulative_trapezoid as cumulative_trapezoid,
     deg2rad as deg2rad,
+    detach as detach,
     diag as diag,
     diag_embed as diag_embed,
     diagflat as diagflat,
@@ -379,7 +380,6 @@ arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
 arcsinh, arccosh, arctanh, fix = asinh, acosh, atanh, trunc
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 clip, pow = clamp, _power
-detach = Tensor.detach
 concat = concatenate = cat
 swapdims = transpose
 moveaxis, ger = movedim, outer

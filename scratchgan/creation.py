@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes
-from scratchgan.autograd.arguments import may_be_named
+from scratchgan.autograd.arguments import checked, may_be_named
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import Array, devices, kernels_for
 
@@ -179,6 +179,7 @@ def _empty_like(input: Tensor, dtype: DTypeLike | None, device: str | None) -> T
     return Tensor(kernels.empty(input.array.shape, dtype or input.array.dtype, like=input.array))
 
 
+@checked
 def empty_like(
     input: Tensor,
     dtype: DTypeLike | None = None,
@@ -189,6 +190,7 @@ def empty_like(
     return _empty_like(input, dtype, device).requires_grad_(requires_grad)
 
 
+@checked
 def full_like(
     input: Tensor,
     fill_value: float,
@@ -203,6 +205,7 @@ def full_like(
     return made.requires_grad_(requires_grad) if requires_grad else made
 
 
+@checked
 def zeros_like(
     input: Tensor,
     dtype: DTypeLike | None = None,
@@ -214,6 +217,7 @@ def zeros_like(
 
 
 @method()
+@checked
 def ones_like(
     input: Tensor,
     dtype: DTypeLike | None = None,

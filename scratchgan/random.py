@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes
-from scratchgan.autograd.arguments import common_shape, may_be_named
+from scratchgan.autograd.arguments import checked, common_shape, may_be_named
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.counter_rng import GAMMA, splitmix64
@@ -85,6 +85,7 @@ def randn(
     return _drawn("normal", size, dtype, requires_grad, generator, device)
 
 
+@checked
 def rand_like(
     input: Tensor,
     dtype: DTypeLike | None = None,
@@ -97,6 +98,7 @@ def rand_like(
     return _draw("uniform", made, generator).requires_grad_(requires_grad)
 
 
+@checked
 def randn_like(
     input: Tensor,
     dtype: DTypeLike | None = None,
@@ -135,6 +137,7 @@ def randint(
     return wanted.requires_grad_(requires_grad)
 
 
+@checked
 def randint_like(
     input: Tensor, low: int, high: int | None = None, dtype: DTypeLike | None = None
 ) -> Tensor:
@@ -185,6 +188,7 @@ def normal(
     return drawn
 
 
+@checked
 def bernoulli(input: Tensor, generator: Generator | None = None) -> Tensor:
     """1 with the probability that each element says, else 0.
 

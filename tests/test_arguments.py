@@ -72,8 +72,10 @@ def test_by_name_and_by_position(call):
 
 # --- Errors ----------------------------------------------------------------------------------
 
+VAR_POSITIONAL = inspect.Parameter.VAR_POSITIONAL
+
 #: Where the name in the error is another: of what it is an alias or a composition.
-ALIASES = {"cat": "concatenate", "concat": "concatenate", "trapz": "trapezoid"}
+ALIASES = {"trapz": "trapezoid"}
 
 #: The arguments that a function must have, by their names; all others are tensors.
 NEEDED = {
@@ -86,6 +88,7 @@ NEEDED = {
     "p": 2,
     "q": 0.5,
     "repeats": 2,
+    "pad": (1, 1),
     "shifts": 1,
     "size": 3,
     "sizes": (3, 1),
@@ -122,11 +125,49 @@ def test_a_dim_that_is_not_there(function, parameters, dim):
         function(**given, dim=dim)
 
 
-@pytest.mark.parametrize("name", ["all", "any", "count_nonzero", "softmax", "std", "mean"])
+def inputs_that_are_tensors():
+    for place in (sg, functional):
+        for name, function in vars(place).items():
+            if inspect.isfunction(function) and not name.startswith("_"):
+                parameters = inspect.signature(function).parameters
+                for word, one in parameters.items():
+                    if one.annotation is sg.Tensor:
+                        case = f"{place.__name__}.{name}({word})"
+                        yield pytest.param(function, parameters, word, id=case)
+
+
 @pytest.mark.parametrize("given", [[1.0, 2.0], "text", 3.0], ids=repr)
-def test_what_is_no_tensor(name, given):
-    with pytest.raises(TypeError, match=r"; make one with scratchgan\.tensor"):
-        getattr(sg, name)(given, 0)
+@pytest.mark.parametrize(("function", "parameters", "word"), list(inputs_that_are_tensors()))
+def test_what_is_no_tensor(function, parameters, word, given):
+    others = {
+        name: NEEDED.get(name, sg.ones(2, 3))
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty and parameter.kind is not VAR_POSITIONAL
+    }
+    name = ALIASES.get(function.__name__, function.__name__)
+    wrong = rf"not {type(given).__name__}; make one with scratchgan\.tensor"
+    with pytest.raises(TypeError, match=rf"^{name}: .*({wrong}|must be a tensor, not a number)"):
+        if parameters[word].kind is VAR_POSITIONAL:
+            function(given, **others)
+        else:
+            function(**others | {word: given})
+
+
+@pytest.mark.parametrize("name", ["cat", "stack", "hstack", "vstack", "dstack", "column_stack"])
+def test_lists_of_what_are_no_tensors(name):
+    function = getattr(sg, name)
+    with pytest.raises(TypeError, match=rf"^{name}: tensors\[1\] is a tensor, not list; make one"):
+        function([sg.ones(2), [1.0, 2.0]])
+    with pytest.raises(TypeError, match=rf"^{name}: takes a list or tuple of tensors, not float$"):
+        function(3.0)
+
+
+def test_an_array_in_the_place_of_a_tensor():
+    array = x().numpy()
+    assert sg.mean(array).item() == 2.5
+    np.testing.assert_array_equal(sg.flatten(input=array).numpy(), np.arange(6.0))
+    found = sg.take_along_dim(x(), np.array([[0], [2]]), dim=1)
+    np.testing.assert_array_equal(found.numpy(), [[0.0], [5.0]])
 
 
 # --- Inputs by name ---------------------------------------------------------------------------

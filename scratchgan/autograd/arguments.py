@@ -1,6 +1,7 @@
-"""The arguments of primitives: in whatever way they are given, and what is wrong with them."""
+"""The arguments of primitives and of functions composed of them: all ways to give them."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -17,6 +18,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: The types that may stand in the place of a tensor.
 NUMBERS = (float, int, bool)
 
+
+#: What a parameter that takes a tensor is annotated with.
+_TENSORS = (Tensor, Tensor | None)
 
 #: Words of NumPy's and of PyTorch's methods, and PyTorch's for the first inputs, in the place of
 #: those here.
@@ -92,6 +96,41 @@ def may_be_named(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
+def checked(function: F) -> F:
+    """Decorator: arguments that are annotated as tensors are tensors; NumPy's words are taken.
+
+    An array in the place of a tensor becomes a constant one, as with a primitive. ``axis`` may be
+    said for a parameter ``dim``, and ``keepdims`` for ``keepdim``.
+
+    Raises:
+        TypeError: Something else is given in the place of a tensor, or an argument twice.
+    """
+    name = function.__name__
+    parameters = inspect.signature(function).parameters
+    tensors = [(i, w) for i, w in enumerate(parameters) if parameters[w].annotation in _TENSORS]
+    optional = [word for _, word in tensors if parameters[word].annotation is not Tensor]
+    own = {w: to for w, to in SYNONYMS.items() if to in parameters and w not in parameters}
+
+    def tensor(word: str, x: Any) -> Tensor | None:
+        return None if x is None and word in optional else _tensor(name, word, x)
+
+    @functools.wraps(function)
+    def call(*inputs: Any, **keywords: Any) -> Any:
+        if keywords:
+            words = [own.get(word, word) for word in keywords]
+            require_once(name, words)
+            keywords = dict(zip(words, keywords.values(), strict=True))
+        for i, word in tensors:
+            if i >= len(inputs):
+                if word in keywords:
+                    keywords[word] = tensor(word, keywords[word])
+            elif not isinstance(inputs[i], Tensor):
+                inputs = (*inputs[:i], tensor(word, inputs[i]), *inputs[i + 1 :])
+        return function(*inputs, **keywords)
+
+    return call  # type: ignore[return-value]
+
+
 def has_synonyms(of: Signature, keywords: dict[str, Any]) -> bool:
     """Whether some of ``keywords`` are others' words for arguments of this primitive."""
     return any(_own_word(of, name) != name for name in keywords)
@@ -124,6 +163,27 @@ def lifted(name: str, x: Any) -> Any:
         f"{name}: takes tensors, arrays and numbers, not {type(x).__name__}; "
         "make one with scratchgan.tensor(...)"
     )
+
+
+def tensors_of(name: str, tensors: Any) -> list[Tensor]:
+    """The tensors of a list, of which some may be arrays.
+
+    Raises:
+        TypeError: It is no list, tuple or other iterable, or not of tensors.
+    """
+    try:
+        found = list(tensors)
+    except TypeError:
+        given = type(tensors).__name__
+        raise TypeError(f"{name}: takes a list or tuple of tensors, not {given}") from None
+    return [_tensor(name, f"tensors[{i}]", x) for i, x in enumerate(found)]
+
+
+def _tensor(name: str, word: str, x: Any) -> Tensor:
+    """``x``, or the constant tensor of an array; ``word`` is the argument's in the error."""
+    tensor = Tensor(x) if type(x) in kernels_for or isinstance(x, np.ndarray) else x
+    require_tensors(name, **{word: tensor})
+    return tensor
 
 
 def require_tensors(name: str, **inputs: Any) -> None:

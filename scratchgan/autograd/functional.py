@@ -260,7 +260,7 @@ def _stacked(rows: Sequence[Tensor], first: Tensor, last: Tensor, like: Tensor) 
     if not rows:
         return like.new_zeros(shape)
     # The function stack is of the rooms above; this is the primitive behind it.
-    flat = REGISTRY["concatenate"](*[row.reshape(1, -1) for row in rows], dim=0)
+    flat = REGISTRY["cat"](*[row.reshape(1, -1) for row in rows], dim=0)
     return flat.reshape(shape)
 
 

@@ -7,8 +7,7 @@
 - ``reductions``, ``scans``: many elements to one, or to as many as there are before each; orders
 - ``statistics``, ``counting``: quantiles, covariances, areas; what occurs, how often and where
 - ``matrices``, ``contractions``, ``distances``: products, diagonals; sums of products; lengths
-- ``conversion``, ``beside``, ``words``: other types and devices; new tensors where another lies;
-  NumPy's words for PyTorch's
+- ``conversion``, ``beside``: other types and devices; new tensors where another lies
 """
 
 from scratchgan.functions.arithmetic import (
@@ -47,6 +46,7 @@ from scratchgan.functions.conversion import (
     cpu,
     cuda,
     destination,
+    detach,
     is_complex,
     is_contiguous,
     is_floating_point,
@@ -271,9 +271,6 @@ from scratchgan.functions.truth import (
     logical_or,
     logical_xor,
 )
-from scratchgan.functions.words import (
-    numpy_words,
-)
 
 __all__ = [
     "Extremes",
@@ -329,6 +326,7 @@ __all__ = [
     "cumulative_trapezoid",
     "deg2rad",
     "destination",
+    "detach",
     "diag",
     "diag_embed",
     "diagflat",
@@ -422,7 +420,6 @@ __all__ = [
     "nonzero",
     "norm",
     "numel",
-    "numpy_words",
     "of_type",
     "outer",
     "parse_index",

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 
 
@@ -37,12 +38,14 @@ def _whole_power(base: Any, exponent: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def square(input: Tensor) -> Tensor:
     """``input * input``; of booleans integers."""
     return ops.square(input.to(dtypes.int64) if input.dtype == dtypes.bool_ else input)
 
 
 @method("clamp", "clip")
+@checked
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """``input`` kept within ``[min, max]``; the derivative is 1 on the bounds, as in PyTorch.
 
@@ -79,18 +82,21 @@ def _limits_of(dtype: dtypes.DType) -> tuple[float, float]:
 
 
 @method()
+@checked
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """``input`` where it is above ``min``, else that."""
     return clamp(input, min=min)
 
 
 @method()
+@checked
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """``input`` where it is below ``max``, else that."""
     return clamp(input, max=max)
 
 
 @method("bitwise_not", "__invert__")
+@checked
 def bitwise_not(input: Tensor) -> Tensor:
     """Every bit of an integer turned, ``-1 - x``; of a boolean, whether it is false.
 
@@ -103,18 +109,21 @@ def bitwise_not(input: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def isnan(input: Tensor) -> Tensor:
     """True where an element is nan."""
     return ops.ne(input, input)
 
 
 @method()
+@checked
 def isinf(input: Tensor) -> Tensor:
     """True where an element is infinite."""
     return ops.eq(ops.abs(input), math.inf) if input.dtype.kind == "f" else ops.ne(input, input)
 
 
 @method()
+@checked
 def isfinite(input: Tensor) -> Tensor:
     """True where an element is neither infinite nor nan."""
     return ops.lt(ops.abs(input), math.inf) if input.dtype.kind == "f" else ops.eq(input, input)

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 from scratchgan.dtypes import DType
 
 
+@checked
 def filled(like: Tensor, shape: Sequence[int], value: float, dtype: DType | None = None) -> Tensor:
     """``value`` in every place of a shape, of the type of ``like`` unless another is given."""
     kernels = kernels_for[type(like.array)]
@@ -16,6 +18,7 @@ def filled(like: Tensor, shape: Sequence[int], value: float, dtype: DType | None
     return Tensor(out)
 
 
+@checked
 def from_host(like: Tensor, values: Any, dtype: DType | None = None) -> Tensor:
     """Numbers, lists or an array of NumPy's, of the type of ``like`` unless another is given."""
     kernels = kernels_for[type(like.array)]

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 
 from scratchgan import dtypes, ops
-from scratchgan.autograd.arguments import common_shape, may_be_named
+from scratchgan.autograd.arguments import checked, common_shape, may_be_named, tensors_of
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.beside import filled, from_host
 from scratchgan.functions.shapes import reshape, sizes_of, transpose
-from scratchgan.functions.words import numpy_words
 
 # --- Without a copy ----------------------------------------------------------------------
 
 
 @method()
+@checked
 @may_be_named
 def broadcast_to(input: Tensor, *size: Any) -> Tensor:
     """``input`` repeated without a copy so that it has a shape.
@@ -37,6 +37,7 @@ def broadcast_to(input: Tensor, *size: Any) -> Tensor:
 
 
 @method()
+@checked
 @may_be_named
 def expand(input: Tensor, *size: Any) -> Tensor:
     """As :func:`broadcast_to`; a size of -1 stays as it is.
@@ -56,6 +57,7 @@ def expand(input: Tensor, *size: Any) -> Tensor:
 
 
 @method()
+@checked
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """``input.expand(other.shape)``."""
     return expand(input, other.shape)
@@ -67,8 +69,9 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     Raises:
         ValueError: They do not broadcast together.
     """
-    shape = common_shape("broadcast_tensors", *[x.shape for x in tensors])
-    return tuple(x.broadcast_to(shape) for x in tensors)
+    given = tensors_of("broadcast_tensors", tensors)
+    shape = common_shape("broadcast_tensors", *[x.shape for x in given])
+    return tuple([x.broadcast_to(shape) for x in given])
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
@@ -83,11 +86,12 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """
     if len(tensors) == 1 and isinstance(tensors[0], Sequence):
         tensors = tuple(tensors[0])
+    given = tensors_of("meshgrid", tensors)
     if indexing not in ("ij", "xy"):
         raise ValueError(f"meshgrid: indexing is {indexing!r}; choose ij or xy")
-    if any(x.ndim > 1 for x in tensors):
+    if any(x.ndim > 1 for x in given):
         raise ValueError("meshgrid: takes vectors")
-    vectors = [reshape(x, -1) for x in tensors]
+    vectors = [reshape(x, -1) for x in given]
     turned = indexing == "xy" and len(vectors) > 1
     if turned:
         vectors[0], vectors[1] = vectors[1], vectors[0]
@@ -117,16 +121,18 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     Raises:
         ValueError: One is no vector.
     """
-    for x in tensors:
+    vectors = tensors_of("cartesian_prod", tensors)
+    for x in vectors:
         if x.ndim != 1:
             raise ValueError(f"cartesian_prod: takes vectors, not the shape {x.shape}")
-    if len(tensors) == 1:
-        return tensors[0]
-    columns = [reshape(x, -1, 1) for x in meshgrid(*tensors)]
-    return ops.concatenate(*columns, dim=1)
+    if len(vectors) == 1:
+        return vectors[0]
+    columns = [reshape(x, -1, 1) for x in meshgrid(*vectors)]
+    return ops.cat(*columns, dim=1)
 
 
 @method()
+@checked
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All choices of ``r`` elements of a vector in their order, as rows.
 
@@ -151,6 +157,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
 
 
 @method()
+@checked
 @may_be_named
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """A copy with each dimension that many times one after another, new ones in front.
@@ -158,10 +165,13 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     Raises:
         ValueError: There are fewer numbers than dimensions, or one is negative.
     """
-    times = sizes_of("repeat", repeats)
+    return _repeated("repeat", input, sizes_of("repeat", repeats))
+
+
+def _repeated(name: str, input: Tensor, times: tuple[int, ...]) -> Tensor:
     new = len(times) - input.ndim
     if new < 0 or min(times, default=0) < 0:
-        raise ValueError(f"repeat: {times} does not say how often to repeat {input.ndim} dims")
+        raise ValueError(f"{name}: {times} does not say how often to repeat {input.ndim} dims")
     shape = (*[1] * new, *input.shape)
     apart = reshape(input, *[size for n in shape for size in (1, n)])
     wide = ops.expand_copy(
@@ -171,15 +181,16 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
 
 
 @method()
+@checked
 @may_be_named
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """As :func:`repeat`; dimensions that no number is given for are not repeated."""
     times = sizes_of("tile", dims)
-    return repeat(input, *[1] * (input.ndim - len(times)), *times)
+    return _repeated("tile", input, (*[1] * (input.ndim - len(times)), *times))
 
 
 @method()
-@numpy_words
+@checked
 def repeat_interleave(
     input: Tensor, repeats: Any, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
@@ -214,6 +225,7 @@ def repeat_interleave(
 
 
 @method()
+@checked
 @may_be_named
 def sum_to_size(input: Tensor, *size: Any) -> Tensor:
     """Summed over the dimensions that a shape lacks or has as 1: broadcast_to transposed.

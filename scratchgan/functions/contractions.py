@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from scratchgan import ops
+from scratchgan.autograd.arguments import checked, tensors_of
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.matrices import diagonal, matmul
 from scratchgan.functions.shapes import permute, reshape
@@ -12,6 +13,7 @@ from scratchgan.functions.shapes import permute, reshape
 
 
 @method()
+@checked
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sums of products along the last dimensions.
 
@@ -25,6 +27,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     return tensordot(input, other, ([-1], [-1]))
 
 
+@checked
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sums of products over some dimensions of both.
 
@@ -85,6 +88,9 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     """
     if len(operands) == 1 and isinstance(operands[0], list | tuple):
         operands = tuple(operands[0])
+    if not isinstance(equation, str):
+        raise TypeError(f"einsum: the equation is text, as 'ij,jk->ik', not {equation!r:.80}")
+    operands = tuple(tensors_of("einsum", operands))
     inputs, arrow, output = equation.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if len(terms) != len(operands):

@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import devices
 
 
 @method()
+@checked
 def to(
     x: Tensor,
     *targets: Any,
@@ -69,12 +71,14 @@ def destination(
 
 
 @method()
+@checked
 def cpu(x: Tensor) -> Tensor:
     """``x`` in the memory of the CPU."""
     return to(x, devices.CPU)
 
 
 @method()
+@checked
 def cuda(x: Tensor, device: int | str | None = None) -> Tensor:
     """``x`` on a GPU: its number or name, or the current one where neither is given."""
     return to(x, devices.gpu(device))
@@ -97,6 +101,7 @@ for _name, _dtype in dtypes.BY_NAME.items():
 
 
 @method("type")
+@checked
 def of_type(input: Tensor, dtype: Any = None) -> Any:
     """``input`` as another type; without one the name of its own, ``"torch.FloatTensor"`` say."""
     if dtype is None:
@@ -108,6 +113,7 @@ def of_type(input: Tensor, dtype: Any = None) -> Any:
 
 
 @method()
+@checked
 def type_as(input: Tensor, other: Tensor) -> Tensor:
     """``input`` with elements of the type of ``other``, where that lies."""
     return to(input, other)
@@ -117,30 +123,35 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def is_floating_point(input: Tensor) -> bool:
     """Whether the elements are floating point numbers."""
     return bool(input.dtype.kind == "f")
 
 
 @method()
+@checked
 def is_complex(input: Tensor) -> bool:
     """False: there are no complex numbers."""
     return False
 
 
 @method()
+@checked
 def is_signed(input: Tensor) -> bool:
     """Whether the type of the elements has negative numbers."""
     return bool(input.dtype.kind in "if")
 
 
 @method()
+@checked
 def is_contiguous(input: Tensor) -> bool:
     """Whether the elements lie in memory in row-major order without gaps."""
     return bool(input.array.flags.c_contiguous)
 
 
 @method()
+@checked
 def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape."""
     return input.shape == other.shape
@@ -152,11 +163,19 @@ def is_tensor(obj: object) -> bool:
 
 
 @method()
+@checked
 def element_size(input: Tensor) -> int:
     """Bytes of an element."""
     return int(input.array.itemsize)
 
 
+@checked
+def detach(input: Tensor) -> Tensor:
+    """The same memory without its place on the tape."""
+    return input.detach()
+
+
+@checked
 def numel(input: Tensor) -> int:
     """How many elements there are."""
     return input.numel()

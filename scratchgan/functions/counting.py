@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.arithmetic import bitwise_not, clamp
 from scratchgan.functions.beside import filled, from_host
@@ -20,6 +21,7 @@ from scratchgan.functions.shapes import flatten, movedim, reshape
 
 
 @method()
+@checked
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each integer from 0 to the largest occurs, int64; or the sums of their weights.
 
@@ -57,6 +59,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 
 @method()
+@checked
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements lie in each of ``bins`` equal parts of [``min``, ``max``].
 
@@ -95,6 +98,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 # --- Looked up ------------------------------------------------------------------------------
 
 
+@checked
 def searchsorted(
     sorted_sequence: Tensor,
     input: Any,
@@ -164,6 +168,7 @@ def _found(sequence: Tensor, values: Tensor, right: bool) -> Tensor:
     return reshape(place, values.shape)
 
 
+@checked
 def bucketize(
     input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
 ) -> Tensor:
@@ -208,6 +213,7 @@ def isin(
 
 
 @method()
+@checked
 def argwhere(input: Tensor) -> Tensor:
     """The places of the elements that are not zero, int64 (count, ndim)."""
     places: Tensor = nonzero(input)
@@ -218,6 +224,7 @@ def argwhere(input: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def unique(
     input: Tensor,
     sorted: bool = True,
@@ -248,6 +255,7 @@ def unique(
 
 
 @method()
+@checked
 def unique_consecutive(
     input: Tensor,
     return_inverse: bool = False,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.beside import from_host
 from scratchgan.functions.gather_scatter import index_select
@@ -16,6 +17,7 @@ _MODES = (
 )
 
 
+@checked
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = _MODES[0]) -> Tensor:
     """The distance of each point of ``x1`` from each of ``x2``.
 
@@ -45,6 +47,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = _MO
     return _lengths(ops.sub(unsqueeze(x1, -2), unsqueeze(x2, -3)), p)
 
 
+@checked
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The distances of all pairs of the N points of a matrix (N, M): (N (N - 1) / 2,).
 
@@ -75,6 +78,7 @@ def _require_points(name: str, p: float, *points: Tensor) -> None:
 
 
 @method()
+@checked
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """The slices along ``dim``, those that are longer than ``maxnorm`` scaled down to that.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan import dtypes, ops
-from scratchgan.autograd.arguments import require_tensors
+from scratchgan.autograd.arguments import checked, require_tensors
 from scratchgan.autograd.tensor import Tensor, method
 
 # --- Arithmetic with options --------------------------------------------------------------
@@ -39,9 +39,9 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     return ops.sub(input, _scaled("sub", input, other, alpha))
 
 
-def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
+@checked
+def rsub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """``other - alpha * input``."""
-    require_tensors("rsub", input=input)
     return ops.sub(other, _scaled("rsub", other, input, alpha))
 
 
@@ -136,6 +136,7 @@ def float_power(input: Any, exponent: Any) -> Tensor:
 
 
 @method()
+@checked
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number with so many decimals, and of two the even one."""
     if input.dtype.kind in "iu":
@@ -149,12 +150,14 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 
 
 @method()
+@checked
 def frac(input: Tensor) -> Tensor:
     """The part behind the point: ``input - trunc(input)``."""
     return ops.sub(input, ops.trunc(input))
 
 
 @method("sign", "sgn")
+@checked
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1; nan for nan; booleans as they are. The derivative is 0."""
     return input.clone() if input.dtype == dtypes.bool_ else ops.sign(input)
@@ -164,6 +167,7 @@ sgn = sign
 
 
 @method("positive", "__pos__")
+@checked
 def positive(input: Tensor) -> Tensor:
     """``input`` itself.
 
@@ -176,6 +180,7 @@ def positive(input: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def signbit(input: Tensor) -> Tensor:
     """Whether an element has a minus sign, as -0.0 has."""
     below: Tensor = ops.lt(input, 0)
@@ -186,6 +191,7 @@ def signbit(input: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def copysign(input: Tensor, other: Any) -> Tensor:
     """The size of ``input`` with the sign of ``other``."""
     size = ops.abs(_as_float(input))
@@ -195,9 +201,9 @@ def copysign(input: Tensor, other: Any) -> Tensor:
 
 
 @method()
+@checked
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 below 0, 1 above, ``values`` at 0."""
-    require_tensors("heaviside", input=input, values=values)
     return ops.where(ops.eq(input, 0), values, ops.gt(input, 0).to(input.dtype))
 
 
@@ -209,6 +215,7 @@ def _as_float(x: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     """``log(x / (1 - x))``, of ``x`` kept within [``eps``, 1 - ``eps``]."""
     x = _as_float(input)
@@ -229,12 +236,14 @@ def xlogy(input: Any, other: Any) -> Tensor:
 
 
 @method()
+@checked
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """``log(exp(input) + exp(other))``; never overflows."""
     return _log_of_sum(input, other, ops.exp, ops.log)
 
 
 @method()
+@checked
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     """``log2(2**input + 2**other)``; never overflows."""
     return _log_of_sum(input, other, ops.exp2, ops.log2)
@@ -255,6 +264,7 @@ def _log_of_sum(
 
 
 @method()
+@checked
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     """``sqrt(input**2 + other**2)``."""
     x, y = _as_float(input), _as_float(other)
@@ -262,6 +272,7 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def sinc(input: Tensor) -> Tensor:
     """``sin(πx) / (πx)``; 1 at 0."""
     x = ops.mul(_as_float(input), math.pi)
@@ -272,18 +283,21 @@ def sinc(input: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def deg2rad(input: Tensor) -> Tensor:
     """Degrees to radians."""
     return ops.mul(input, math.pi / 180)
 
 
 @method()
+@checked
 def rad2deg(input: Tensor) -> Tensor:
     """Radians to degrees."""
     return ops.mul(input, 180 / math.pi)
 
 
 @method()
+@checked
 def nan_to_num(
     input: Tensor, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:
@@ -297,9 +311,9 @@ def nan_to_num(
 
 
 @method()
+@checked
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """``input * 2**other``."""
-    require_tensors("ldexp", input=input, other=other)
     return ops.mul(input, ops.exp2(other))
 
 
@@ -307,16 +321,16 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def fmax(input: Tensor, other: Tensor) -> Tensor:
     """The larger of both, and of nan and a number the number; of equal ones the first."""
-    require_tensors("fmax", input=input, other=other)
     return _first_if(ops.ge(input, other), input, other)
 
 
 @method()
+@checked
 def fmin(input: Tensor, other: Tensor) -> Tensor:
     """The smaller of both, and of nan and a number the number; of equal ones the first."""
-    require_tensors("fmin", input=input, other=other)
     return _first_if(ops.le(input, other), input, other)
 
 
@@ -325,12 +339,14 @@ def _first_if(wins: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """``input + weight * (end - input)``."""
     return ops.add(input, ops.mul(ops.sub(end, input), weight))
 
 
 @method()
+@checked
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """``input + value * tensor1 * tensor2``."""
     product = ops.mul(tensor1, tensor2)
@@ -338,6 +354,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 
 
 @method()
+@checked
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """``input + value * tensor1 / tensor2``.
 

@@ -3,14 +3,14 @@
 from typing import Any
 
 from scratchgan import dtypes, ops
-from scratchgan.autograd.arguments import common_shape
+from scratchgan.autograd.arguments import checked, common_shape
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.broadcasting import broadcast_to
 from scratchgan.functions.shapes import reshape
-from scratchgan.functions.words import numpy_words
 
 
+@checked
 def without_negatives(name: str, index: Tensor, size: int) -> Tensor:
     """Integers from 0 on, of which those below 0 are made to name nothing.
 
@@ -54,7 +54,7 @@ def _along(name: str, input: Tensor, dim: int, index: Tensor) -> tuple[Tensor, .
 
 
 @method()
-@numpy_words
+@checked
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The elements that ``index`` names along ``dim``: ``out[i, j] = input[index[i, j], j]``.
 
@@ -83,7 +83,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """As :func:`gather`, with the arguments broadcast; without ``dim`` of all elements."""
     if dim is None:
@@ -102,7 +102,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
 
 @method()
-@numpy_words
+@checked
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices along ``dim`` that a vector of integers names.
 
@@ -124,7 +124,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def scatter(
     input: Tensor,
     dim: int,
@@ -170,7 +170,7 @@ def scatter(
 
 
 @method()
-@numpy_words
+@checked
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy to which ``src`` is added at the places that ``index`` names; as :func:`scatter`."""
     dim = ops.dim_of("scatter_add", dim, input.ndim)
@@ -207,7 +207,7 @@ def _as_line(x: Any) -> Any:
 
 
 @method()
-@numpy_words
+@checked
 def index_add(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
 ) -> Tensor:
@@ -231,7 +231,7 @@ def index_add(
 
 
 @method()
-@numpy_words
+@checked
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy whose slices along ``dim`` are those of ``source``; errors as :func:`index_add`."""
     dim = ops.dim_of("index_copy", dim, input.ndim)
@@ -245,7 +245,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 
 @method()
-@numpy_words
+@checked
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """A copy with a number in the slices along ``dim`` that a vector names."""
     dim = ops.dim_of("index_fill", dim, input.ndim)

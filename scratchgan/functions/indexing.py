@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchgan import dtypes, ops
-from scratchgan.autograd.arguments import common_shape, lifted, require_tensors
+from scratchgan.autograd.arguments import checked, common_shape
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import devices, kernels_for
 from scratchgan.functions.broadcasting import broadcast_to
@@ -31,6 +31,7 @@ class Parsed(NamedTuple):
     arrays: list[Tensor]
 
 
+@checked
 def parse_index(x: Tensor, index: Any) -> Parsed:
     """``x[index]`` in PyTorch's order: integers and slices first, then the arrays.
 
@@ -199,6 +200,7 @@ def _require_mask(name: str, mask: Tensor) -> None:
 
 
 @method()
+@checked
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """A copy with ``value``, a number, where ``mask`` is true; they broadcast.
 
@@ -215,6 +217,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 @method()
+@checked
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where ``mask`` is true, in row-major order; they broadcast.
 
@@ -227,6 +230,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return getitem(broadcast_to(input, shape), broadcast_to(mask, shape))
 
 
+@checked
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """``input`` where ``condition`` is true, else ``other``; they broadcast.
 
@@ -241,8 +245,6 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         TypeError: ``condition`` is not made of booleans, or one of the others is missing.
         ValueError: The shapes do not broadcast together.
     """
-    condition = lifted("where", condition)
-    require_tensors("where", condition=condition)
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
     for name, x in (("input", input), ("other", other)):
@@ -261,6 +263,7 @@ def _where(input: Tensor, condition: Tensor, other: Any) -> Tensor:
 
 
 @method()
+@checked
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The places of the elements that are not zero, int64 (count, ndim); or a tuple of columns."""
     x = input.detach() if input.ndim else reshape(input.detach(), 1)
@@ -270,4 +273,4 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
         return columns
     if not input.ndim:
         return ops.view(unsqueeze(columns[0], 1), index=(slice(None), slice(0)))
-    return ops.concatenate(*[unsqueeze(x, 1) for x in columns], dim=1)
+    return ops.cat(*[unsqueeze(x, 1) for x in columns], dim=1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scratchgan import ops
-from scratchgan.autograd.arguments import may_be_named
+from scratchgan.autograd.arguments import checked, may_be_named, tensors_of
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.beside import filled
 from scratchgan.functions.shapes import (
@@ -18,12 +18,11 @@ from scratchgan.functions.shapes import (
     sizes_of,
     transpose,
 )
-from scratchgan.functions.words import numpy_words
 
 # --- Joined ------------------------------------------------------------------------------
 
 
-@numpy_words
+@checked
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors one after another along ``dim``; their other sizes are equal.
 
@@ -31,13 +30,14 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         IndexError: There is no such dimension.
         ValueError: There are no tensors, or their shapes do not fit together.
     """
+    tensors = tensors_of("cat", tensors)
     shapes = [x.shape for x in tensors]
     if (0,) in shapes and any(len(shape) != 1 for shape in shapes):
         tensors = [x for x in tensors if x.shape != (0,)]  # nothing, of any shape
-    return ops.concatenate(*tensors, dim=dim)
+    return ops.cat(*tensors, dim=dim)
 
 
-@numpy_words
+@checked
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors, all of one shape, one after another along a new ``dim``.
 
@@ -45,6 +45,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         IndexError: ``dim`` is beyond the last place.
         ValueError: There are no tensors, or their shapes differ.
     """
+    tensors = tensors_of("stack", tensors)
     shapes = {x.shape for x in tensors}
     if len(shapes) > 1:
         raise ValueError(f"stack: the shapes differ: {', '.join(map(str, sorted(shapes)))}")
@@ -53,21 +54,21 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     (shape,) = shapes
     place = ops.dim_of("stack", dim, len(shape) + 1)
     if place == len(shape):
-        return ops.concatenate(*[ops.reshape(x, shape=(*shape, 1)) for x in tensors], dim=place)
+        return ops.cat(*[ops.reshape(x, shape=(*shape, 1)) for x in tensors], dim=place)
     # One after another along the dimension that comes to stand behind the new one.
-    joined = ops.concatenate(*tensors, dim=place)
+    joined = ops.cat(*tensors, dim=place)
     return ops.reshape(joined, shape=(*shape[:place], len(tensors), *shape[place:]))
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors side by side: along dim 1, or dim 0 of vectors."""
-    tensors = [atleast_1d(x) for x in tensors]
+    tensors = [atleast_1d(x) for x in tensors_of("hstack", tensors)]
     return cat(tensors, 0 if tensors and tensors[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors one below another; vectors are rows."""
-    return cat([atleast_2d(x) for x in tensors], 0)
+    return cat([atleast_2d(x) for x in tensors_of("vstack", tensors)], 0)
 
 
 row_stack = vstack
@@ -75,12 +76,13 @@ row_stack = vstack
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors one behind another: along dim 2, of matrices a new one."""
-    return cat([atleast_3d(x) for x in tensors], 2)
+    return cat([atleast_3d(x) for x in tensors_of("dstack", tensors)], 2)
 
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors side by side; vectors are columns."""
-    return cat([reshape(x, x.numel(), 1) if x.ndim < 2 else x for x in tensors], 1)
+    columns = tensors_of("column_stack", tensors)
+    return cat([reshape(x, x.numel(), 1) if x.ndim < 2 else x for x in columns], 1)
 
 
 def block_diag(*tensors: Tensor) -> Tensor:
@@ -89,9 +91,9 @@ def block_diag(*tensors: Tensor) -> Tensor:
     Raises:
         ValueError: One has more than two dimensions.
     """
-    if any(x.ndim > 2 for x in tensors):
-        raise ValueError(f"block_diag: takes matrices, not {[x.shape for x in tensors]}")
-    blocks = [atleast_2d(x) for x in tensors]
+    blocks = [atleast_2d(x) for x in tensors_of("block_diag", tensors)]
+    if any(x.ndim > 2 for x in blocks):
+        raise ValueError(f"block_diag: takes matrices, not {[x.shape for x in blocks]}")
     width, left, rows = sum(x.shape[1] for x in blocks), 0, []
     for x in blocks:
         before, after = (filled(x, (x.shape[0], n), 0) for n in (left, width - left - x.shape[1]))
@@ -104,7 +106,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def split(
     tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
 ) -> tuple[Tensor, ...]:
@@ -137,7 +139,7 @@ def split(
 
 
 @method()
-@numpy_words
+@checked
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` views of equal size along ``dim`` (the last may be shorter).
 
@@ -155,7 +157,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @method()
-@numpy_words
+@checked
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along ``dim``, as views without it.
 
@@ -169,7 +171,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @method()
-@numpy_words
+@checked
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at ``index`` along ``dim``, as a view without it.
 
@@ -181,7 +183,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """``length`` slices from ``start`` on along ``dim``, as a view.
 
@@ -204,13 +206,14 @@ def _length(name: str, x: Tensor, dim: int) -> int:
 
 
 @method()
+@checked
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """:func:`split` into pieces of given sizes."""
     return split(input, list(split_sizes), ops.dim_of("split_with_sizes", dim, input.ndim))
 
 
 @method()
-@numpy_words
+@checked
 def tensor_split(
     input: Tensor, indices_or_sections: int | Sequence[int] | Tensor, dim: int = 0
 ) -> tuple[Tensor, ...]:
@@ -247,6 +250,7 @@ def _split_along(name: str, input: Tensor, given: Any, dim: int) -> tuple[Tensor
 
 
 @method()
+@checked
 def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """:func:`tensor_split` into equal pieces, or at places, along dim 1, or dim 0 of a vector.
 
@@ -259,6 +263,7 @@ def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 
 
 @method()
+@checked
 def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """:func:`tensor_split` into equal pieces, or at places, along dim 0; errors as hsplit."""
     if input.ndim < 2:
@@ -267,6 +272,7 @@ def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 
 
 @method()
+@checked
 def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """:func:`tensor_split` into equal pieces, or at places, along dim 2; errors as hsplit."""
     if input.ndim < 3:
@@ -278,6 +284,7 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 
 
 @method()
+@checked
 @may_be_named
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy whose elements stand in reverse along ``dims``.
@@ -294,6 +301,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
 
 
 @method()
+@checked
 def fliplr(input: Tensor) -> Tensor:
     """A copy whose columns stand in reverse.
 
@@ -306,6 +314,7 @@ def fliplr(input: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def flipud(input: Tensor) -> Tensor:
     """A copy whose rows stand in reverse.
 
@@ -318,6 +327,7 @@ def flipud(input: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """A copy turned ``k`` times by 90 degrees, from the first of two ``dims`` to the second.
 
@@ -339,6 +349,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 
 
 @method()
+@checked
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """A copy moved on by ``shifts`` along ``dims``; what falls off comes in at the other end.
 

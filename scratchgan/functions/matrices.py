@@ -5,7 +5,7 @@ import operator
 from typing import Any
 
 from scratchgan import dtypes, ops
-from scratchgan.autograd.arguments import lifted
+from scratchgan.autograd.arguments import checked, lifted, tensors_of
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.beside import filled
@@ -13,29 +13,22 @@ from scratchgan.functions.broadcasting import broadcast_tensors
 from scratchgan.functions.joining import cat, flip, roll
 from scratchgan.functions.scans import cumprod
 from scratchgan.functions.shapes import reshape, unsqueeze
-from scratchgan.functions.words import numpy_words
 
 # --- Products ----------------------------------------------------------------------------
 
 
-def _tensors(name: str, *inputs: Any) -> list[Tensor]:
-    """Both factors as tensors, of which one may be an array."""
-    found = [lifted(name, x) for x in inputs]
-    for x in found:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name}: takes tensors, not {type(x).__name__}; for a number use *")
-    return found
-
-
 @method("matmul", "__matmul__")
-def matmul(input: Tensor, other: Tensor) -> Tensor:
+def matmul(input: Any, other: Any) -> Tensor:
     """Matrix product; a vector counts as a row on the left and as a column on the right.
 
     Raises:
         TypeError: One is no tensor.
         ValueError: The shapes do not fit together.
     """
-    x, y = _tensors("matmul", input, other)
+    x, y = lifted("matmul", input), lifted("matmul", other)
+    if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
+        number = type(y if isinstance(x, Tensor) else x).__name__
+        raise TypeError(f"matmul: takes tensors, not {number}; for a number use *")
     if x.ndim > 1 and y.ndim > 1:
         return ops.matmul(x, y)
     if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
@@ -53,24 +46,28 @@ method("__rmatmul__")(lambda x, y: matmul(y, x))
 
 
 @method()
+@checked
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """Product of two matrices, as :func:`matmul`."""
     return _strictly("mm", input, mat2, 2, 2)
 
 
 @method()
+@checked
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Product of a matrix and a vector, as :func:`matmul`."""
     return _strictly("mv", input, vec, 2, 1)
 
 
 @method()
+@checked
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """Product of two vectors, as :func:`matmul`."""
     return _strictly("dot", input, tensor, 1, 1)
 
 
 @method()
+@checked
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """Products of two batches of matrices, as :func:`matmul`."""
     return _strictly("bmm", input, mat2, 3, 3)
@@ -78,7 +75,6 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 def _strictly(name: str, x: Tensor, y: Tensor, *ndims: int) -> Tensor:
     """``matmul(x, y)``, which have these numbers of dimensions."""
-    x, y = _tensors(name, x, y)
     if (x.ndim, y.ndim) != ndims:
         raise ValueError(
             f"{name}: the shapes {x.shape} and {y.shape}; expected {ndims[0]} and {ndims[1]} "
@@ -88,6 +84,7 @@ def _strictly(name: str, x: Tensor, y: Tensor, *ndims: int) -> Tensor:
 
 
 @method()
+@checked
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -96,12 +93,14 @@ def addmm(
 
 
 @method()
+@checked
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * (mat @ vec)``."""
     return _combined(input, matmul(mat, vec), beta, alpha)
 
 
 @method()
+@checked
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -110,6 +109,7 @@ def baddbmm(
 
 
 @method()
+@checked
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
@@ -119,6 +119,7 @@ def addbmm(
 
 
 @method()
+@checked
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """``beta * input + alpha * outer(vec1, vec2)``."""
     return _combined(input, outer(vec1, vec2), beta, alpha)
@@ -136,6 +137,7 @@ def _combined(input: Tensor, product: Tensor, beta: float, alpha: float) -> Tens
 
 
 @method()
+@checked
 def matrix_power(input: Tensor, n: int) -> Tensor:
     """Square matrices (..., m, m) multiplied ``n`` times.
 
@@ -167,11 +169,11 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     """
     if not matrices:
         raise ValueError("chain_matmul: there are no matrices")
-    return functools.reduce(matmul, matrices)
+    return functools.reduce(matmul, tensors_of("chain_matmul", matrices))
 
 
 @method()
-@numpy_words
+@checked
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The cross products of vectors of 3 elements along ``dim``, by default the first of that size.
 
@@ -189,6 +191,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     return ahead - roll(x, -2, dim) * roll(y, -1, dim)
 
 
+@checked
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """The powers of the elements of a vector, as rows (Vandermonde's matrix).
 
@@ -211,6 +214,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 
 
 @method("outer", "ger")
+@checked
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """The products of each element of one vector with each of another.
 
@@ -223,6 +227,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def vdot(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products of two vectors.
 
@@ -235,6 +240,7 @@ def vdot(input: Tensor, other: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def kron(input: Tensor, other: Tensor) -> Tensor:
     """The Kronecker product: each element of ``input`` times all of ``other``."""
     ndim = max(input.ndim, other.ndim)
@@ -250,6 +256,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A diagonal of each matrix, as the last dimension, in the same memory.
 
@@ -262,6 +269,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 
 @method()
+@checked
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices of zeros, but for a diagonal that the last dimension gives.
 
@@ -294,6 +302,7 @@ _diagonal = diagonal
 
 
 @method()
+@checked
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A copy of the diagonal of a matrix; or of a vector the matrix with that diagonal.
 
@@ -308,12 +317,14 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 @method()
+@checked
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """The matrix with all elements on a diagonal."""
     return diag_embed(reshape(input, -1), offset)
 
 
 @method()
+@checked
 def trace(input: Tensor) -> Tensor:
     """The sum of the diagonal of a matrix.
 
@@ -329,6 +340,7 @@ def trace(input: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """Zeros below a diagonal of each matrix.
 
@@ -339,6 +351,7 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 @method()
+@checked
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """Zeros above a diagonal of each matrix; errors as :func:`triu`."""
     return _triangle("tril", input, diagonal, False)

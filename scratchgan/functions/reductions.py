@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchgan import dtypes, ops
-from scratchgan.autograd.arguments import require_tensors
+from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.arithmetic import bitwise_not
 from scratchgan.functions.gather_scatter import gather
 from scratchgan.functions.shapes import flatten, squeeze
-from scratchgan.functions.words import numpy_words
 from scratchgan.ops import Dims
 
 
@@ -35,13 +34,12 @@ def _count(name: str, input: Tensor, dim: Dims) -> int:
 
 
 def _require_floats(name: str, input: Tensor) -> None:
-    require_tensors(name, input=input)
     if input.array.dtype.kind not in "fc":
         raise TypeError(f"{name}: takes floating point elements, not {input.dtype}")
 
 
 @method()
-@numpy_words
+@checked
 def mean(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Arithmetic mean over ``dim``: all dimensions, one or several; nan of no elements."""
     _require_floats("mean", input)
@@ -50,7 +48,7 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def var(
     input: Tensor,
     dim: Any = None,
@@ -71,6 +69,7 @@ def var(
     return variance_of("var", input, dim, unbiased, keepdim, correction)
 
 
+@checked
 def variance_of(
     name: str,
     input: Tensor,
@@ -95,7 +94,7 @@ def variance_of(
 
 
 @method()
-@numpy_words
+@checked
 def std(
     input: Tensor,
     dim: Any = None,
@@ -111,6 +110,7 @@ def std(
     return root_of_variance(variance_of("std", input, dim, unbiased, keepdim, correction))
 
 
+@checked
 def root_of_variance(variance: Tensor) -> Tensor:
     """Its square root, whose derivative is taken as 0 at 0."""
     is_flat = ops.eq(variance, 0)
@@ -121,7 +121,7 @@ def root_of_variance(variance: Tensor) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Index of the first largest element, along ``dim`` or of all elements; int64.
 
@@ -132,7 +132,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 @method()
-@numpy_words
+@checked
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Index of the first smallest element, along ``dim`` or of all elements; errors as there."""
     input = input.detach()
@@ -159,7 +159,7 @@ def _place(input: Tensor, name: str, dim: int | None, keepdim: bool) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The largest element; or along ``dim`` the largest ones and where; or elementwise of two.
 
@@ -177,7 +177,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
 
 
 @method()
-@numpy_words
+@checked
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The smallest element; or along ``dim`` the smallest ones and where; as :func:`max`."""
     return _extreme("min", input, dim, keepdim, other)
@@ -211,7 +211,7 @@ def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool, other: Any) -> A
 
 
 @method()
-@numpy_words
+@checked
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether every element over ``dim`` is true or not zero: a boolean tensor; so of none."""
     wrong = _counted("all", ops.eq(input, 0), dim, keepdim)
@@ -219,7 +219,7 @@ def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether an element over ``dim`` is true or not zero: a boolean tensor; not so of none."""
     right = _counted("any", ops.ne(input, 0), dim, keepdim)
@@ -243,7 +243,7 @@ def _truth(found: Tensor, input: Tensor) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def softmax(input: Tensor, dim: int) -> Tensor:
     """``exp(x) / sum(exp(x))`` along ``dim``; never overflows."""
     _require_floats("softmax", input)
@@ -251,7 +251,7 @@ def softmax(input: Tensor, dim: int) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     """``log(sum(exp(x)))`` over ``dim``; never overflows."""
     if input.dtype.kind != "f":
@@ -270,7 +270,7 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def norm(
     input: Tensor, p: Any = "fro", dim: Dims = None, keepdim: bool = False, dtype: Any = None
 ) -> Tensor:
@@ -322,6 +322,7 @@ def norm(
 
 
 @method()
+@checked
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The length of ``input - other``; ``p`` as in :func:`norm`."""
     return norm(ops.sub(input, other), p)

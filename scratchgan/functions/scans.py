@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.elementwise import logaddexp
@@ -17,7 +18,6 @@ from scratchgan.functions.gather_scatter import gather
 from scratchgan.functions.joining import cat, flip, narrow
 from scratchgan.functions.reductions import Extremes
 from scratchgan.functions.shapes import flatten, reshape, squeeze
-from scratchgan.functions.words import numpy_words
 from scratchgan.ops import Dims
 
 
@@ -33,7 +33,7 @@ def _scanned(
         after = tuple(narrow(x, dim, step, length - step) for x in parts)
         done = tuple(narrow(x, dim, 0, step) for x in parts)
         both = combine(before, after)
-        parts = tuple(ops.concatenate(x, y, dim=dim) for x, y in zip(done, both, strict=True))
+        parts = tuple(ops.cat(x, y, dim=dim) for x, y in zip(done, both, strict=True))
         step *= 2
     return parts
 
@@ -59,7 +59,7 @@ def _counted(input: Tensor, dtype: Any) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The sums of all elements up to each along ``dim``; integers in int64.
 
@@ -70,28 +70,28 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The products of all elements up to each along ``dim``; errors as :func:`cumsum`."""
     return _scan("cumprod", _counted(input, dtype), dim, ops.mul)
 
 
 @method()
-@numpy_words
+@checked
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """``log(cumsum(exp(input)))``, which never overflows; errors as :func:`cumsum`."""
     return _scan("logcumsumexp", input, dim, logaddexp)
 
 
 @method()
-@numpy_words
+@checked
 def cummax(input: Tensor, dim: int) -> Extremes:
     """The largest elements up to each along ``dim``, and where the last of those stands."""
     return _running_extreme("cummax", input, dim, ops.ge)
 
 
 @method()
-@numpy_words
+@checked
 def cummin(input: Tensor, dim: int) -> Extremes:
     """The smallest elements up to each along ``dim``, and where the last of those stands."""
     return _running_extreme("cummin", input, dim, ops.le)
@@ -119,6 +119,7 @@ def _running_extreme(
     return Extremes(gather(input, dim, found), found)
 
 
+@checked
 def places_along(input: Tensor, dim: int) -> Tensor:
     """0, 1, 2, ... along ``dim``, in the shape of ``input``."""
     kernels = kernels_for[type(input.array)]
@@ -130,7 +131,7 @@ def places_along(input: Tensor, dim: int) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Tensor:
@@ -155,7 +156,7 @@ def _product(x: Tensor, dim: int, keepdim: bool) -> Tensor:
         half = length // 2
         found = ops.mul(narrow(x, dim, 0, half), narrow(x, dim, half, half))
         rest = [narrow(x, dim, length - 1, 1)] if length % 2 else []
-        x = ops.concatenate(found, *rest, dim=dim)
+        x = ops.cat(found, *rest, dim=dim)
         length = x.shape[dim]
     if not length:
         shape = [1 if i == dim else n for i, n in enumerate(x.shape)]
@@ -167,7 +168,7 @@ def _product(x: Tensor, dim: int, keepdim: bool) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """The places of the elements in order of size, along ``dim``; equal ones keep their order.
 
@@ -191,7 +192,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
 
 
 @method()
-@numpy_words
+@checked
 def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Extremes:
     """The elements in order of size along ``dim``, and their places; errors as :func:`argsort`."""
     dim = ops.dim_of("sort", dim, input.ndim)
@@ -202,13 +203,14 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
 
 
 @method()
+@checked
 def msort(input: Tensor) -> Tensor:
     """The elements in order of size along the first dimension."""
     return sort(input, 0).values
 
 
 @method()
-@numpy_words
+@checked
 def topk(
     input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> Extremes:
@@ -229,7 +231,7 @@ def topk(
 
 
 @method()
-@numpy_words
+@checked
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Extremes:
     """The ``k``-th smallest element along ``dim``, from 1 on, and its place; errors as topk."""
     place = ops.dim_of("kthvalue", dim, input.ndim)
@@ -244,7 +246,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Ext
 
 
 @method()
-@numpy_words
+@checked
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower of the middle elements: of all, or along ``dim`` with its place.
 
@@ -275,7 +277,7 @@ def _median(x: Tensor, dim: int, keepdim: bool) -> Extremes:
 
 
 @method()
-@numpy_words
+@checked
 def diff(
     input: Tensor,
     n: int = 1,
@@ -311,7 +313,7 @@ def diff(
 
 
 @method()
-@numpy_words
+@checked
 def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
     """How many elements are not 0, over ``dim``."""
     truths = ops.ne(input, 0)

@@ -7,9 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from scratchgan import ops
-from scratchgan.autograd.arguments import may_be_named
+from scratchgan.autograd.arguments import checked, may_be_named, tensors_of
 from scratchgan.autograd.tensor import Tensor, method
-from scratchgan.functions.words import numpy_words
 from scratchgan.ops import Dims
 
 
@@ -32,6 +31,7 @@ def sizes_of(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 @method()
+@checked
 @may_be_named
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The elements in row-major order under another shape; one size may be -1, for "the rest".
@@ -46,6 +46,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 
 @method()
+@checked
 @may_be_named
 def view(input: Tensor, *size: Any) -> Tensor:
     """As :func:`reshape`, and it never copies.
@@ -63,18 +64,21 @@ def view(input: Tensor, *size: Any) -> Tensor:
 
 
 @method()
+@checked
 def view_as(input: Tensor, other: Tensor) -> Tensor:
     """``input.view(other.shape)``."""
     return view(input, other.shape)
 
 
 @method()
+@checked
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     """``input.reshape(other.shape)``."""
     return reshape(input, other.shape)
 
 
 @method()
+@checked
 def ravel(input: Tensor) -> Tensor:
     """All elements as a vector, in row-major order; a copy where they lie otherwise."""
     return reshape(ops.contiguous(input), -1)
@@ -124,6 +128,7 @@ def _can_be_seen_as(x: Tensor, wanted: tuple[int, ...]) -> bool:
 
 
 @method()
+@checked
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from ``start_dim`` to ``end_dim`` as one.
 
@@ -143,6 +148,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 @method()
+@checked
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """The dimension ``dim`` as several, of ``sizes``; one may be -1, for "the rest".
 
@@ -159,7 +165,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def squeeze(input: Tensor, dim: Dims = None) -> Tensor:
     """Without those of ``dim`` (all, if None) that have size 1; the same memory.
 
@@ -173,7 +179,7 @@ def squeeze(input: Tensor, dim: Dims = None) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dimension of size 1 at ``dim``; the same memory.
 
@@ -184,27 +190,28 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return ops.view(input, index=(*[slice(None)] * dim, None))
 
 
-def _each(one: Any, tensors: tuple[Any, ...]) -> Any:
+def _each(name: str, one: Any, tensors: tuple[Any, ...]) -> Any:
     """``one`` of a tensor; or of each, where there are several or a sequence of them."""
     if len(tensors) == 1 and isinstance(tensors[0], Tensor):
         return one(tensors[0])
     given = tensors[0] if len(tensors) == 1 else tensors
-    return tuple([one(x) for x in given])
+    return tuple([one(x) for x in tensors_of(name, given)])
 
 
 def atleast_1d(*tensors: Any) -> Any:
     """A number as a vector; others as they are. Of several tensors, or a list, a tuple."""
-    return _each(lambda x: x if x.ndim else reshape(x, 1), tensors)
+    return _each("atleast_1d", lambda x: x if x.ndim else reshape(x, 1), tensors)
 
 
 def atleast_2d(*tensors: Any) -> Any:
     """A number or a vector as a matrix of one row; as :func:`atleast_1d`."""
-    return _each(lambda x: x if x.ndim > 1 else reshape(x, 1, x.numel()), tensors)
+    return _each("atleast_2d", lambda x: x if x.ndim > 1 else reshape(x, 1, x.numel()), tensors)
 
 
 def atleast_3d(*tensors: Any) -> Any:
     """A number or a vector as (1, n, 1), a matrix as (m, n, 1); as :func:`atleast_1d`."""
     return _each(
+        "atleast_3d",
         lambda x: (
             reshape(x, 1, x.numel(), 1) if x.ndim < 2 else unsqueeze(x, 2) if x.ndim == 2 else x
         ),
@@ -216,6 +223,7 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 @method()
+@checked
 @may_be_named
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order, which names each once; the same memory.
@@ -231,13 +239,25 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
 
 
 @method("transpose", "swapdims")
+@checked
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged; the same memory.
 
     Raises:
         IndexError: There is no such dimension.
     """
-    first, second = (ops.dim_of("transpose", dim, input.ndim) for dim in (dim0, dim1))
+    return _exchanged("transpose", input, dim0, dim1)
+
+
+@method()
+@checked
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """As :func:`transpose`."""
+    return _exchanged("swapaxes", input, axis0, axis1)
+
+
+def _exchanged(name: str, input: Tensor, *dims: int) -> Tensor:
+    first, second = (ops.dim_of(name, dim, input.ndim) for dim in dims)
     order = list(range(input.ndim))
     if order:
         order[first], order[second] = order[second], order[first]
@@ -245,12 +265,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 
 @method()
-def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
-    """As :func:`transpose`."""
-    return transpose(input, axis0, axis1)
-
-
-@method()
+@checked
 def t(input: Tensor) -> Tensor:
     """A matrix transposed; what has fewer dimensions as it is.
 
@@ -263,6 +278,7 @@ def t(input: Tensor) -> Tensor:
 
 
 @method("movedim", "moveaxis")
+@checked
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """The dimensions ``source`` (one or several) at the places ``destination``; the same memory.
 

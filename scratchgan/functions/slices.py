@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scratchgan import dtypes, ops
-from scratchgan.autograd.arguments import common_shape
+from scratchgan.autograd.arguments import checked, common_shape
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.arithmetic import clamp
 from scratchgan.functions.beside import filled
@@ -13,7 +13,6 @@ from scratchgan.functions.indexing import parse_index
 from scratchgan.functions.matrices import two_dims
 from scratchgan.functions.scans import cumsum
 from scratchgan.functions.shapes import flatten, reshape
-from scratchgan.functions.words import numpy_words
 
 
 def _require_shape(name: str, src: Tensor, wanted: tuple[int, ...]) -> None:
@@ -28,7 +27,7 @@ def _written(name: str, input: Tensor, src: Tensor, index: tuple[Any, ...]) -> T
 
 
 @method()
-@numpy_words
+@checked
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy with ``src`` as the slice ``index`` along ``dim``.
 
@@ -43,7 +42,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 
 @method()
-@numpy_words
+@checked
 def slice_scatter(
     input: Tensor,
     src: Tensor,
@@ -66,6 +65,7 @@ def slice_scatter(
 
 
 @method()
+@checked
 def diagonal_scatter(
     input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
@@ -87,6 +87,7 @@ def diagonal_scatter(
 
 
 @method()
+@checked
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at places in row-major order, in the shape of ``index``.
 
@@ -103,6 +104,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 
 
 @method()
+@checked
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """A copy with ``source`` at places in row-major order, or added there.
 
@@ -123,6 +125,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 
 @method()
+@checked
 def index_put(
     input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False
 ) -> Tensor:
@@ -155,6 +158,7 @@ def index_put(
 
 
 @method()
+@checked
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """A copy with the first elements of ``source``, in order, where ``mask`` is true.
 

@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.arithmetic import clamp
 from scratchgan.functions.beside import filled, from_host
@@ -14,7 +15,6 @@ from scratchgan.functions.matrices import diagonal
 from scratchgan.functions.reductions import Extremes, mean, root_of_variance, variance_of
 from scratchgan.functions.scans import cummax, cumsum, diff, places_along, sort
 from scratchgan.functions.shapes import flatten, movedim, reshape, squeeze, unsqueeze
-from scratchgan.functions.words import numpy_words
 from scratchgan.ops import Dims
 
 
@@ -26,7 +26,7 @@ class Bounds(NamedTuple):
 
 
 @method()
-@numpy_words
+@checked
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Bounds:
     """The smallest and the largest elements, of all or along ``dim``.
 
@@ -38,7 +38,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     return Bounds(*both)
 
 
-@numpy_words
+@checked
 def var_mean(
     input: Tensor,
     dim: Any = None,
@@ -52,7 +52,7 @@ def var_mean(
     return variance, mean(input, None if isinstance(dim, bool) else dim, keepdim)
 
 
-@numpy_words
+@checked
 def std_mean(
     input: Tensor,
     dim: Any = None,
@@ -70,7 +70,7 @@ def std_mean(
 
 
 @method()
-@numpy_words
+@checked
 def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over ``dim`` of the elements that are not nan."""
     dims = ops.dims_of("nansum", dim, input.ndim)
@@ -80,7 +80,7 @@ def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any
 
 
 @method()
-@numpy_words
+@checked
 def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over ``dim`` of the elements that are not nan; nan where there are none.
 
@@ -96,7 +96,7 @@ def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: An
 
 
 @method()
-@numpy_words
+@checked
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower of the middle elements that are not nan: of all, or along ``dim`` with its place.
 
@@ -127,7 +127,7 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 @method()
-@numpy_words
+@checked
 def quantile(
     input: Tensor,
     q: Any,
@@ -155,7 +155,7 @@ def quantile(
 
 
 @method()
-@numpy_words
+@checked
 def nanquantile(
     input: Tensor,
     q: Any,
@@ -228,7 +228,7 @@ def _at_ranks(rows: Tensor, q: Tensor, interpolation: str, skips_nan: bool) -> T
 
 
 @method()
-@numpy_words
+@checked
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extremes:
     """The most frequent element along ``dim``, of several the smallest, and one of its places.
 
@@ -245,7 +245,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extremes:
     x = ordered.values.detach()
     places = places_along(x, dim)
     later, earlier = narrow(x, dim, 1, length - 1), narrow(x, dim, 0, length - 1)
-    is_new = ops.concatenate(ops.eq(narrow(places, dim, 0, 1), 0), ops.ne(later, earlier), dim=dim)
+    is_new = ops.cat(ops.eq(narrow(places, dim, 0, 1), 0), ops.ne(later, earlier), dim=dim)
     run = places - cummax(ops.where(is_new, places, 0), dim).values  # how many equal ones before
     longest = run.argmax(dim, keepdim=True)
     found = (gather(part, dim, longest) for part in ordered)
@@ -256,6 +256,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Extremes:
 
 
 @method()
+@checked
 def cov(
     input: Tensor,
     *,
@@ -310,6 +311,7 @@ def _require_weights(name: str, weights: Tensor | None, count: int, kinds: str) 
 
 
 @method()
+@checked
 def corrcoef(input: Tensor) -> Tensor:
     """The correlations of variables, which are the rows; shapes and errors as :func:`cov`."""
     c = cov(input)
@@ -322,7 +324,7 @@ def corrcoef(input: Tensor) -> Tensor:
 # --- Integrals ------------------------------------------------------------------------------
 
 
-@numpy_words
+@checked
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The area below points that straight lines connect, along ``dim``.
 
@@ -343,7 +345,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = 
 trapz = trapezoid
 
 
-@numpy_words
+@checked
 def cumulative_trapezoid(
     y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1
 ) -> Tensor:

@@ -3,35 +3,41 @@
 import math
 
 from scratchgan import dtypes, ops
+from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.beside import filled
 
 
 @method()
+@checked
 def logical_not(input: Tensor) -> Tensor:
     """Whether an element is 0."""
     return ops.eq(input, 0)
 
 
 @method()
+@checked
 def logical_and(input: Tensor, other: Tensor) -> Tensor:
     """Whether neither is 0."""
     return ops.bitwise_and(ops.ne(input, 0), ops.ne(other, 0))
 
 
 @method()
+@checked
 def logical_or(input: Tensor, other: Tensor) -> Tensor:
     """Whether one is not 0."""
     return ops.bitwise_or(ops.ne(input, 0), ops.ne(other, 0))
 
 
 @method()
+@checked
 def logical_xor(input: Tensor, other: Tensor) -> Tensor:
     """Whether just one is 0."""
     return ops.bitwise_xor(ops.ne(input, 0), ops.ne(other, 0))
 
 
 @method()
+@checked
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
@@ -59,6 +65,7 @@ def isclose(
 
 
 @method()
+@checked
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
@@ -67,6 +74,7 @@ def allclose(
 
 
 @method()
+@checked
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and elements: a boolean."""
     if input.shape != other.shape:
@@ -75,24 +83,28 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 
 @method()
+@checked
 def isneginf(input: Tensor) -> Tensor:
     """True where an element is minus infinity."""
     return ops.eq(input, -math.inf) if input.dtype.kind == "f" else ops.ne(input, input)
 
 
 @method()
+@checked
 def isposinf(input: Tensor) -> Tensor:
     """True where an element is infinity."""
     return ops.eq(input, math.inf) if input.dtype.kind == "f" else ops.ne(input, input)
 
 
 @method()
+@checked
 def isreal(input: Tensor) -> Tensor:
     """True everywhere: there are no complex numbers."""
     return filled(input, input.shape, True, dtypes.bool_)
 
 
 @method()
+@checked
 def is_nonzero(input: Tensor) -> bool:
     """Whether the only element is not 0.
 

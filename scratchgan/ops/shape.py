@@ -195,18 +195,18 @@ def put(x: Array, value: Array, *indices: Array, template: Index) -> Array:
         view(g, index=slab) for slab in _slabs(tensors_shapes, dim)
     ]
 )
-def concatenate(*tensors: Array, dim: int = 0) -> Array:
+def cat(*tensors: Array, dim: int = 0) -> Array:
     """The tensors one after another along ``dim``."""
     if not tensors:
-        raise ValueError("concatenate: no tensors were given")
+        raise ValueError("cat: no tensors were given")
     first = tensors[0]
     if not first.ndim:
-        raise ValueError("concatenate: numbers without dimensions; stack them")
-    axis = dim_of("concatenate", dim, first.ndim)
+        raise ValueError("cat: numbers without dimensions; stack them")
+    axis = dim_of("cat", dim, first.ndim)
     for x in tensors[1:]:
         if _without(x.shape, axis) != _without(first.shape, axis):
             raise ValueError(
-                f"concatenate: the shapes {first.shape} and {x.shape} differ beside dim {axis}"
+                f"cat: the shapes {first.shape} and {x.shape} differ beside dim {axis}"
             )
     length = builtins.sum(x.shape[axis] for x in tensors)
     shape = (*first.shape[:axis], length, *first.shape[axis + 1 :])

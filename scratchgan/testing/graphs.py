@@ -78,7 +78,7 @@ def _moved(x: Tensor, value: Tensor, primitive: str) -> Tensor:
     room = SAMPLERS[primitive].room
     size = math.prod(x.shape)
     repeats = max(1, -(-size // value.numel()))
-    elements = ops.concatenate(*[value.reshape(value.numel())] * repeats)[:size].reshape(x.shape)
+    elements = ops.cat(*[value.reshape(value.numel())] * repeats)[:size].reshape(x.shape)
     return ops.add(x, ops.mul(room, ops.tanh(elements)))
 
 

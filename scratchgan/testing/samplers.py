@@ -296,7 +296,7 @@ SAMPLERS: dict[str, Row] = {
     "gather": Row(shape_samplers.gathered, room=1.0),
     "scatter_add": Row(shape_samplers.scatter_added, room=1.0),
     "put": Row(shape_samplers.put, room=1.0),
-    "concatenate": Row(shape_samplers.concatenated, room=1.0),
+    "cat": Row(shape_samplers.concatenated, room=1.0),
     "sum": Row(_summed, room=1.0),
     "amax": Row(_extreme),
     "amin": Row(_extreme),

@@ -29,7 +29,7 @@ def test_arguments_are_bound_as_python_binds_them():
         assert call().tolist() == [-1.0, 0.5, 1.0]
     assert ops.clip(x, min=0.0).tolist() == [0.0, 0.5, 3.0]  # the default of the other stays
     assert ops.sub(y=1.0, x=x).tolist() == ops.sub(x, y=1.0).tolist() == [-3.0, -0.5, 2.0]
-    assert ops.concatenate(x, x, axis=0).shape == ops.concatenate(x, x).shape == (6,)
+    assert ops.cat(x, x, axis=0).shape == ops.cat(x, x).shape == (6,)
 
 
 def test_arguments_that_do_not_fit():
@@ -85,11 +85,11 @@ def test_arrays_are_taken_as_constants():
             "linear: no activation 'gelu'; choose one of none, relu, leaky_relu, ",
         ),
         (
-            lambda a, b: ops.concatenate(a, a.T),
-            r"concatenate: the shapes \(2, 3\) and \(3, 2\) differ beside dim 0",
+            lambda a, b: ops.cat(a, a.T),
+            r"cat: the shapes \(2, 3\) and \(3, 2\) differ beside dim 0",
         ),
-        (lambda a, b: ops.concatenate(), "concatenate: no tensors were given"),
-        (lambda a, b: ops.concatenate(a, dim=2), "concatenate: dim 2 is out of range"),
+        (lambda a, b: ops.cat(), "cat: no tensors were given"),
+        (lambda a, b: ops.cat(a, dim=2), "cat: dim 2 is out of range"),
         (lambda a, b: ops.log_softmax(a, axis=-3), "log_softmax: dim -3 is out of range"),
         (lambda a, b: ops.sum(a, axis=(0, 2)), "sum: dim 2 is out of range for 2 dimensions"),
         (lambda a, b: ops.amin(a[:0], dim=0), "amin: no elements to reduce over dim 0"),

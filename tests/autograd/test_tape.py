@@ -38,7 +38,7 @@ def alive(make: Any) -> list[bool]:
         (lambda x, y: (x * 2.0) + y.detach(), [False, False]),
         (lambda x, y: x.tanh() + y, [False, False]),
         (lambda x, y: x.square() - y, [True, False]),
-        (lambda x, y: ops.concatenate(x, y), [False, False]),
+        (lambda x, y: ops.cat(x, y), [False, False]),
         (lambda x, y: ops.linear(x, y, sg.ones(3)), [True, True]),
     ],
 )
@@ -204,7 +204,7 @@ def test_every_line_that_runs_stands_in_a_file(own_primitives: None) -> None:
     sys.settrace(trace)
     try:
         (x * y).backward(sg.ones(3))
-        ops.sum(ops.concatenate(x, own_product(x, y))).backward()
+        ops.sum(ops.cat(x, own_product(x, y))).backward()
     finally:
         sys.settrace(before)
     package = [(file, line) for file, line in seen if "scratchgan" in file]

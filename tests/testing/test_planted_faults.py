@@ -146,7 +146,7 @@ def faults(primitive) -> Iterator[tuple[str, str, Callable, list | None]]:
 #: What the kinds above do not make of these rules.
 BY_HAND = {
     "linear": [("bias", "first row alone", lambda before: ops.view(before[0], index=(0,)), None)],
-    "concatenate": [
+    "cat": [
         (
             "tensors",
             "another tensor's part",

@@ -81,15 +81,16 @@ def logsigmoid(input: Tensor) -> Tensor:
 # --- Shares along a dimension ---------------------------------------------------------------
 
 
-def _dim(name: str, dim: int | None, ndim: int, stacklevel: int) -> int:
+def _dim(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
     """``dim``, or what PyTorch takes where none is said."""
+    require_tensors(name, input=input)
     if dim is not None:
-        return ops.dim_of(name, dim, ndim)
+        return ops.dim_of(name, dim, input.ndim)
     warnings.warn(
         f"{name}: the choice of a dimension where none is said is deprecated; give dim",
         stacklevel=stacklevel,
     )
-    return 0 if ndim in (0, 1, 3) else 1
+    return 0 if input.ndim in (0, 1, 3) else 1
 
 
 def softmax(
@@ -104,7 +105,7 @@ def softmax(
         _stacklevel: How far above the warning points.
         dtype: What the input is converted to first.
     """
-    dim = _dim("softmax", dim, input.ndim, _stacklevel)
+    dim = _dim("softmax", input, dim, _stacklevel)
     return functions.softmax(input if dtype is None else input.to(dtype), dim)
 
 
@@ -112,7 +113,7 @@ def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DTypeLike | None = None
 ) -> Tensor:
     """``log(softmax(x))``, exact where the shares are small; arguments as of :func:`softmax`."""
-    dim = _dim("log_softmax", dim, input.ndim, _stacklevel)
+    dim = _dim("log_softmax", input, dim, _stacklevel)
     return ops.log_softmax(input if dtype is None else input.to(dtype), dim=dim)
 
 
@@ -120,7 +121,7 @@ def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DTypeLike | None = None
 ) -> Tensor:
     """:func:`softmax` of ``-x``."""
-    dim = _dim("softmin", dim, input.ndim, _stacklevel)
+    dim = _dim("softmin", input, dim, _stacklevel)
     return softmax(ops.neg(input), dim, dtype=dtype)
 
 

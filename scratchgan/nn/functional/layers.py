@@ -36,6 +36,7 @@ def linear(
     Raises:
         ValueError: The shapes do not fit together, or there is no such activation.
     """
+    require_tensors("linear", input=input, weight=weight)
     scalars = scalars_of(activation, keywords) if keywords else ()
     if input.ndim == 2 and bias is not None and weight.ndim == 2:
         return ops.linear(input, weight, bias, activation=activation, scalars=scalars)
@@ -69,6 +70,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     Raises:
         ValueError: The shapes do not fit together.
     """
+    require_tensors("bilinear", input1=input1, input2=input2, weight=weight)
     fits = (
         weight.ndim == 3
         and input1.ndim > 0

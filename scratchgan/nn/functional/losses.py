@@ -351,7 +351,7 @@ def poisson_nll_loss(
         ValueError: There is no such reduction.
     """
     reduction = reduction_of("poisson_nll_loss", size_average, reduce, reduction)
-    require_tensors("poisson_nll_loss", input=input)
+    require_tensors("poisson_nll_loss", input=input, target=target)
     if log_input:
         losses = ops.sub(ops.exp(input), ops.mul(target, input))
     else:

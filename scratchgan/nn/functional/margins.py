@@ -26,6 +26,7 @@ def soft_margin_loss(
     """
     reduction = reduction_of("soft_margin_loss", size_average, reduce, reduction)
     require_floats("soft_margin_loss", input=input)
+    require_tensors("soft_margin_loss", target=target)
     losses = ops.softplus(ops.neg(ops.mul(target, input)))
     return reduced("soft_margin_loss", losses, reduction)
 
@@ -45,6 +46,7 @@ def hinge_embedding_loss(
     """
     reduction = reduction_of("hinge_embedding_loss", size_average, reduce, reduction)
     require_floats("hinge_embedding_loss", input=input)
+    require_tensors("hinge_embedding_loss", target=target)
     apart = ops.where(ops.ne(target, 1), _positive_part(ops.sub(margin, input)), 0.0)
     losses = ops.add(apart, ops.where(ops.ne(target, -1), input, 0.0))
     return reduced("hinge_embedding_loss", losses, reduction)
@@ -65,8 +67,7 @@ def margin_ranking_loss(
         ValueError: The inputs do not have equally many dimensions, or there is no such reduction.
     """
     reduction = reduction_of("margin_ranking_loss", size_average, reduce, reduction)
-    require_tensors("margin_ranking_loss", input1=input1, input2=input2)
-    require_tensors("margin_ranking_loss", target=target)
+    require_tensors("margin_ranking_loss", input1=input1, input2=input2, target=target)
     if not input1.ndim == input2.ndim == target.ndim:
         raise ValueError(
             f"margin_ranking_loss: the shapes {input1.shape}, {input2.shape} and {target.shape}; "
@@ -101,8 +102,7 @@ def cosine_embedding_loss(
     """
     name = "cosine_embedding_loss"
     reduction = reduction_of(name, size_average, reduce, reduction)
-    require_tensors(name, input1=input1, input2=input2)
-    require_tensors(name, target=target)
+    require_tensors(name, input1=input1, input2=input2, target=target)
     if target.ndim > 1 or not input1.ndim == input2.ndim == target.ndim + 1:
         raise ValueError(
             f"{name}: the shapes {input1.shape}, {input2.shape} and {target.shape}; expected "

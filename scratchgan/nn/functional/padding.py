@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan import functions, ops
+from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
 
@@ -32,6 +33,7 @@ def pad(
             no such mode.
         NotImplementedError: The mode is not for so many dimensions.
     """
+    require_tensors("pad", input=input)
     widths = functions.sizes_of("pad", (tuple(pad),))
     if len(widths) % 2 or len(widths) > 2 * input.ndim:
         raise ValueError(
