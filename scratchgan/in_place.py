@@ -58,12 +58,12 @@ def _on_the_tape(x: T, name: str, compute: Callable[..., Tensor], *others: Any) 
             "was detached), whose gradient would not know of the change; compute a new tensor"
         )
     before = x.detach().clone()  # what is recorded now needs the elements of now
-    before.node, before.requires_grad = x.node, x.requires_grad
+    before.node, before._requires_grad = x.node, x._requires_grad
     result = compute(before, *[before if other is x else other for other in others])
     _require_fit(x, name, result.shape, result.dtype)
     kernels_for[type(x.array)].copy(result.array, out=x.array)
     x.mark_changed()
-    x.node, x.requires_grad = result.node, result.requires_grad
+    x.node, x._requires_grad = result.node, result._requires_grad
     return x
 
 

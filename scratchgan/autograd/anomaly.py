@@ -82,16 +82,17 @@ class _Detector:
         """Wrap the VJPs of this one node."""
         node.rule = rule = copy.copy(node.rule)
         name = node.name
-        rule.steps = [self._guarded(name, step, repr(step.name), caller) for step in rule.steps]
+        rule.steps = [self._guarded(name, step, repr(step[0]), caller) for step in rule.steps]
         rule.shared = [self._guarded(name, step, "its inputs", caller) for step in rule.shared]
 
     def _guarded(self, primitive: str, step: Step, whose: str, caller: _Caller) -> Step:
         """``step`` with a VJP that checks what it gives."""
+        name, position, unguarded, parameters = step
 
         def vjp(*arguments: Any) -> Any:
             self.depth += 1
             try:
-                result = step.vjp(*arguments)
+                result = unguarded(*arguments)
             finally:
                 self.depth -= 1
             for gradient in result if isinstance(result, tuple | list) else (result,):
@@ -103,7 +104,7 @@ class _Detector:
                 )
             return result
 
-        return step._replace(vjp=vjp)
+        return name, position, vjp, parameters
 
 
 def _require_finite(where: str, result: Tensor, given: Iterable[Any], caller: _Caller) -> None:

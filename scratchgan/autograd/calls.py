@@ -172,7 +172,7 @@ class FunctionCtx:
         output = alias(saved)
         if call is not None and position in self._outputs:
             output.node = node or OutputNode(call, self._function, position, saved.array)
-            output.requires_grad = True
+            output._requires_grad = True
         return output
 
     def _gradients_of_outputs(self, g: OutputGradients) -> list[Tensor | None]:
@@ -209,7 +209,7 @@ class FunctionCtx:
             self._call = weakref.ref(call)
             for position, x in with_gradient:
                 x.node = OutputNode(call, self._function, position, x.array)
-                x.requires_grad = True
+                x._requires_grad = True
                 self._outputs[position] = weakref.ref(x.node)
         return results
 

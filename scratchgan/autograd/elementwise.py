@@ -114,7 +114,7 @@ def _of_one(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
         # Without dimensions NumPy's would make a number.
         out = kernel(a) if a.ndim else kernel(a, out=kernels.empty((), a.dtype, like=a))
         result = Tensor(out)
-        if x.requires_grad and now.is_recording:
+        if x._requires_grad and now.is_recording:
             made.record(result, inputs, keywords, (x.node or x,), (True,))
         return result
 

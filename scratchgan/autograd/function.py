@@ -210,7 +210,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(x, Tensor):
                 x = alias(x)
                 x.node = Node(rule, edges, {"ctx": ctx}, x.array)
-                x.requires_grad = True
+                x._requires_grad = True
             results.append(x)
         return tuple(results)
 

@@ -82,7 +82,12 @@ def retain_grad(tensor: Tensor) -> None:
     """Keep the gradient in ``grad`` in each backward, though the tensor is no leaf.
 
     It is what hooks have made of it, also those that are registered later.
+
+    Raises:
+        TapeError: The tensor does not require a gradient.
     """
+    if not tensor.requires_grad:
+        raise TapeError("retain_grad: the tensor does not require a gradient")
     if tensor.node is None:
         return
     if any(isinstance(hook, Retained) for hook in (tensor.node.hooks or {}).values()):

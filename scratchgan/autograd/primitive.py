@@ -120,7 +120,7 @@ class Primitive:
         if rule.steps:
             saved = rule.save(result, inputs, keywords)
             result.node = Node(rule, edges, saved, result.array)
-            result.requires_grad = True
+            result._requires_grad = True
 
 
 def primitive(
@@ -158,7 +158,7 @@ def _operation(made: Primitive) -> Operation:
         for x in inputs:
             if isinstance(x, Tensor):
                 arrays.append(x.array)
-                requires_grad = requires_grad or x.requires_grad
+                requires_grad = requires_grad or x._requires_grad
             elif type(x) in NUMBERS:
                 if len(arrays) in of_tensors:
                     arguments.require_tensors(made.name, **{made.inputs[len(arrays)]: x})

@@ -13,11 +13,11 @@ from scratchgan.autograd.tensor import Tensor
 def description_of(node: Any) -> str:
     """A node's primitive, VJPs with file and line, edges, and what it saved."""
     lines = [f"<{node.name}, node {node.number}: {node.shape} {node.dtype}"]
-    for step in node.rule.steps:
-        last = None if step.position == node.rule.variadic else step.position + 1
-        edges = ", ".join(map(_name_of, node.edges[step.position : last]))
-        lines.append(f"  gradient of {step.name}, to {edges}:")
-        lines.append(f"    {source_of(step.vjp)}  # {place_of(step.vjp)}")
+    for name, position, vjp, _ in node.rule.steps:
+        last = None if position == node.rule.variadic else position + 1
+        edges = ", ".join(map(_name_of, node.edges[position:last]))
+        lines.append(f"  gradient of {name}, to {edges}:")
+        lines.append(f"    {source_of(vjp)}  # {place_of(vjp)}")
     if node.is_freed:
         lines.append("  freed by a backward pass")
     elif node.saved:

@@ -11,7 +11,7 @@ Nothing here does arithmetic: the tape knows only that gradients can be summed t
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 from scratchgan.autograd.source import description_of
 from scratchgan.autograd.tensor import Hook, Tensor, clock, method
@@ -62,20 +62,10 @@ def mark_changed(x: Tensor) -> None:
         changed.append(x.version)
 
 
-class Step(NamedTuple):
-    """One VJP that a rule runs.
-
-    Attributes:
-        name: Of the input that the gradient is for, or of a value that several VJPs share.
-        position: Of the input, and of its edge; of the first of several for ``*inputs``.
-        vjp: The function.
-        parameters: The names of the values that it is called with.
-    """
-
-    name: str
-    position: int
-    vjp: Vjp
-    parameters: tuple[str, ...]
+#: One VJP that a rule runs: the name of the input that its gradient is for, or of a value that
+#: several VJPs share; that input's position, of ``*inputs`` the first's; the function; and the
+#: names of the values that it is called with.
+Step = tuple[str, int, Vjp, tuple[str, ...]]
 
 
 def parameters_of(vjp: Vjp) -> tuple[str, ...]:
@@ -112,16 +102,16 @@ class Rule:
         self.needs_out: Callable[[dict[str, Any]], bool] = primitive.needs_out
         self.variadic = first = len(primitive.inputs)
         positions = {x: i for i, x in enumerate(primitive.inputs)} | {primitive.variadic: first}
-        self.steps = [
-            Step(x, positions[x], vjp, parameters_of(vjp))
+        self.steps: list[Step] = [
+            (x, positions[x], vjp, parameters_of(vjp))
             for x, vjp in primitive.vjps.items()
             if True in (needs[first:] if x == primitive.variadic else needs[positions[x] :][:1])
         ]
-        asked = {name: None for step in self.steps for name in step.parameters}
-        self.shared = [
-            Step(x, 0, f, parameters_of(f)) for x, f in primitive.shared.items() if x in asked
+        asked = {name: None for *_, parameters in self.steps for name in parameters}
+        self.shared: list[Step] = [
+            (x, 0, f, parameters_of(f)) for x, f in primitive.shared.items() if x in asked
         ]
-        asked |= {name: None for step in self.shared for name in step.parameters}
+        asked |= {name: None for *_, parameters in self.shared for name in parameters}
         shapes = {f"{x}_shape": i for x, i in positions.items() if i < first}
         shapes[f"{primitive.variadic}_shapes"] = first
         for name in asked:
@@ -251,7 +241,7 @@ class Node:
             # A higher derivative goes through it to this node.
             values["out"] = again = Tensor(out.array)
             again._version = out._version
-            again.node, again.requires_grad = self, True
+            again.node, again._requires_grad = self, True
         return values
 
     def _fitted(self, gradient: Tensor, edge: "Edge", name: str) -> Tensor:
@@ -284,6 +274,6 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 def edge_of(x: Any) -> Edge | None:
     """Where the gradient of ``x`` goes: its node, the leaf itself, or nowhere."""
-    if isinstance(x, Tensor) and x.requires_grad:
+    if isinstance(x, Tensor) and x._requires_grad:
         return x.node or x
     return None

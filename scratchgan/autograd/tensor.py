@@ -7,6 +7,7 @@ the rooms above, which attach them with :func:`method` where they define them: `
 
 import copy
 import itertools
+import operator
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -47,18 +48,18 @@ class Tensor:
         "__dict__",
         "__weakref__",
         "_grad",
+        "_requires_grad",
         "_version",
         "array",
         "hooks",
         "may_alias",
         "node",
-        "requires_grad",
     )
     __array_ufunc__ = None  # array + tensor comes to Tensor.__radd__
 
     def __init__(self, data: Array, requires_grad: bool = False) -> None:
         self.array = data
-        self.requires_grad = False
+        self._requires_grad = False
         self.node: Any = None  # a scratchgan.autograd.tape.Node
         self.hooks: dict[int, Hook] | None = None
         self.may_alias = False
@@ -208,8 +209,8 @@ class Tensor:
             raise TypeError(
                 f"data: a tensor that requires a gradient cannot have elements of {other.dtype}"
             )
-        self.version[0] = next(clock)
-        self.array = other.array
+        self.array, self._version = other.array, other.version
+        self._version[0] = next(clock)
         self.may_alias = other.may_alias = True
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
@@ -223,9 +224,11 @@ class Tensor:
                 f"requires_grad: only floating types have gradients, not {self.dtype}"
             )
         if not requires_grad and self.node is not None:
-            raise RuntimeError("requires_grad_: only for leaves; use detach()")
-        self.requires_grad = requires_grad
+            raise RuntimeError("requires_grad: a result on the tape keeps it; use detach()")
+        self._requires_grad = requires_grad
         return self
+
+    requires_grad = property(operator.attrgetter("_requires_grad"), requires_grad_)
 
     def detach(self) -> "Tensor":
         """The same memory without its place on the tape."""

@@ -9,6 +9,7 @@ makes its result: if the first is contiguous and has a floating type and dimensi
 is like it or is a Python number.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -100,6 +101,7 @@ def where(condition: Array, x: Any, y: Any, *, out: Array) -> None:
     np.copyto(out, x, casting="unsafe", where=np.asarray(condition, bool))
 
 
+@functools.cache
 def compile_elementwise(definition: Definition) -> Callable[..., Array]:
     """A kernel for a scalar definition that has none in this file."""
     function = as_numpy(definition)

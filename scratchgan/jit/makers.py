@@ -98,7 +98,7 @@ class Facts:
         """A new tensor of this kind."""
         tensor = self.kind.__new__(self.kind)
         Tensor.__init__(tensor, array)
-        tensor.requires_grad, tensor.node = self.requires_grad, self.node
+        tensor._requires_grad, tensor.node = self.requires_grad, self.node
         tensor.hooks = self.hooks and dict(self.hooks)
         if self.gradient is not None:
             tensor._grad = make(self.gradient)

@@ -207,9 +207,10 @@ def test_every_line_that_runs_stands_in_a_file(own_primitives: None) -> None:
         ops.sum(ops.cat(x, own_product(x, y))).backward()
     finally:
         sys.settrace(before)
-    package = [(file, line) for file, line in seen if "scratchgan" in file]
-    assert package
-    for file, line in package:
+    assert any("scratchgan" in file for file, _ in seen)
+    for file, line in seen:
+        if file.startswith("<frozen "):  # Python's own
+            continue
         assert Path(file).is_file(), file
         assert line <= len(Path(file).read_text().splitlines())
 

@@ -225,6 +225,15 @@ def test_data_that_is_changed_is_noticed_by_the_tape():
             y.backward()
 
 
+def test_data_that_is_assigned_brings_the_changes_of_its_owner():
+    w, other = sg.ones(2, requires_grad=True), sg.tensor([3.0, 4.0])
+    w.data = other
+    y = (w * w).sum()
+    other.add_(1.0)
+    with pytest.raises(sg.autograd.TapeError, match="as it was in the forward"):
+        y.backward()
+
+
 def test_data_that_is_assigned_is_shared():
     w, other = sg.ones(2, requires_grad=True), sg.tensor([5.0, 6.0, 7.0])
     w.data = other
@@ -232,6 +241,29 @@ def test_data_that_is_assigned_is_shared():
     assert w.tolist() == [10.0, 12.0, 14.0]
     w.sum().backward()
     assert w.grad.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+def test_what_has_no_gradient_cannot_require_one(dtype):
+    x = sg.ones(2, dtype=dtype)
+    for require in (lambda: setattr(x, "requires_grad", True), x.requires_grad_):
+        with pytest.raises(RuntimeError, match=f"only floating types have gradients, not {dtype}"):
+            require()
+    assert not x.requires_grad
+
+
+def test_a_result_goes_on_requiring_a_gradient():
+    x = sg.ones(2)
+    x.requires_grad = True
+    y = x * 2
+    y.requires_grad = True
+    for refuse in (lambda: setattr(y, "requires_grad", False), lambda: y.requires_grad_(False)):
+        with pytest.raises(RuntimeError, match=r"a result on the tape keeps it; use detach\(\)"):
+            refuse()
+    y.sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+    x.requires_grad = False
+    assert not (x * 2).requires_grad
 
 
 # --- In place -------------------------------------------------------------------------

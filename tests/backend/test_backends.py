@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import scratchgan as sg
 from scratchgan import BackendError
 from scratchgan.autograd.primitive import REGISTRY
-from scratchgan.backend import CPU_BACKENDS, kernels_for
+from scratchgan.backend import CPU_BACKENDS, kernels_for, reference
 from scratchgan.backend.cpu import kernels as numba_kernels
 from scratchgan.backend.scalar import DEFINITIONS
 
@@ -51,6 +51,20 @@ def test_the_environment_chooses_the_first(setting, expected):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
     assert expected in done.stdout + done.stderr
+
+
+def test_the_reference_translates_a_definition_once(monkeypatch):
+    translated = []
+    translate = reference.as_numpy
+    monkeypatch.setattr(
+        reference, "as_numpy", lambda definition: translated.append(1) or translate(definition)
+    )
+    layer = sg.nn.Sequential(sg.nn.Linear(3, 4), sg.nn.LeakyReLU(0.1), sg.nn.Linear(4, 2))
+    with sg.use_backend("numpy"):
+        for _ in range(10):
+            sg.sigmoid(layer(sg.ones(2, 3))).sum().backward()
+            sg.nn.functional.linear(sg.ones(2, 3), sg.ones(4, 3), sg.ones(4), activation="sigmoid")
+    assert len(translated) <= 6  # leaky_relu, sigmoid, their derivatives
 
 
 def laid_out(array, layout):

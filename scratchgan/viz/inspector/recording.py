@@ -381,16 +381,17 @@ class _Recorder:
 
     def _watched(self, step: Step, edges: tuple[Any, ...], variadic: int) -> Step:
         """``step``, whose gradients are written down."""
+        name, first, unwatched, parameters = step
 
         def vjp(*arguments: Any) -> Any:
-            result = step.vjp(*arguments)
-            parts = result if step.position == variadic else (result,)
-            for position, gradient in enumerate(parts, start=step.position):
+            result = unwatched(*arguments)
+            parts = result if first == variadic else (result,)
+            for position, gradient in enumerate(parts, start=first):
                 if edges[position] is not None and gradient is not None:
                     self._left(position, edges[position], gradient)
             return result
 
-        return step._replace(vjp=vjp)
+        return name, first, vjp, parameters
 
     def _left(self, position: int, edge: Any, gradient: Tensor) -> None:
         """Write down what goes to ``edge``, with broadcasting undone as the tape undoes it."""
