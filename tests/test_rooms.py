@@ -2,9 +2,12 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import scratchgan
 
@@ -100,6 +103,26 @@ def test_the_fast_path_is_fenced() -> None:
 def test_adding_a_room_needs_a_floor() -> None:
     rooms = {name.split(".")[1] for name in modules() if "." in name}
     assert rooms == {room for floor in FLOORS for room in floor}
+
+
+@pytest.mark.parametrize(
+    ("folder", "page"),
+    [
+        ("", "docs/design.md"),
+        ("autograd", "scratchgan/autograd/__init__.py"),
+        ("backend/cpu", "docs/cpu.md"),
+        ("functions", "scratchgan/functions/__init__.py"),
+        ("jit", "scratchgan/jit/__init__.py"),
+        ("ops", "docs/design.md"),
+    ],
+)
+def test_what_lists_a_folder_lists_all_of_it(folder: str, page: str) -> None:
+    text = (PACKAGE.parent / page).read_text(encoding="utf-8")
+    if page.endswith(".py"):
+        text = text.split('"""')[1]
+    for path in sorted((PACKAGE / folder).iterdir()):
+        if path.suffix in ("", ".py") and not path.name.startswith("__"):
+            assert re.search(rf"\b{path.stem}\b", text), f"{page} lacks {path.name}"
 
 
 WITHOUT_THE_FAST_PATH = """

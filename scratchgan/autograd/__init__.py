@@ -1,18 +1,16 @@
 """Automatic differentiation. Read it in this order.
 
-=============== ====================================================================
-tensor          an array, its gradient, and the node that made it
-tape            nodes: what a primitive leaves behind, and how a gradient goes back
-primitive       a forward and its VJPs, and what calling them does
-elementwise     primitives from arithmetic on one element
-backward        from the last node to the first
-gradients       the same for chosen tensors, which are returned
-modes, hooks    ``no_grad``; who may see gradients pass
-function, calls  operations whose forward and backward a user writes; their nodes
-functional      Jacobians, Hessians, and their products with vectors
-observe, anomaly  who may see primitives run; where a nan first appears
-arguments       the ways to give a primitive its arguments
-=============== ====================================================================
+- ``tensor``: an array, its gradient, and the node that made it
+- ``tape``: nodes, which are what a primitive leaves behind, and how a gradient goes back
+- ``primitive``: a forward and its VJPs, and what calling them does
+- ``elementwise``: primitives from arithmetic on one element
+- ``backward``: from the last node to the first
+- ``gradients``: the same for chosen tensors, which are returned
+- ``modes``, ``hooks``: ``no_grad``; who may see gradients pass
+- ``function``, ``calls``: operations whose forward and backward a user writes; their nodes
+- ``functional``, ``derivatives``: Jacobians, Hessians, and their products with vectors
+- ``observe``, ``anomaly``: who may see primitives run; where a nan first appears
+- ``arguments``, ``source``: the ways to give arguments; the text of a node
 """
 
 from scratchgan.autograd import functional

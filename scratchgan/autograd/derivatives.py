@@ -101,9 +101,10 @@ class DifferentiatedCall:
 
 
 class LinearMap:
-    """The Jacobian of ``outputs`` as a function of vectors: a reverse pass, to be differentiated.
+    """The Jacobian J of ``outputs`` as a function of vectors v, ``J v``, by two backward passes.
 
-    The gradients that it starts from are of no account, as the pass is linear in them.
+    The first gives ``uᵀ J`` of seeds u, and is recorded; its derivative with respect to u, applied
+    to v, is ``J v``. It is linear in u, so that u may be anything: here zeros.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ def elementwise(
     Args:
         result: Type of the result where that is not the inputs' (bool for comparisons).
         takes: The kinds of types that its inputs may have together: ``"biuf"`` (any), ``"biu"``
-            (integers and booleans), ``"iu"`` (integers), ``"f"`` (floating point).
+            (integers and booleans), ``"iu"`` (integers), ``"iuf"`` (no booleans), ``"f"``.
         tensors: The inputs in whose place there may be no number.
         vjps: As in :func:`scratchgan.autograd.primitive.primitive`.
 
@@ -72,10 +72,10 @@ def elementwise(
         functools.update_wrapper(forward, function)
         made = Primitive(forward, vjps, declared=function, tensors=tensors)
         made.is_elementwise = True
-        takes_two = len(definition.inputs) <= 2 and not definition.scalars
-        if takes_two and "f" in takes and fixed is None and not (vjps and made.constants):
-            fast_way = _of_one if len(definition.inputs) == 1 else _of_two
-            fast: Any = fast_way(made, definition)
+        is_simple = len(definition.inputs) <= 2 and not definition.scalars
+        if is_simple and "f" in takes and fixed is None and not (vjps and made.constants):
+            fast_path = _unary_fast_path if len(definition.inputs) == 1 else _binary_fast_path
+            fast: Any = fast_path(made, definition)
             functools.update_wrapper(fast, function)
             made.function = fast
             made.function.primitive = made
@@ -98,7 +98,7 @@ def _as_floats(x: Any, dtype: np.dtype[Any]) -> Any:
 # result, and nothing is looked up but the rule.
 
 
-def _of_one(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
+def _unary_fast_path(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
     general = made.function
 
     def call(*inputs: Any, **keywords: Any) -> Tensor:
@@ -121,7 +121,7 @@ def _of_one(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
     return call
 
 
-def _of_two(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
+def _binary_fast_path(made: Primitive, definition: Definition) -> Callable[..., Tensor]:
     general, takes_numbers = made.function, 1 not in made.tensors
 
     def call(*inputs: Any, **keywords: Any) -> Tensor:

@@ -143,7 +143,7 @@ def primitive(
 
 
 def _operation(made: Primitive) -> Operation:
-    """The function that calls ``made``, and is in everyone's hands."""
+    """The function that users call: it runs the forward and records a node."""
     count, keyword_count = len(made.inputs), len(made.keywords)
     is_variadic, forward, defaults = made.variadic is not None, made.forward, made.defaults
     of_tensors = made.tensors

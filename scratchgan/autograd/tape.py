@@ -264,7 +264,7 @@ class Node:
         return description_of(self)
 
 
-Edge = Node | Tensor  #: Where a gradient goes: a node, or a leaf.
+Edge = Node | Tensor  #: Where a gradient goes, told by the node or the leaf at that end.
 
 
 def shape_of(x: Any) -> tuple[int, ...]:

@@ -20,8 +20,8 @@ from scratchgan.missing import no_such
 Hook = Callable[[Any], Any]
 F = TypeVar("F")
 
-#: Told when ``grad`` of a tensor is read or set, and when a Function takes tensors, while jit
-#: records in this context; else None.
+#: While jit records in this context: told when ``grad`` is read or set, when ``data`` is assigned,
+#: and when a Function takes tensors. Else None.
 gradient_watch: ContextVar[Any] = ContextVar("gradient_watch", default=None)
 
 #: One order of time, for nodes that are made and for changes in place.

@@ -115,44 +115,6 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     return common_shape("broadcast_shapes", *shapes)
 
 
-def cartesian_prod(*tensors: Tensor) -> Tensor:
-    """All choices of one element of each vector, as rows; of one vector it is that.
-
-    Raises:
-        ValueError: One is no vector.
-    """
-    vectors = tensors_of("cartesian_prod", tensors)
-    for x in vectors:
-        if x.ndim != 1:
-            raise ValueError(f"cartesian_prod: takes vectors, not the shape {x.shape}")
-    if len(vectors) == 1:
-        return vectors[0]
-    columns = [reshape(x, -1, 1) for x in meshgrid(*vectors)]
-    return ops.cat(*columns, dim=1)
-
-
-@method()
-@checked
-def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """All choices of ``r`` elements of a vector in their order, as rows.
-
-    Args:
-        input: A vector.
-        r: How many.
-        with_replacement: Whether one may be taken again.
-
-    Raises:
-        ValueError: No vector, or ``r`` is negative.
-    """
-    if input.ndim != 1 or r < 0:
-        raise ValueError(f"combinations: of a vector, not of shape {input.shape}; r is {r}")
-    if not r:
-        return filled(input, (0,), 0)
-    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    places = np.array([*choose(range(input.numel()), r)], np.int64).reshape(-1, r)
-    return ops.gather(input, from_host(input, places, dtypes.int64), template=("array",))
-
-
 # --- As a copy ---------------------------------------------------------------------------
 
 
@@ -219,6 +181,44 @@ def repeat_interleave(
     kernels = kernels_for[type(x.array)]
     index = Tensor(kernels.from_host(places, dtypes.int64, like=x.array))
     return ops.gather(x, index, template=(*[slice(None)] * dim, "array"))
+
+
+def cartesian_prod(*tensors: Tensor) -> Tensor:
+    """All choices of one element of each vector, as rows; of one vector it is that.
+
+    Raises:
+        ValueError: One is no vector.
+    """
+    vectors = tensors_of("cartesian_prod", tensors)
+    for x in vectors:
+        if x.ndim != 1:
+            raise ValueError(f"cartesian_prod: takes vectors, not the shape {x.shape}")
+    if len(vectors) == 1:
+        return vectors[0]
+    columns = [reshape(x, -1, 1) for x in meshgrid(*vectors)]
+    return ops.cat(*columns, dim=1)
+
+
+@method()
+@checked
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """All choices of ``r`` elements of a vector in their order, as rows.
+
+    Args:
+        input: A vector.
+        r: How many.
+        with_replacement: Whether one may be taken again.
+
+    Raises:
+        ValueError: No vector, or ``r`` is negative.
+    """
+    if input.ndim != 1 or r < 0:
+        raise ValueError(f"combinations: of a vector, not of shape {input.shape}; r is {r}")
+    if not r:
+        return filled(input, (0,), 0)
+    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    places = np.array([*choose(range(input.numel()), r)], np.int64).reshape(-1, r)
+    return ops.gather(input, from_host(input, places, dtypes.int64), template=("array",))
 
 
 # --- Summed back -------------------------------------------------------------------------

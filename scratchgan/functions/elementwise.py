@@ -45,10 +45,7 @@ def rsub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     return ops.sub(other, _scaled("rsub", other, input, alpha))
 
 
-@method("mul", "multiply")
-def mul(input: Any, other: Any) -> Tensor:
-    """``input * other``."""
-    return ops.mul(input, other)
+method("mul", "multiply")(ops.mul)
 
 
 @method("div", "divide")

@@ -1,8 +1,9 @@
 """The ``numba`` backend: compiled loops where they are faster than NumPy, else NumPy's kernels.
 
 Exactly rounded arithmetic stays with NumPy's ufuncs, which are as fast. Elementwise functions are
-compiled from their scalar definitions by :mod:`scratchgan.backend.cpu.elementwise`, and layers and
-optimizers from :mod:`scratchgan.backend.cpu.loops`.
+compiled from their scalar definitions by :mod:`~scratchgan.backend.cpu.elementwise`. By hand are
+written products of matrices (``gemm/``), layers (``linear``), sums (``reductions``), and copies,
+Adam and noise (``loops``).
 """
 
 import builtins
@@ -285,20 +286,27 @@ def _arguments_of_adam(gradients: Sequence[Array], out: tuple[Array, ...]) -> li
     return arguments
 
 
-#: The tasks of a kernel, in order, which take the same arguments.
+#: For a kernel the module of its tasks, and these in order, which take the same arguments.
 _TASKS_OF = {
-    "adam": ("adam", "count"),
-    "copy": ("copy",),
-    "normal": ("normal", "advance_stream"),
-    "sum_columns": ("sum_columns",),
-    "sum_rows": ("sum_rows",),
-    "uniform": ("uniform", "advance_stream"),
+    "adam": ("loops", ("adam", "count")),
+    "copy": ("loops", ("copy",)),
+    "normal": ("loops", ("normal", "advance_stream")),
+    "sum_columns": ("reductions", ("sum_columns",)),
+    "sum_rows": ("reductions", ("sum_rows",)),
+    "uniform": ("loops", ("uniform", "advance_stream")),
 }
 
 
 def _numbers_of(kernel: str) -> int:
     """How many numbers a kernel's tasks take: its scalars, in their order."""
-    return len(spec_of(kernel).scalars) if kernel in TASKS else 0
+    return len(spec_of(kernel).scalars)
+
+
+def _code_of(kernel: str, dtype: np.dtype[Any]) -> list[Any]:
+    """The compiled tasks of a kernel."""
+    module, names = _TASKS_OF[kernel]
+    code = machine_code.load_for(module, dtype.name)
+    return [code[name] for name in names]
 
 
 def _run(
@@ -310,9 +318,7 @@ def _run(
 
 @functools.cache
 def _prepared(kernel: str, dtype: np.dtype[Any], arguments: int) -> BoundCall:
-    module = "reductions" if kernel.startswith("sum_") else "loops"
-    code = machine_code.load_for(module, dtype.name)
-    return BoundCall([code[name] for name in _TASKS_OF[kernel]], arguments, _numbers_of(kernel))
+    return BoundCall(_code_of(kernel, dtype), arguments, _numbers_of(kernel))
 
 
 # --- Kernels as tasks, which a replay runs again and again on the same arrays -------------
@@ -321,8 +327,7 @@ def _prepared(kernel: str, dtype: np.dtype[Any], arguments: int) -> BoundCall:
 def _tasks(kernel: str, dtype: np.dtype[Any], arguments: Sequence[int], holds: Any) -> list[Task]:
     values = np.array(arguments, np.intp)
     numbers = np.empty(_numbers_of(kernel))
-    code = machine_code.load_for("loops", dtype.name)
-    return [Task(code[name], values, numbers, holds) for name in _TASKS_OF[kernel]]
+    return [Task(code, values, numbers, holds) for code in _code_of(kernel, dtype)]
 
 
 def _matmul(inputs: tuple[Any, ...], out: Any) -> list[Task] | None:
