@@ -69,7 +69,8 @@ on_arm tests/arm/losses.py | tee "$arm/losses-on-arm"
 cmp "$arm/losses-here" "$arm/losses-on-arm"
 
 on_arm -m pytest -q -p no:cacheprovider -p no:xdist -p arm.no_programs "${@:2}" \
-    tests/autograd/test_tensor.py tests/autograd/test_backward.py tests/test_optim.py tests/test_what_fits.py \
+    tests/autograd/test_tensor.py tests/autograd/test_backward.py tests/autograd/test_modes.py \
+    tests/autograd/test_changes_in_place.py tests/test_optim.py tests/test_what_fits.py \
     tests/backend/test_ufuncs.py tests/backend/test_float32.py tests/backend/test_team.py \
     tests/backend/test_products.py tests/jit/test_replay.py tests/jit/test_sums.py \
     -k "not forked and not (test_large and unit)"
