@@ -55,18 +55,24 @@ def _as_host(data: Any, dtype: DTypeLike | None) -> Array:
         raise TypeError(f"tensor: elements of type {array.dtype} are not real numbers")
     if dtype is None:
         is_python = not isinstance(data, np.ndarray | np.generic)
+        if is_python and array.dtype == np.uint64:
+            raise TypeError(f"tensor: {array.max()} is beyond int64; give a dtype")
         dtype = dtypes.get_default_dtype() if is_python and array.dtype.kind == "f" else array.dtype
-    return array.astype(dtype, copy=False)
+    return array.astype(np.dtype(dtype).newbyteorder("="), copy=False)
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     """A tensor that shares the memory of ``array``.
 
     Raises:
-        TypeError: ``array`` is no NumPy array of real numbers.
+        TypeError: ``array`` is no NumPy array of real numbers, or not in this machine's byte order.
     """
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise TypeError(f"from_numpy: expected a NumPy array of real numbers, got {array!r:.80}")
+    if not array.dtype.isnative:
+        raise TypeError(
+            f"from_numpy: {array.dtype} is not in this machine's byte order; copy it with tensor"
+        )
     return _sharing(np.asarray(array))
 
 

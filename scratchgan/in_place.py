@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from scratchgan import dtypes, functions, ops
 from scratchgan.autograd.arguments import common_shape
+from scratchgan.autograd.hooks import stop_retaining
 from scratchgan.autograd.tape import mode
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import Array, devices, kernels_for
@@ -24,14 +25,23 @@ def changed(x: Tensor, name: str) -> Array:
     """The array of ``x``, about to be changed by ``name`` past the tape.
 
     Raises:
-        RuntimeError: ``x`` is on the tape, which records.
+        RuntimeError: ``x`` is on the tape, which records, or is an expanded view.
     """
     if _is_recorded(x):
         raise RuntimeError(
             f"{name}: a tensor on the tape cannot be changed by this; do it within no_grad()"
         )
-    x.mark_changed()
+    _begin_change(x, name)
     return x.array
+
+
+def _begin_change(x: Tensor, name: str) -> None:
+    if not getattr(x.array.flags, "writeable", True):
+        raise RuntimeError(
+            f"{name}: this memory cannot be written (elements of an expanded tensor share it); "
+            "change a clone()"
+        )
+    x.mark_changed()
 
 
 def _is_recorded(*tensors: Any) -> bool:
@@ -63,7 +73,10 @@ def _on_the_tape(x: T, name: str, compute: Callable[..., Tensor], *others: Any) 
     _require_fit(x, name, result.shape, result.dtype)
     kernels_for[type(x.array)].copy(result.array, out=x.array)
     x.mark_changed()
+    keeps = x.node is not None and stop_retaining(x.node)
     x.node, x._requires_grad = result.node, result._requires_grad
+    if keeps:  # of what the tensor is from now on
+        x.retain_grad()
     return x
 
 
@@ -87,7 +100,7 @@ def _compute(x: T, name: str, other: Any) -> T:
     shape = common_shape(f"{name}_", *[one.shape for one in both])
     arrays = [one.array if isinstance(one, Tensor) else one for one in (x, other)]
     _require_fit(x, f"{name}_", shape, dtypes.promote(arrays))
-    x.mark_changed()
+    _begin_change(x, f"{name}_")
     getattr(kernels_for[type(x.array)], name)(*arrays, out=x.array)
     return x
 
@@ -138,7 +151,7 @@ def become(x: T, name: str, function: Callable[..., Tensor], *inputs: Any, **key
         return _on_the_tape(x, name, functools.partial(function, **keywords), *inputs)
     result = function(x, *inputs, **keywords)
     _require_fit(x, name, result.shape, result.dtype)
-    x.mark_changed()
+    _begin_change(x, name)
     kernels_for[type(x.array)].copy(result.array, out=x.array)
     return x
 
@@ -193,7 +206,7 @@ def fill_(x: T, value: float) -> T:
     """Every element becomes ``value``."""
     if _is_recorded(x):
         return _on_the_tape(x, "fill_", functools.partial(ops.put, template=(...,)), value)
-    x.mark_changed()
+    _begin_change(x, "fill_")
     kernels_for[type(x.array)].fill(value, out=x.array)
     return x
 
@@ -218,13 +231,23 @@ def normal_(x: T, mean: float = 0.0, std: float = 1.0, *, generator: Generator |
 
     Raises:
         RuntimeError: ``x`` is on the tape, which records.
+        ValueError: ``std`` is negative.
     """
+    if std < 0:
+        raise ValueError(f"normal_: std is {std}; it must be 0 or more")
     return _draw(x, "normal_", "normal", generator).mul_(std).add_(mean)  # type: ignore[return-value]
 
 
 @method()
 def uniform_(x: T, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> T:
-    """Every element becomes a uniform random number in [``a``, ``b``); errors as normal_."""
+    """Every element becomes a uniform random number in [``a``, ``b``).
+
+    Raises:
+        RuntimeError: ``x`` is on the tape, which records.
+        ValueError: ``b`` is below ``a``.
+    """
+    if b < a:
+        raise ValueError(f"uniform_: b is {b}, below a, which is {a}")
     return _draw(x, "uniform_", "uniform", generator).mul_(b - a).add_(a)  # type: ignore[return-value]
 
 
@@ -269,7 +292,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         source = value.array
     else:
         source = devices.moved(value.array, x.device)
-    x.mark_changed()
+    _begin_change(x, "setitem")
     try:
         part = kernels.view(x.array, index=basic)
         if indices:

@@ -337,3 +337,17 @@ def test_parameters_that_cannot_be_optimized_are_refused():
     with pytest.raises(ValueError, match="given twice"):
         optimizer.add_param_group({"params": [b, a]})
     assert len(optimizer.state) == len(optimizer.param_groups) == 1  # a refused group: no trace
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda o: optim.lr_scheduler.StepLR(o, 0), "StepLR: step_size is 0; it must be 1 or more"),
+        (lambda o: optim.lr_scheduler.CosineAnnealingLR(o, 0), "T_max is 0; it must be 1 or more"),
+        (lambda o: optim.lr_scheduler.LinearLR(o, 0), r"start_factor is 0; it must be in \(0, 1\]"),
+        (lambda o: optim.lr_scheduler.LinearLR(o, total_iters=0), "total_iters is 0; it must be 1"),
+    ],
+)
+def test_schedules_that_lead_nowhere(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(optim.SGD([sg.ones(1, requires_grad=True)], 0.1))

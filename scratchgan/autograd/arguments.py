@@ -243,6 +243,22 @@ def _broadcast(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DTy
     return shape, dtypes.promote(inputs), arrays[0]
 
 
+def within(x: Any, dtype: DType) -> Any:
+    """An input of integers, which a number or an array without dimensions does not widen."""
+    has_no_dims = hasattr(x, "dtype") and not x.ndim and x.dtype is not dtype
+    return as_type(x, dtype) if has_no_dims else dtypes.within(x, dtype)
+
+
+def as_type(x: Any, dtype: DType) -> Any:
+    """An array as one of another type; a number as it is."""
+    if not hasattr(x, "dtype"):
+        return x
+    kernels = kernels_for[type(x)]
+    out = kernels.empty(x.shape, dtype, like=x)
+    kernels.copy(x, out=out)
+    return out
+
+
 def common_shape(name: str, *shapes: Any) -> tuple[int, ...]:
     """The shape that several broadcast to.
 

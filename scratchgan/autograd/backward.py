@@ -13,8 +13,9 @@ import heapq
 from collections.abc import Sequence
 from typing import Any
 
+from scratchgan.autograd.arguments import require_tensors, tensors_of
 from scratchgan.autograd.hooks import call_hooks
-from scratchgan.autograd.tape import Edge, Mode, Node, TapeError, mode
+from scratchgan.autograd.tape import Edge, Mode, Node, TapeError, edge_of, mode
 from scratchgan.autograd.tensor import Tensor, gradient_watch, method
 
 
@@ -83,6 +84,7 @@ def backward(
     gradients: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Add to ``grad`` of every leaf the gradient of ``tensors`` with respect to it.
 
@@ -91,12 +93,13 @@ def backward(
         gradients: The gradient of each start, of its shape; may be left out for one element.
         retain_graph: Keep saved values for another backward. Default: as ``create_graph``.
         create_graph: Record the backward pass, so that gradients can be differentiated again.
+        inputs: The tensors whose ``grad`` is added to, leaves or not; all leaves, if None.
 
     Raises:
         TapeError: A start requires no gradient, has no gradient though it has many elements, or
             was freed by an earlier backward; or a saved tensor was changed in place.
     """
-    _accumulate(starts_of(tensors, gradients), retain_graph, create_graph)
+    _accumulate(starts_of("backward", tensors, gradients), retain_graph, create_graph, inputs)
 
 
 @method("backward")
@@ -105,21 +108,27 @@ def _backward(
     gradient: Tensor | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Add to ``grad`` of every leaf this tensor was made from (:func:`autograd.backward`)."""
-    _accumulate((start(tensor, gradient),), retain_graph, create_graph)
+    _accumulate((start("backward", tensor, gradient),), retain_graph, create_graph, inputs)
 
 
 def _accumulate(
-    starts: Sequence[tuple[Edge, Tensor]], retain_graph: bool | None, create_graph: bool
+    starts: Sequence[tuple[Edge, Tensor]],
+    retain_graph: bool | None,
+    create_graph: bool,
+    inputs: Tensor | Sequence[Tensor] | None,
 ) -> None:
+    wanted = None if inputs is None else dict(edges_of("backward", inputs))
     before = mode.get()
     mode.set(Mode(create_graph, before.watchers, before.changed))
     try:
-        found = backpropagate(starts, create_graph if retain_graph is None else retain_graph)
-        leaf: Any  # no node is left among what was found
+        keeps = create_graph if retain_graph is None else retain_graph
+        found = backpropagate(starts, keeps, None if wanted is None else set(wanted))
         watch = gradient_watch.get()
-        for leaf, gradient in found.items():
+        for edge, gradient in found.items():
+            leaf: Any = edge if wanted is None else wanted[edge]
             known = leaf.grad
             if watch is not None:
                 watch.set(leaf)
@@ -136,39 +145,46 @@ def _accumulate(
         mode.set(before)
 
 
-def starts_of(tensors: Any, gradients: Any) -> list[tuple[Edge, Tensor]]:
+def edges_of(name: str, inputs: Any) -> list[tuple[Edge, Tensor]]:
+    """The edges that lead to ``inputs``, each with its input."""
+    found = []
+    for i, x in enumerate(tensors_of(name, (inputs,) if isinstance(inputs, Tensor) else inputs)):
+        edge = edge_of(x)
+        if edge is None:
+            raise TapeError(f"{name}: input {i} does not require a gradient")
+        found.append((edge, x))
+    return found
+
+
+def starts_of(name: str, tensors: Any, gradients: Any) -> list[tuple[Edge, Tensor]]:
     """Where to start for each of ``tensors``, and with which gradient there."""
-    if isinstance(gradients, Tensor):
-        gradients = (gradients,)
-    if isinstance(tensors, Tensor):
-        tensors = (tensors,)
-    if gradients is None:
-        gradients = (None,) * len(tensors)
-    if len(gradients) != len(tensors):
-        raise TapeError(
-            f"backward: {len(gradients)} gradients were given for {len(tensors)} tensors"
-        )
-    return list(map(start, tensors, gradients))
+    given = tensors_of(name, (tensors,) if isinstance(tensors, Tensor) else tensors)
+    if not isinstance(gradients, list | tuple):
+        gradients = (gradients,) * (len(given) if gradients is None else 1)
+    if len(gradients) != len(given):
+        raise TapeError(f"{name}: {len(gradients)} gradients were given for {len(given)} tensors")
+    return [start(name, x, gradient) for x, gradient in zip(given, gradients, strict=True)]
 
 
-def start(tensor: Tensor, gradient: Tensor | None) -> tuple[Edge, Tensor]:
+def start(name: str, tensor: Tensor, gradient: Tensor | None) -> tuple[Edge, Tensor]:
     """Where to start for ``tensor``, and with which gradient; None stands for ones."""
     if not tensor.requires_grad:
         raise TapeError(
-            f"backward: a tensor of shape {tensor.shape} that does not require a gradient was not "
+            f"{name}: a tensor of shape {tensor.shape} that does not require a gradient was not "
             "made from any that does; set requires_grad=True on a leaf, and mind no_grad"
         )
     if gradient is None:
         if tensor.array.size != 1:
             raise TapeError(
-                f"backward: a tensor of shape {tensor.shape} has no single gradient to start from; "
-                "reduce it to one element, or pass gradient= of its shape"
+                f"{name}: a tensor of shape {tensor.shape} has no single gradient to start from; "
+                "reduce it to one element, or pass a gradient of its shape"
             )
-        gradient = tensor.ones_like()
-    elif gradient.array.shape != tensor.array.shape:
+        return tensor.node or tensor, tensor.ones_like()
+    if not isinstance(gradient, Tensor):
+        require_tensors(name, gradient=gradient)
+    if gradient.array.shape != tensor.array.shape:
         raise TapeError(
-            f"backward: the gradient's shape {gradient.shape} is not the tensor's {tensor.shape}"
+            f"{name}: the gradient's shape {gradient.shape} is not the tensor's {tensor.shape}"
         )
-    else:
-        gradient.may_alias = True
+    gradient.may_alias = True
     return tensor.node or tensor, gradient

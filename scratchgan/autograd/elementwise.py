@@ -60,11 +60,11 @@ def elementwise(
             if fixed is not None:
                 dtype = fixed
             elif dtype.kind in "iu" and not definition.is_real:
-                inputs = tuple([dtypes.within(x, dtype) for x in inputs])
+                inputs = tuple([arguments.within(x, dtype) for x in inputs])
             elif dtype.kind in "biu" and definition.is_real:
                 dtype = dtypes.get_default_dtype()
                 # Left to itself, NumPy computes with bytes in half precision.
-                inputs = tuple([_as_floats(x, dtype) for x in inputs])
+                inputs = tuple([arguments.as_type(x, dtype) for x in inputs])
             out = kernels.empty(shape, dtype, like=array)
             getattr(kernels, definition.kernel)(*inputs, out=out, **scalars)
             return out
@@ -82,15 +82,6 @@ def elementwise(
         return made.function
 
     return decorate
-
-
-def _as_floats(x: Any, dtype: np.dtype[Any]) -> Any:
-    if not hasattr(x, "dtype"):
-        return x
-    kernels = kernels_for[type(x)]
-    out = kernels.empty(x.shape, dtype, like=x)
-    kernels.copy(x, out=out)
-    return out
 
 
 # Most calls have one or two tensors whose arrays are floating, contiguous and alike. These two

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scratchgan.autograd.backward import backpropagate, starts_of
-from scratchgan.autograd.tape import Mode, TapeError, edge_of, mode
+from scratchgan.autograd.backward import backpropagate, edges_of, starts_of
+from scratchgan.autograd.tape import Mode, TapeError, mode
 from scratchgan.autograd.tensor import Tensor
 
 
@@ -46,28 +46,22 @@ def grad(
         allow_unused = materialize_grads
     if materialize_grads and not allow_unused:
         raise TapeError("grad: materialize_grads is for unused inputs, which allow_unused refuses")
-    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    edges = [edge_of(x) for x in given]
-    for position, edge in enumerate(edges):
-        if edge is None:
-            raise TapeError(f"grad: input {position} does not require a gradient")
-    wanted = {edge for edge in edges if edge is not None}
+    wanted = edges_of("grad", inputs)
     before = mode.get()
     mode.set(Mode(create_graph, before.watchers, before.changed))
     try:
         keeps = create_graph if retain_graph is None else retain_graph
-        found = backpropagate(starts_of(outputs, grad_outputs), keeps, wanted)
+        starts = starts_of("grad", outputs, grad_outputs)
+        found = backpropagate(starts, keeps, {edge for edge, _ in wanted})
     finally:
         mode.set(before)
-    for position, edge in enumerate(edges):
+    for position, (edge, _) in enumerate(wanted):
         if edge not in found and not allow_unused:
             raise TapeError(
                 f"grad: the outputs do not depend on input {position}; with allow_unused=True "
                 "its gradient is given as None"
             )
-    gradients = [found.get(edge) for edge in edges]  # type: ignore[arg-type]
+    gradients = [(found.get(edge), x) for edge, x in wanted]
     if materialize_grads:
-        return tuple(
-            x.new_zeros(x.shape) if g is None else g for x, g in zip(given, gradients, strict=True)
-        )
-    return tuple(gradients)
+        return tuple([x.new_zeros(x.shape) if g is None else g for g, x in gradients])
+    return tuple([g for g, _ in gradients])

@@ -2,7 +2,7 @@
 
 import weakref
 
-from scratchgan.autograd.tape import TapeError, edge_of
+from scratchgan.autograd.tape import Node, TapeError, edge_of
 from scratchgan.autograd.tensor import Hook, Tensor, clock, method
 from scratchgan.backend import devices
 
@@ -90,6 +90,14 @@ def retain_grad(tensor: Tensor) -> None:
         raise TapeError("retain_grad: the tensor does not require a gradient")
     if tensor.node is None:
         return
-    if any(isinstance(hook, Retained) for hook in (tensor.node.hooks or {}).values()):
-        return
+    stop_retaining(tensor.node)
     register_hook(tensor, Retained(weakref.ref(tensor)))
+
+
+def stop_retaining(node: Node) -> bool:
+    """Keep the gradient that comes to ``node`` no more; whether it would have been."""
+    hooks = node.hooks or {}
+    retained = [key for key, hook in hooks.items() if isinstance(hook, Retained)]
+    for key in retained:
+        del hooks[key]
+    return bool(retained)

@@ -61,7 +61,9 @@ def evaluate(
         real = evaluation.of_real_digits(n)
     table = Table("measure", title=f"{n:,} digits of {run}")
     table.add_column("samples", justify="right")
-    table.add_column("real digits", justify="right")
+    equally_many = real.n == found.n
+    heading = "real digits" if equally_many else f"{real.n:,} real digits"
+    table.add_column(heading, justify="right")
     of_real = dataclasses.asdict(real)
     for name, value in dataclasses.asdict(found).items():
         if isinstance(value, float):
@@ -94,7 +96,7 @@ def interpolate(
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError:
         raise typer.BadParameter(f"seeds is {seeds!r}; it must be integers, as in 1,2,3") from None
-    names = [name.strip() for name in digits.split(",")] if digits else None
+    names = [name.strip() for name in digits.split(",")] if digits is not None else None
     with compilation_shown():
         images = latent.interpolate(gan.Run.open(run), numbers, steps, names)
     sampling.save(out, images, columns=steps)

@@ -69,7 +69,8 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help=f"Settings to start from: {', '.join(RECIPES)}, or a file *.toml.",
+            help=f"Settings to start from: {', '.join(RECIPES)}, or a file *.toml, whose settings "
+            "change seed.",
             show_default="default",
         ),
     ] = None,

@@ -83,33 +83,36 @@ def load_images(
     """
     if source is None:
         data = MNIST()
-        return Images(data.images, data.labels, DIGITS)
-    path = Path(source)
-    try:
-        return _read(path, size, grey)
-    except OSError as fault:  # a folder that may not be looked into, a name that is too long
+        found = Images(data.images, data.labels, DIGITS)
+    else:
+        path = Path(source)
+        try:
+            found = _read(path, size, grey)
+        except OSError as fault:  # a folder that may not be looked into, a name that is too long
+            raise DataError(
+                f"{fault.filename or path}: cannot be read ({fault.strerror or fault})"
+            ) from None
+    if size and found.pixels.shape[1:] != (size, size):
         raise DataError(
-            f"{fault.filename or path}: cannot be read ({fault.strerror or fault})"
-        ) from None
+            f"{source or 'MNIST'}: holds images of {found.pixels.shape[2]}x{found.pixels.shape[1]} "
+            f"pixels; only pictures are brought to another size ({size})"
+        )
+    return found
 
 
 def _read(path: Path, size: int, grey: bool) -> Images:
     if path.is_dir():
         if any("idx3-ubyte" in entry.name for entry in path.iterdir()):
             data = MNIST(path)
-            return Images(data.images, data.labels, _names_of_idx(path))
+            names = _names_of_idx(path)
+            fits = int(data.labels.max(initial=0)) < len(names)
+            return _checked(path, data.images, data.labels, names if fits else None)
         return _from_folder(path, size, grey)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; give {_KINDS}")
     if not path.is_file():  # a pipe would be waited for
         raise DataError(f"{path}: is neither a file nor a folder; give {_KINDS}")
-    found = _reader_of(path)(path)
-    if size and found.pixels.shape[1:] != (size, size):
-        raise DataError(
-            f"{path}: holds images of {found.pixels.shape[2]}x{found.pixels.shape[1]} pixels; only "
-            f"pictures are brought to another size ({size})"
-        )
-    return found
+    return _reader_of(path)(path)
 
 
 def _reader_of(path: Path) -> Callable[[Path], Images]:
@@ -185,7 +188,7 @@ def _from_csv(path: Path) -> Images:
             if headings[0].isdigit():
                 raise DataError(f"{path}: has no line of headings (label,pixel0,pixel1,...)")
             warnings.simplefilter("ignore", UserWarning)  # that there are no lines; said below
-            table = np.loadtxt(file, np.int32, delimiter=",", ndmin=2)
+            table = np.loadtxt(file, np.int32, delimiter=",", quotechar='"', ndmin=2)
     except (OSError, ValueError) as fault:
         if isinstance(fault, DataError):
             raise
@@ -210,9 +213,14 @@ def _from_idx(path: Path) -> Images:
 
 def _checked(path: Path, pixels: Any, labels: Any, names: Sequence[str] | None = None) -> Images:
     """The images, if they are some; without labels they are all of class 0."""
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or not pixels.size:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3:
         shape = "x".join(map(str, pixels.shape)) or "no array but one of the"
-        raise DataError(f"{path}: holds {shape} elements of {pixels.dtype}, not images of uint8")
+        raise DataError(
+            f"{path}: holds {shape} elements of {pixels.dtype}, not grey images (n, height, width) "
+            "of uint8"
+        )
+    if not pixels.size:
+        raise DataError(f"{path}: holds no images")
     if max(pixels.shape[1:]) > MOST_PIXELS:
         raise DataError(
             f"{path}: holds images of {pixels.shape[2]}x{pixels.shape[1]} pixels; at most "

@@ -60,10 +60,11 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise ValueError("clamp: neither min nor max is given")
     if isinstance(min, Tensor):
-        above = ops.maximum(input, min)
+        above = ops.where(ops.ge(input, min), input, ops.maximum(input, min))
         return above if max is None else clamp(above, max=max)
     if isinstance(max, Tensor):
-        return ops.minimum(input if min is None else clamp(input, min=min), max)
+        x = input if min is None else clamp(input, min=min)
+        return ops.where(ops.le(x, max), x, ops.minimum(x, max))
     if input.dtype.kind != "f" and any(type(bound) is float for bound in (min, max)):
         input = input.to(dtypes.get_default_dtype())
     elif input.dtype == dtypes.bool_:

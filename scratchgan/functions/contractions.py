@@ -141,6 +141,11 @@ def _once(x: Tensor, names: list[str]) -> tuple[Tensor, list[str]]:
         name = next(n for n in names if names.count(n) > 1)
         first = names.index(name)
         second = names.index(name, first + 1)
+        if x.shape[first] != x.shape[second]:
+            raise ValueError(
+                f"einsum: {name!r} stands twice for a tensor of shape {x.shape}, whose sizes there "
+                f"are {x.shape[first]} and {x.shape[second]}"
+            )
         x = diagonal(x, 0, first, second)
         names = [n for i, n in enumerate(names) if i not in (first, second)] + [name]
     return x, names

@@ -9,6 +9,7 @@ import numpy as np
 from scratchgan import dtypes, ops
 from scratchgan.autograd.arguments import checked, require_tensors
 from scratchgan.autograd.tensor import Tensor, method
+from scratchgan.functions.beside import filled
 
 # --- Arithmetic with options --------------------------------------------------------------
 
@@ -119,7 +120,8 @@ def fmod(input: Any, other: Any) -> Tensor:
     """
     rest = remainder(input, other)
     is_other_side = ops.bitwise_and(ops.ne(rest, 0), ops.ne(ops.lt(rest, 0), ops.lt(input, 0)))
-    return ops.where(is_other_side, ops.sub(rest, other), rest)
+    back = ops.sub(rest, other)  # nan where other is infinite: nothing of it is in the input
+    return ops.where(is_other_side, ops.where(ops.eq(back, back), back, input), rest)
 
 
 @method()
@@ -204,8 +206,10 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
     return ops.where(ops.eq(input, 0), values, ops.gt(input, 0).to(input.dtype))
 
 
-def _as_float(x: Tensor) -> Tensor:
-    return x if x.dtype.kind == "f" else x.to(dtypes.get_default_dtype())
+def _as_float(x: Tensor, dtype: dtypes.DType | None = None) -> Tensor:
+    """``x`` as ``dtype``, by default its own; of integers the default floating type."""
+    dtype = dtype or x.dtype
+    return x.to(dtype if dtype.kind == "f" else dtypes.get_default_dtype())
 
 
 # --- Functions -----------------------------------------------------------------------------
@@ -218,7 +222,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     x = _as_float(input)
     if eps is not None:
         x = ops.clip(x, min=eps, max=1 - eps)
-    return ops.log(x / (1.0 - x))
+    return ops.sub(ops.log(x), ops.log1p(ops.neg(x)))
 
 
 @method()
@@ -226,8 +230,10 @@ def xlogy(input: Any, other: Any) -> Tensor:
     """``input * log(other)``; 0 where ``input`` is 0."""
     if not isinstance(other, Tensor):
         require_tensors("xlogy", input=input)
-    x, y = (x if isinstance(x, Tensor) else Tensor(np.asarray(float(x))) for x in (input, other))
-    is_none = ops.bitwise_and(ops.eq(x, 0), ops.eq(y, y))
+    like = _as_float(input if isinstance(input, Tensor) else other)
+    x, y = (z if isinstance(z, Tensor) else filled(like, (), z) for z in (input, other))
+    has_no_log = ops.bitwise_or(ops.le(y, 0), ops.eq(y, math.inf))
+    is_none = ops.bitwise_and(ops.eq(x, 0), has_no_log)
     log = ops.log(ops.where(is_none, 1.0, y))
     return ops.where(is_none, 0.0, ops.mul(x, log))
 
@@ -252,20 +258,26 @@ def _log_of_sum(
     exp: Callable[[Tensor], Tensor],
     log: Callable[[Tensor], Tensor],
 ) -> Tensor:
-    highest = ops.maximum(input, other).detach()
-    is_infinite = ops.eq(ops.abs(highest), math.inf)
-    shift = ops.where(is_infinite, 0.0, highest)
-    total = ops.add(exp(ops.sub(input, shift)), exp(ops.sub(other, shift)))
-    found = ops.add(log(ops.where(is_infinite, 1.0, total)), shift)
-    return ops.where(is_infinite, ops.add(ops.mul(ops.add(input, other), 0.0), highest), found)
+    larger = ops.maximum(input, other)
+    is_infinite = ops.eq(ops.abs(larger), math.inf)
+    x, y, shift = (ops.where(is_infinite, 0.0, z) for z in (input, other, larger.detach()))
+    total = ops.add(exp(ops.sub(x, shift)), exp(ops.sub(y, shift)))
+    return ops.where(is_infinite, larger, ops.add(log(total), shift))
 
 
 @method()
 @checked
 def hypot(input: Tensor, other: Tensor) -> Tensor:
-    """``sqrt(input**2 + other**2)``."""
-    x, y = _as_float(input), _as_float(other)
-    return ops.sqrt(ops.add(ops.square(x), ops.square(y)))
+    """``sqrt(input**2 + other**2)``; the squares never overflow."""
+    dtype = dtypes.promote((input.array, other.array))
+    x, y = _as_float(input, dtype), _as_float(other, dtype)
+    one, two = ops.abs(x).detach(), ops.abs(y).detach()
+    is_infinite = ops.bitwise_or(ops.eq(one, math.inf), ops.eq(two, math.inf))
+    x, y = ops.where(is_infinite, 0.0, x), ops.where(is_infinite, 0.0, y)
+    larger = ops.maximum(one, two)
+    scale = ops.where(ops.bitwise_or(is_infinite, ops.eq(larger, 0)), 1.0, larger)
+    squares = ops.add(ops.square(ops.div(x, scale)), ops.square(ops.div(y, scale)))
+    return ops.where(is_infinite, math.inf, ops.mul(scale, ops.sqrt(squares)))
 
 
 @method()
@@ -310,8 +322,9 @@ def nan_to_num(
 @method()
 @checked
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
-    """``input * 2**other``."""
-    return ops.mul(input, ops.exp2(other))
+    """``input * 2**other``; the power may be beyond what a number can be."""
+    half = ops.floor(ops.mul(other, 0.5)).detach()
+    return ops.mul(ops.mul(input, ops.exp2(half)), ops.exp2(ops.sub(other, half)))
 
 
 # --- Of several tensors ---------------------------------------------------------------------
@@ -338,8 +351,13 @@ def _first_if(wins: Tensor, x: Tensor, y: Tensor) -> Tensor:
 @method()
 @checked
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """``input + weight * (end - input)``."""
-    return ops.add(input, ops.mul(ops.sub(end, input), weight))
+    """``input + weight * (end - input)``, computed from the nearer of both."""
+    way = ops.sub(end, input)
+    near_input = ops.add(input, ops.mul(way, weight))
+    near_end = ops.sub(end, ops.mul(way, 1.0 - weight))
+    if not isinstance(weight, Tensor):
+        return near_input if weight < 0.5 else near_end
+    return ops.where(ops.lt(weight, 0.5), near_input, near_end)
 
 
 @method()

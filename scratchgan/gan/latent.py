@@ -89,12 +89,14 @@ def interpolate(
         raise RunError(f"there are {len(seeds)} seeds; a way needs two or more")
     if steps < 1:
         raise RunError(f"steps is {steps}; it must be an integer from 1 on")
-    if digits and len(digits) != len(seeds):
+    if digits is not None and len(digits) != len(seeds):
         raise RunError(f"there are {len(digits)} digits for {len(seeds)} seeds; give as many")
     generator = run.load_generator()
     ends = [_noise(run, seed, 1).numpy()[0] for seed in seeds]
     labels = (
-        [label_of(run, digit) for digit in digits] if digits else labels_in_turn(run, len(seeds))
+        labels_in_turn(run, len(seeds))
+        if digits is None
+        else [label_of(run, digit) for digit in digits]
     )
     shares = np.linspace(0, 1, steps + 1, dtype=np.float32)
     images = []

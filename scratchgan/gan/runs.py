@@ -6,7 +6,7 @@
     metrics.csv                 a row every 100 steps, and at the end of each epoch
     timings.csv                 how many seconds each of them had taken
     samples/epoch-0001.png      what G makes of the same noise, after each epoch
-    histograms/epoch-0001.json  of weights and their updates (gan/vitals.py), after each epoch
+    histograms/epoch-0001.json  of weights and their updates (gan/vitals.py), after epochs
     losses.png                  the metrics as curves
     training.gif                the samples as a film
     report.html                 all of this as a page, with the generator in it

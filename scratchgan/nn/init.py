@@ -38,14 +38,26 @@ def ones_(tensor: Tensor) -> Tensor:
 def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """Uniform on [a, b]."""
+    """Uniform on [a, b].
+
+    Raises:
+        ValueError: ``b`` is below ``a``.
+    """
+    if b < a:
+        raise ValueError(f"uniform_: b is {b}, below a, which is {a}")
     return _draw("uniform", tensor, b - a, a, generator)
 
 
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """Normal with this mean and standard deviation."""
+    """Normal with this mean and standard deviation.
+
+    Raises:
+        ValueError: ``std`` is negative.
+    """
+    if std < 0:
+        raise ValueError(f"normal_: std is {std}; it must be 0 or more")
     return _draw("normal", tensor, std, mean, generator)
 
 

@@ -96,11 +96,17 @@ class LambdaLR(LRScheduler):
 
 
 class StepLR(LRScheduler):
-    """The rate times ``gamma`` every ``step_size`` epochs."""
+    """The rate times ``gamma`` every ``step_size`` epochs.
+
+    Raises:
+        ValueError: ``step_size`` is less than 1.
+    """
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
+        if step_size < 1:
+            raise ValueError(f"StepLR: step_size is {step_size}; it must be 1 or more")
         self.step_size = step_size
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -144,7 +150,11 @@ class ExponentialLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """A factor of the rate that goes in a line from one number to another, and stays there."""
+    """A factor of the rate that goes in a line from one number to another, and stays there.
+
+    Raises:
+        ValueError: ``start_factor`` is not in (0, 1], or ``total_iters`` is less than 1.
+    """
 
     def __init__(
         self,
@@ -154,6 +164,10 @@ class LinearLR(LRScheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
+        if not 0 < start_factor <= 1:
+            raise ValueError(f"LinearLR: start_factor is {start_factor}; it must be in (0, 1]")
+        if total_iters < 1:
+            raise ValueError(f"LinearLR: total_iters is {total_iters}; it must be 1 or more")
         self.start_factor = start_factor
         self.end_factor = end_factor
         self.total_iters = total_iters
@@ -170,11 +184,16 @@ class CosineAnnealingLR(LRScheduler):
     """Half a cosine from the first rate to ``eta_min`` (Loshchilov & Hutter 2017, eq. 5).
 
     After ``T_max`` epochs it rises again.
+
+    Raises:
+        ValueError: ``T_max`` is less than 1.
     """
 
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
+        if T_max < 1:
+            raise ValueError(f"CosineAnnealingLR: T_max is {T_max}; it must be 1 or more")
         self.T_max = T_max
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)

@@ -1,5 +1,6 @@
 """``grad``: gradients of chosen tensors, which are returned."""
 
+import numpy as np
 import pytest
 
 import scratchgan as sg
@@ -83,3 +84,51 @@ def test_only_what_is_wanted_must_not_be_freed():
     assert grad(z, w, retain_graph=True)[0].item() == 4.0  # not through the freed part
     with pytest.raises(TapeError, match="second time to 'mul'"):
         grad(z, x)
+
+
+# --- backward(inputs=...) -----------------------------------------------------------------
+
+
+def test_backward_adds_to_the_inputs_that_are_named():
+    x, y = leaf(2.0), leaf(3.0)
+    z = x * y
+    out = z * x
+    out.backward(inputs=(x, z), retain_graph=True)
+    assert (x.grad.tolist(), z.grad.tolist()) == ([12.0], [2.0])
+    assert y.grad is None
+    sg.autograd.backward(out, inputs=y)
+    assert (y.grad.tolist(), x.grad.tolist()) == ([4.0], [12.0])
+
+
+def test_inputs_that_nothing_depends_on_get_nothing():
+    x, y = leaf(2.0), leaf(3.0)
+    (x * 2).backward(inputs=[y])
+    assert x.grad is None
+    assert y.grad is None
+    with pytest.raises(TapeError, match=r"^backward: input 1 does not require a gradient$"):
+        (x * 2).backward(inputs=(x, x.detach()))
+
+
+@pytest.mark.parametrize("given", [1.0, "text", [1.0, 1.0], np.ones(2)], ids=repr)
+def test_what_is_no_gradient(given):
+    x = leaf(1.0, 2.0)
+    for name, call in (
+        ("backward", lambda: (x * 2).backward(given)),
+        ("backward", lambda: sg.autograd.backward([x * 2], [given])),
+        ("grad", lambda: grad([x * 2], x, [given])),
+    ):
+        with pytest.raises(TypeError, match=f"^{name}: gradient is a tensor, not"):
+            call()
+
+
+@pytest.mark.parametrize("given", [5, None, [5], "text"], ids=repr)
+def test_what_is_no_tensor(given):
+    x = leaf(1.0)
+    for name, call in (
+        ("backward", lambda: sg.autograd.backward(given)),
+        ("backward", lambda: (x * 2).backward(inputs=given) if given else sg.autograd.backward(5)),
+        ("grad", lambda: grad(given, x)),
+        ("grad", lambda: grad(x * 2, given)),
+    ):
+        with pytest.raises(TypeError, match=f"^{name}: "):
+            call()

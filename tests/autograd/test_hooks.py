@@ -88,3 +88,12 @@ def test_what_is_retained_is_what_hooks_have_made_of_it_and_once():
     y.register_hook(lambda gradient: gradient * 7)
     y.backward()
     assert y.grad.item() == 35
+
+
+def test_what_is_retained_is_the_gradient_of_what_the_tensor_has_become():
+    x = leaf(1.0)
+    y = x * 2
+    y.retain_grad()
+    y.mul_(5)
+    (y * 3).backward()
+    assert (y.grad.tolist(), x.grad.tolist()) == ([3.0], [30.0])

@@ -1,5 +1,6 @@
 """Images of one's own, and what is refused."""
 
+import struct
 import tracemalloc
 import zipfile
 
@@ -199,9 +200,9 @@ def test_npz(tmp_path, names):
     ("arrays", "fault"),
     [
         ({"pictures": pixels()}, "holds pictures, but no array 'images' or 'x_train'"),
-        ({"images": pixels().astype(float)}, "holds 3x5x4 elements of float64, not images"),
-        ({"images": pixels()[0]}, "holds 5x4 elements of uint8, not images"),
-        ({"images": pixels(0)}, "holds 0x5x4 elements of uint8, not images"),
+        ({"images": pixels().astype(float)}, "holds 3x5x4 elements of float64, not grey images"),
+        ({"images": pixels()[0]}, "holds 5x4 elements of uint8, not grey images"),
+        ({"images": pixels(0)}, "holds no images"),
         ({"images": np.array([{}])}, "cannot be read as npz"),
         ({"images": pixels(), "labels": np.zeros(2, int)}, "holds 2 labels of int64 for 3 images"),
         ({"images": pixels(), "labels": np.zeros(3)}, "holds 3 labels of float64 for 3 images"),
@@ -333,3 +334,43 @@ def test_only_pictures_are_resized(tmp_path):
     np.savez(path, images=pixels())
     message = refusal(load_images, path, size=7)
     assert message.endswith("images of 4x5 pixels; only pictures are brought to another size (7)")
+
+
+def idx_folder(folder, images, labels):
+    folder.mkdir()
+    for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+        header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+        (folder / f"train-{name}-ubyte").write_bytes(header + array.tobytes())
+    return folder
+
+
+def test_idx_files_of_other_classes_or_of_nothing(tmp_path):
+    letters = idx_folder(tmp_path / "letters", pixels(3, 28, 28), np.array([0, 25, 3], np.uint8))
+    assert load_images(letters).names == tuple(map(str, range(26)))
+    black = idx_folder(tmp_path / "black", np.zeros((3, 28, 28), np.uint8), np.zeros(3, np.uint8))
+    assert refusal(load_images, black).endswith("there is nothing to learn")
+
+
+def test_only_pictures_are_brought_to_another_size(tiny_mnist):
+    for source, name in ((None, "MNIST"), (tiny_mnist, tiny_mnist)):
+        assert refusal(load_images, source, 14) == (
+            f"{name}: holds images of 28x28 pixels; only pictures are brought to another size (14)"
+        )
+        assert load_images(source, 28).pixels.shape[1:] == (28, 28)
+
+
+def test_a_csv_file_with_quotes(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text('"label","a","b","c","d"\n"1","0","3","5","255"\n"0","1","2","3","4"\n')
+    assert load_images(path).labels.tolist() == [1, 0]
+    assert load_images(path).pixels.tolist() == [[[0, 3], [5, 255]], [[1, 2], [3, 4]]]
+
+
+def test_what_is_not_grey_or_not_there(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, images=np.zeros((2, 4, 4, 3), np.uint8))
+    assert refusal(load_images, path).endswith(
+        "holds 2x4x4x3 elements of uint8, not grey images (n, height, width) of uint8"
+    )
+    np.savez(path, images=np.zeros((0, 4, 4), np.uint8))
+    assert refusal(load_images, path).endswith("holds no images")

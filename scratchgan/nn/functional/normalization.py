@@ -60,8 +60,8 @@ def batch_norm(
         count = x.numel() // shape[1]
         if count < 2:
             raise ValueError(
-                f"batch_norm: an input of shape {x.shape} has one value for each channel; in "
-                "training there must be more"
+                f"batch_norm: an input of shape {x.shape} has no more than one value for each "
+                "channel; in training there must be more"
             )
         dims = (0, *range(2, x.ndim))
         mean = functions.mean(x, dims, keepdim=True)

@@ -229,7 +229,9 @@ def random_split(
         raise TypeError(
             f"random_split: lengths are integers, or fractions that add up to 1, not {lengths}"
         )
-    if sum(sizes) != count or min(sizes, default=0) < 0:
+    if min(sizes, default=0) < 0:
+        raise ValueError(f"random_split: the length {min(sizes)} is negative")
+    if sum(sizes) != count:
         raise ValueError(
             f"random_split: the lengths {list(lengths)} do not add up to the {count} items of the "
             "dataset; give such that do, or fractions that add up to 1"
