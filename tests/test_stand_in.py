@@ -62,8 +62,8 @@ def test_the_whole_step(jit: bool) -> None:
 def asarray_in_the_tape(patch: pytest.MonkeyPatch) -> None:
     start = sys.modules["scratchgan.autograd.backward"].start
 
-    def planted(root: Tensor, g: Any) -> Any:
-        edge, seed = start(root, g)
+    def planted(name: str, root: Tensor, g: Any) -> Any:
+        edge, seed = start(name, root, g)
         return edge, Tensor(np.asarray(seed.array))
 
     patch.setattr(sys.modules["scratchgan.autograd.backward"], "start", planted)
@@ -72,8 +72,8 @@ def asarray_in_the_tape(patch: pytest.MonkeyPatch) -> None:
 def float_in_the_tape(patch: pytest.MonkeyPatch) -> None:
     start = sys.modules["scratchgan.autograd.backward"].start
 
-    def planted(root: Tensor, g: Any) -> Any:
-        edge, seed = start(root, g)
+    def planted(name: str, root: Tensor, g: Any) -> Any:
+        edge, seed = start(name, root, g)
         return edge, seed * float(root.array)
 
     patch.setattr(sys.modules["scratchgan.autograd.backward"], "start", planted)
@@ -84,7 +84,7 @@ def truth_in_the_tape(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         sys.modules["scratchgan.autograd.backward"],
         "start",
-        lambda root, g: start(root, g) if root.array else None,
+        lambda name, root, g: start(name, root, g) if root.array else None,
     )
 
 

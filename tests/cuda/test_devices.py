@@ -173,7 +173,7 @@ MIXED = {
     "where": lambda x, y: sg.where(x > 0, x, y),
     "matmul": lambda x, y: x @ y.T,
     "linear": lambda x, y: nn.functional.linear(x, y, y[:, 0]),
-    "concatenate": lambda x, y: sg.concatenate([x, y]),
+    "cat": lambda x, y: sg.cat([x, y]),
     "binary_cross_entropy": lambda x, y: nn.functional.binary_cross_entropy(x, y),
 }
 

@@ -150,7 +150,7 @@ NUMPY = {
     "gather": gathered,
     "scatter_add": scattered_sum,
     "put": put,
-    "concatenate": lambda *tensors, dim: np.concatenate(tensors, dim),
+    "cat": lambda *tensors, dim: np.concatenate(tensors, dim),
     "sum": lambda x, dim, keepdim: x.sum(None if dim == () else dim, keepdims=keepdim),
     "amax": lambda x, dim, keepdim: x.max(None if dim == () else dim, keepdims=keepdim),
     "amin": lambda x, dim, keepdim: x.min(None if dim == () else dim, keepdims=keepdim),
