@@ -6,6 +6,7 @@ one, and everywhere on a stand-in.
 
 import functools
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ pytestmark = pytest.mark.usefixtures("every_product_is_shared", "task")
 
 
 @pytest.fixture(params=["plain", "matrix unit", "stand-in of the matrix unit"])
-def task(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def task(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Which task computes all products of float32."""
     kind: str = request.param
     if kind == "matrix unit" and not machine_code.may_use_matrix_unit():
@@ -56,7 +57,9 @@ def task(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
         monkeypatch.setattr(products, "on_matrix_unit", stand_in)
     monkeypatch.setattr(products, "WORTH_SPLITTING", 1 << 62 if kind == "plain" else 0)
     monkeypatch.setattr(products, "SMALLEST", 1)
-    return kind
+    products._plan_of.cache_clear()
+    yield kind
+    products._plan_of.cache_clear()
 
 
 @functools.cache

@@ -138,6 +138,16 @@ def test_copies(clone):
     assert repr(twin) == repr(net)
 
 
+def test_a_copy_computes_the_same_numbers_whichever_comes_first():
+    """The types of unpickled arrays are equal to NumPy's, and not the same objects."""
+    rng = np.random.default_rng(0)
+    for sizes in ((70, 300, 130), (128, 784, 256)):
+        layer = nn.Linear(*sizes[1:])
+        x = sg.tensor(rng.standard_normal(sizes[:2]).astype(np.float32))
+        twin = pickle.loads(pickle.dumps(layer))
+        np.testing.assert_array_equal(twin(x).detach().numpy(), layer(x).detach().numpy())
+
+
 # --- Hooks ------------------------------------------------------------------------------------
 
 

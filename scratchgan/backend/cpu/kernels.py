@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import MachineCodeError, reference
-from scratchgan.backend.cpu.addresses import Array, address_of, begin_of
+from scratchgan.backend.cpu.addresses import Array, begin_of, dense_addresses
 from scratchgan.backend.cpu.codegen import machine_code
 from scratchgan.backend.cpu.elementwise import FLOATS, ufunc_of
-from scratchgan.backend.cpu.gemm.products import Products, work_of
+from scratchgan.backend.cpu.gemm import products
 from scratchgan.backend.cpu.linear import WIDEST, layer_backward, layer_forward
 from scratchgan.backend.cpu.threads.pool import BoundCall, Task
 from scratchgan.backend.scalar import DEFINITIONS, Definition
@@ -101,16 +101,13 @@ def _or_reference(kernel: Callable[..., None]) -> Callable[..., None]:
 
 def copy(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.copy`."""
-    dtype = out.dtype
-    if (
-        out.size >= LARGE_COPY
-        and (x.shape == out.shape and dtype in FLOATS and _all_contiguous(dtype, x, out))
-        and not np.may_share_memory(x, out)
-    ):
-        places = address_of(x, out.shape, dtype), address_of(out, out.shape, dtype, writes=True)
-        with contextlib.suppress(MachineCodeError):
-            _run("copy", dtype, *places, out.size, work=out.size)
-            return
+    dtype, size = out.dtype, out.size
+    if size >= LARGE_COPY and dtype in FLOATS and not np.may_share_memory(x, out):
+        places = dense_addresses(out.shape, dtype, reads=(x,), writes=(out,))
+        if places is not None:
+            with contextlib.suppress(MachineCodeError):
+                _run("copy", dtype, *places, size, work=size)
+                return
     out[...] = x
 
 
@@ -126,13 +123,6 @@ def concatenate(*arrays: Array, axis: int, out: Array) -> None:
         start = end
 
 
-def _all_contiguous(dtype: np.dtype[Any], *arrays: Array) -> bool:
-    for x in arrays:  # noqa: SIM110, all() takes three times as long
-        if x.dtype is not dtype or not x.flags.c_contiguous:
-            return False
-    return True
-
-
 def sum_all(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.sum_all`."""
     if x.size <= SMALL_SUM and x.dtype in FLOATS:
@@ -144,42 +134,25 @@ def sum_all(x: Array, *, out: Array) -> None:
 @_or_reference
 def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.sum`."""
-    kept = x.ndim - len(axis)
-    if x.dtype in FLOATS and x.size and out.size and _all_contiguous(x.dtype, x, out):
-        if axis == tuple(range(kept, x.ndim)):
-            _sum("sum_rows", x, out, out.size, x.size // out.size)
-            return
-        if axis == tuple(range(len(axis))):
-            _sum("sum_columns", x, out, x.size // out.size, out.size)
-            return
+    size, kept, dtype = x.size, out.size, x.dtype
+    if dtype in FLOATS and size and kept:
+        source = dense_addresses(x.shape, dtype, reads=(x,))
+        target = dense_addresses(out.shape, dtype, writes=(out,))
+        if source is not None and target is not None:
+            if axis == tuple(range(x.ndim - len(axis), x.ndim)):
+                _run("sum_rows", dtype, *source, *target, kept, size // kept, work=size)
+                return
+            if axis == tuple(range(len(axis))):
+                _run("sum_columns", dtype, *source, *target, size // kept, kept, work=size)
+                return
     reference.sum(x, axis=axis, keepdims=keepdims, out=out)
-
-
-def _sum(name: str, x: Array, out: Array, rows: int, columns: int) -> None:
-    kept = (rows,) if name == "sum_rows" else (columns,)
-    places = (
-        address_of(x.reshape(rows, columns), (rows, columns), x.dtype),
-        address_of(out.reshape(-1), kept, x.dtype, writes=True),
-    )
-    _run(name, x.dtype, *places, rows, columns, work=x.size)
-
-
-@functools.cache
-def _products(dtype: np.dtype[Any]) -> Products:
-    return Products(dtype)
 
 
 @_or_reference
 def matmul(a: Array, b: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.matmul`."""
-    if not (_are_matrices(a, b, out) and _products(out.dtype).multiply(a, b, out)):
+    if not products.multiply(a, b, out):
         reference.matmul(a, b, out=out)
-
-
-def _are_matrices(a: Array, b: Array, out: Array) -> bool:
-    """Whether these are matrices of one floating type."""
-    dtype = out.dtype
-    return a.ndim == 2 and b.ndim == 2 and a.dtype is b.dtype is dtype and dtype in FLOATS
 
 
 @_or_reference
@@ -193,17 +166,15 @@ def linear(
     out: Array,
 ) -> None:
     """See :func:`scratchgan.backend.reference.linear`."""
-    dtype = out.dtype
-    arguments = None
-    if _are_matrices(x, weight, out) and _all_contiguous(dtype, bias, out):
-        arguments = _products(dtype).arguments(x, weight.T, out)
-    if arguments is None:
+    transposed = weight.T
+    plan = products.plan_of(x, transposed, out)
+    place = dense_addresses(out.shape[1:], out.dtype, reads=(bias,))
+    if plan is None or place is None or not out.flags.c_contiguous:
         reference.linear(x, weight, bias, activation=activation, scalars=scalars, out=out)
         return
-    product = _products(dtype).function(arguments)
-    forward = layer_forward(product, dtype, activation, DEFINITIONS.get(activation))
-    place = address_of(bias, weight.shape[:1], dtype)
-    forward.run(*arguments, place, numbers=scalars, work=work_of(arguments))
+    forward = layer_forward(plan.function, out.dtype, activation, DEFINITIONS.get(activation))
+    arguments = plan.arguments(x, transposed, out)
+    forward.run(*arguments, *place, numbers=scalars, work=plan.work)
 
 
 @_or_reference
@@ -211,19 +182,15 @@ def linear_backward(
     g: Array, y: Array, *, activation: str, scalars: tuple[float, ...], out: tuple[Array, Array]
 ) -> None:
     """See :func:`scratchgan.backend.reference.linear_backward`."""
-    dtype = y.dtype
-    if dtype not in FLOATS or y.shape[1] > WIDEST or not _all_contiguous(dtype, g, y, *out):
+    dtype, shape = y.dtype, y.shape
+    before, bias_gradient = out
+    places = dense_addresses(shape, dtype, reads=(g, y), writes=(before,))
+    sums = dense_addresses(shape[1:], dtype, writes=(bias_gradient,))
+    if places is None or sums is None or dtype not in FLOATS or shape[1] > WIDEST:
         reference.linear_backward(g, y, activation=activation, scalars=scalars, out=out)
         return
     backward = layer_backward(dtype, activation, DEFINITIONS.get(f"{activation}_backward"))
-    before, bias_gradient = out
-    addresses = (
-        address_of(g, y.shape, dtype),
-        address_of(y, y.shape, dtype),
-        address_of(before, y.shape, dtype, writes=True),
-        address_of(bias_gradient, y.shape[1:], dtype, writes=True),
-    )
-    backward.run(*addresses, *y.shape, numbers=scalars, work=y.size)
+    backward.run(*places, *sums, *shape, numbers=scalars, work=y.size)
 
 
 @_or_reference
@@ -251,15 +218,20 @@ def normal(state: Array, *, out: Array) -> None:
 
 
 def _draw(name: str, state: Array, out: Array) -> None:
-    if out.dtype not in FLOATS or not out.flags.c_contiguous:
+    arguments = _arguments_of_noise(state, out)
+    if arguments is None:
         getattr(reference, name)(state, out=out)
-        return
-    _run(name, out.dtype, *_arguments_of_noise(state, out), work=out.size)
+    else:
+        _run(name, out.dtype, *arguments, work=out.size)
 
 
-def _arguments_of_noise(state: Array, out: Array) -> tuple[int, ...]:
-    place = address_of(out, out.shape, out.dtype, writes=True)
-    return address_of(state, (2,), _STATE, writes=True), place, out.size
+def _arguments_of_noise(state: Array, out: Array) -> list[int] | None:
+    """The task's arguments; None if the arrays do not suit it."""
+    stream = dense_addresses((2,), _STATE, writes=(state,))
+    place = dense_addresses(out.shape, out.dtype, writes=(out,))
+    if stream is None or place is None or out.dtype not in FLOATS:
+        return None
+    return [*stream, *place, out.size]
 
 
 _STATE, _COUNT = np.dtype(np.uint64), np.dtype(np.intp)
@@ -267,22 +239,16 @@ _STATE, _COUNT = np.dtype(np.uint64), np.dtype(np.intp)
 
 def _arguments_of_adam(gradients: Sequence[Array], out: tuple[Array, ...]) -> list[int] | None:
     """The task's arguments; None if the arrays do not suit it."""
-    dtype = out[0].dtype
-    if dtype not in FLOATS:
+    dtype, counts = out[0].dtype, dense_addresses((), _COUNT, writes=out[3::4])
+    if dtype not in FLOATS or counts is None:
         return None
     arguments = [len(gradients)]
-    for gradient, (parameter, m, v, step) in zip(gradients, reference.in_fours(out), strict=True):
-        if not _all_contiguous(dtype, gradient, parameter, m, v) or step.dtype != _COUNT:
+    for i, gradient in enumerate(gradients):
+        own = out[4 * i : 4 * i + 3]  # the parameter, m, v
+        places = dense_addresses(own[0].shape, dtype, reads=(gradient,), writes=own)
+        if places is None:
             return None
-        shape = parameter.shape
-        arguments += (
-            address_of(gradient, shape, dtype),
-            address_of(parameter, shape, dtype, writes=True),
-            address_of(m, shape, dtype, writes=True),
-            address_of(v, shape, dtype, writes=True),
-            address_of(step, (), _COUNT, writes=True),
-            parameter.size,
-        )
+        arguments += (*places, counts[i], gradient.size)
     return arguments
 
 
@@ -332,7 +298,7 @@ def _tasks(kernel: str, dtype: np.dtype[Any], arguments: Sequence[int], holds: A
 
 def _matmul(inputs: tuple[Any, ...], out: Any) -> list[Task] | None:
     a, b = inputs
-    task = _products(out.dtype).task(a, b, out) if _are_matrices(a, b, out) else None
+    task = products.task(a, b, out)
     return None if task is None else [task]
 
 
@@ -343,9 +309,8 @@ def _adam(inputs: tuple[Any, ...], out: Any) -> list[Task] | None:
 
 def _drawn(name: str, inputs: tuple[Any, ...], out: Any) -> list[Task] | None:
     (state,) = inputs
-    if out.dtype not in FLOATS or not out.flags.c_contiguous:
-        return None
-    return _tasks(name, out.dtype, _arguments_of_noise(state, out), (state, out))
+    arguments = _arguments_of_noise(state, out)
+    return None if arguments is None else _tasks(name, out.dtype, arguments, (state, out))
 
 
 #: From the inputs and ``out`` of a call of a kernel, the tasks that do the same; None where the

@@ -101,7 +101,7 @@ def compiled(source: Source, arrays: list[Array]) -> list[Task]:
     """The tasks that run ``source`` on arrays that begin where its operands do."""
     code = machine_code.load("fused", source.text)
     addresses = [
-        address_of(array, operand.shape, operand.dtype, is_dense=False)
+        address_of(array, operand.shape, operand.dtype)
         for array, operand in zip(arrays, source.operands, strict=True)
     ]
     holds = [*arrays]

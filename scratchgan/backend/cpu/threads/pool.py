@@ -60,27 +60,40 @@ class Tasks:
         self.count = len(tasks)
 
 
-class BoundCall(threading.local):
+class BoundCall:
     """Tasks on the same arguments and numbers, which each thread fills in anew for every call."""
 
     def __init__(self, functions: list[int], arguments: int, numbers: int) -> None:
-        self._arguments = np.empty(arguments, np.intp)
-        self._numbers = np.empty(numbers)
-        self._tasks = Tasks([Task(f, self._arguments, self._numbers) for f in functions])
+        self._own = _OwnTasks(functions, arguments, numbers)
         # It takes a third of NumPy's time.
         self._fill_in: Callable[..., None] = struct.Struct(f"{arguments}n").pack_into
-        #: Calls of about the same work take about the same time.
-        self._paces: dict[int, Pace] = defaultdict(Pace)
 
     def run(self, *arguments: int, numbers: Sequence[float] = (), work: int) -> None:
         """Run the tasks on these; ``work`` is about how many numbers they compute."""
-        self._fill_in(self._arguments, 0, *arguments)
+        places, scalars, tasks, paces = self._own.parts
+        self._fill_in(places, 0, *arguments)
         if numbers:
-            self._numbers[:] = numbers
+            scalars[:] = numbers
         if work >= WORTH_SHARING:
-            thread_pool().run(self._tasks, self._paces[work.bit_length()])
+            thread_pool().run(tasks, paces[work.bit_length()])
         else:
-            thread_pool().run_alone(self._tasks)
+            thread_pool().run_alone(tasks)
+
+
+class _OwnTasks(threading.local):
+    """Holder of what each thread has of a :class:`BoundCall` for itself.
+
+    Attributes:
+        parts: Memory for the arguments and for the numbers, the tasks that read there, and paces
+            by the length of the number ``work``: calls of about the same work take about the
+            same time. They are one attribute because a ``threading.local`` is slow to ask.
+    """
+
+    def __init__(self, functions: list[int], arguments: int, numbers: int) -> None:
+        places, scalars = np.empty(arguments, np.intp), np.empty(numbers)
+        tasks = Tasks([Task(function, places, scalars) for function in functions])
+        paces: dict[int, Pace] = defaultdict(Pace)
+        self.parts = places, scalars, tasks, paces
 
 
 class ThreadPool:
