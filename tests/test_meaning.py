@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 import scratchgan as sg
 from scratchgan import nn
+from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.nn import functional
 from scratchgan.testing.strategies import arrays, shapes
 
@@ -98,6 +99,18 @@ def test_of_two_tensors_none_may_be_a_number(name, number):
     for inputs in ((x, number), (number, x)):
         with pytest.raises(TypeError, match=r"is a tensor, not (int|float|bool);"):
             getattr(sg, name)(*inputs)
+
+
+OF_ONE = {"log_softmax": {"dim": 0}, "permute": {"dims": (0,)}, "cat": {"dim": 0}}
+
+
+@pytest.mark.parametrize("name", ["mean", "sum", "amax", "clone", *OF_ONE])
+@pytest.mark.parametrize("number", [3, 2.5, True, np.float32(1)], ids=repr)
+def test_what_is_reduced_or_moved_is_a_tensor(name, number):
+    with pytest.raises(
+        TypeError, match=rf"^{name}: \w+(\[0\])? is a tensor, not (int|float|bool);"
+    ):
+        REGISTRY[name](number, **OF_ONE.get(name, {}))
 
 
 @pytest.mark.parametrize("name", ["eq", "ne", "lt", "le", "gt", "ge"])
@@ -453,7 +466,7 @@ def test_types_by_their_names():
         (sg, "compile", r"use scratchgan.jit\(function\)"),
         (sg, "bfloat16", "the floating types are float32 and float64"),
         (sg.ones(1), "grad_fn", "use node"),
-        (sg.ones(1), "nonsense", "Tensor has no 'nonsense'$"),
+        (sg.ones(1), "nonsense", "'Tensor' object has no attribute 'nonsense'$"),
     ],
 )
 def test_a_name_that_is_not_there_says_what_to_use(owner, name, advice):

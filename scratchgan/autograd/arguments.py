@@ -203,6 +203,11 @@ def fail(of: Signature, error: Exception, inputs: list[Any], keywords: dict[str,
     fault = different_devices(of.name, arrays)
     if fault is not None:
         raise fault from error
+    if isinstance(error, AttributeError | TypeError) and not of.is_elementwise:
+        words = [*of.inputs, *[f"{of.variadic}[{i}]" for i in range(len(inputs))]]
+        for word, x in zip(words, inputs, strict=False):
+            if type(x) in NUMBERS:
+                require_tensors(of.name, **{word: x})
     for name, value in keywords.items() if of.is_elementwise else ():
         if not isinstance(value, float | int):
             raise TypeError(f"{of.name}: {name} is a number, not {value!r}") from error

@@ -22,7 +22,7 @@ class Extremes(NamedTuple):
     indices: Tensor
 
 
-# --- Mean, variance -------------------------------------------------------------------------
+# --- Variance -------------------------------------------------------------------------
 
 
 def _count(name: str, input: Tensor, dim: Dims) -> int:
@@ -36,15 +36,6 @@ def _count(name: str, input: Tensor, dim: Dims) -> int:
 def _require_floats(name: str, input: Tensor) -> None:
     if input.array.dtype.kind not in "fc":
         raise TypeError(f"{name}: takes floating point elements, not {input.dtype}")
-
-
-@method()
-@checked
-def mean(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Arithmetic mean over ``dim``: all dimensions, one or several; nan of no elements."""
-    _require_floats("mean", input)
-    count = _count("mean", input, dim)
-    return ops.mul(ops.sum(input, dim=dim, keepdim=keepdim), 1.0 / count if count else math.nan)
 
 
 @method()
@@ -86,7 +77,7 @@ def variance_of(
     _require_floats(name, input)
     less = correction if correction is not None else (1 if unbiased in (None, True) else 0)
     count = _count(name, input, dim)
-    deviations = input - mean(input, dim, keepdim=True)
+    deviations = input - ops.mean(input, dim=dim, keepdim=True)
     total = ops.sum(ops.square(deviations), dim=dim, keepdim=keepdim)
     if count > less:
         return ops.mul(total, 1.0 / (count - less))

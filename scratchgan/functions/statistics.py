@@ -12,7 +12,7 @@ from scratchgan.functions.elementwise import floor_divide, lerp
 from scratchgan.functions.gather_scatter import gather
 from scratchgan.functions.joining import narrow, select
 from scratchgan.functions.matrices import diagonal
-from scratchgan.functions.reductions import Extremes, mean, root_of_variance, variance_of
+from scratchgan.functions.reductions import Extremes, root_of_variance, variance_of
 from scratchgan.functions.scans import cummax, cumsum, diff, places_along, sort
 from scratchgan.functions.shapes import flatten, movedim, reshape, squeeze, unsqueeze
 from scratchgan.ops import Dims
@@ -49,7 +49,8 @@ def var_mean(
 ) -> tuple[Tensor, Tensor]:
     """:func:`var` and :func:`mean` over ``dim``; arguments as of the first."""
     variance = variance_of("var_mean", input, dim, unbiased, keepdim, correction)
-    return variance, mean(input, None if isinstance(dim, bool) else dim, keepdim)
+    dims = None if isinstance(dim, bool) else dim
+    return variance, ops.mean(input, dim=dims, keepdim=keepdim)
 
 
 @checked
@@ -63,7 +64,8 @@ def std_mean(
 ) -> tuple[Tensor, Tensor]:
     """:func:`std` and :func:`mean` over ``dim``; arguments as of the first."""
     variance = variance_of("std_mean", input, dim, unbiased, keepdim, correction)
-    return root_of_variance(variance), mean(input, None if isinstance(dim, bool) else dim, keepdim)
+    dims = None if isinstance(dim, bool) else dim
+    return root_of_variance(variance), ops.mean(input, dim=dims, keepdim=keepdim)
 
 
 # --- Without what is no number --------------------------------------------------------------

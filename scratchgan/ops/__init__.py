@@ -66,6 +66,7 @@ from scratchgan.ops.reductions import (
     amax,
     amin,
     log_softmax,
+    mean,
     sum,
 )
 from scratchgan.ops.shape import (
@@ -180,6 +181,7 @@ __all__ = [
     "lt",
     "matmul",
     "maximum",
+    "mean",
     "minimum",
     "mul",
     "ne",

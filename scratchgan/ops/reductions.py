@@ -2,7 +2,7 @@
 # mypy: disable-error-code="has-type"
 """Primitives that reduce axes."""
 
-from math import prod
+from math import nan, prod
 from typing import Any
 
 from scratchgan import dtypes
@@ -47,6 +47,35 @@ def sum(x: Array, *, dim: Dims = None, keepdim: bool = False) -> Array:
     out = kernels.empty(_shrunk(x.shape, axes, keepdim), dtype, like=x)
     kernels.sum(x, axis=axes, keepdims=keepdim, out=out)
     return out
+
+
+def _mean_vjp(g: Any, x_shape: tuple[int, ...], dim: Dims, keepdim: bool) -> Any:
+    share = _share(x_shape, dims_of("mean", dim, len(x_shape)))
+    return _sum_vjp(g * share, x_shape, dim, keepdim)
+
+
+@method()
+@primitive(x=_mean_vjp)
+def mean(x: Array, *, dim: Dims = None, keepdim: bool = False) -> Array:
+    """Arithmetic mean over ``dim``: all dimensions, one or several; nan of no elements."""
+    if x.dtype.kind not in "fc":
+        raise TypeError(f"mean: takes floating point elements, not {x.dtype}")
+    axes = dims_of("mean", dim, x.ndim)
+    kernels = kernels_for[type(x)]
+    shape = _shrunk(x.shape, axes, keepdim)
+    total, out = kernels.empty(shape, x.dtype, like=x), kernels.empty(shape, x.dtype, like=x)
+    if shape:
+        kernels.sum(x, axis=axes, keepdims=keepdim, out=total)
+    else:
+        kernels.sum_all(x, out=total)
+    kernels.mul(total, _share(x.shape, axes), out=out)
+    return out
+
+
+def _share(shape: tuple[int, ...], axes: tuple[int, ...]) -> float:
+    """The part that each element has in the mean over ``axes``."""
+    count = prod([shape[axis] for axis in axes])
+    return 1.0 / count if count else nan
 
 
 def _largest_vjp(g: Any, x: Any, out: Any, dim: Dims, keepdim: bool) -> Any:

@@ -179,6 +179,12 @@ def _summed(choices: Choices) -> Sample:
     return Sample((tensor(choices, size, REAL),), keywords)
 
 
+def _averaged(choices: Choices) -> Sample:
+    size = shape(choices, 0, 1)  # the mean of nothing is nan
+    keywords = {"dim": _dims(choices, size), "keepdim": choices.one_of((False, True))}
+    return Sample((tensor(choices, size, REAL),), keywords)
+
+
 def _extreme(choices: Choices) -> Sample:
     size = shape(choices, 0, 1)
     keywords = {"dim": _dims(choices, size), "keepdim": choices.one_of((False, True))}
@@ -298,6 +304,7 @@ SAMPLERS: dict[str, Row] = {
     "put": Row(shape_samplers.put, room=1.0),
     "cat": Row(shape_samplers.concatenated, room=1.0),
     "sum": Row(_summed, room=1.0),
+    "mean": Row(_averaged, room=1.0),
     "amax": Row(_extreme),
     "amin": Row(_extreme),
     "log_softmax": Row(_log_softmaxed, room=1.0),

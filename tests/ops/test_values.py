@@ -152,6 +152,7 @@ NUMPY = {
     "put": put,
     "cat": lambda *tensors, dim: np.concatenate(tensors, dim),
     "sum": lambda x, dim, keepdim: x.sum(None if dim == () else dim, keepdims=keepdim),
+    "mean": lambda x, dim, keepdim: x.mean(None if dim == () else dim, keepdims=keepdim),
     "amax": lambda x, dim, keepdim: x.max(None if dim == () else dim, keepdims=keepdim),
     "amin": lambda x, dim, keepdim: x.min(None if dim == () else dim, keepdims=keepdim),
     "log_softmax": lambda x, dim: x - np.log(np.exp(x).sum(dim, keepdims=True)),

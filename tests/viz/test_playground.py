@@ -66,6 +66,7 @@ RUN = """({ name, inputs, needs, keywords, g }) => {
 SHAPES = {
     "matmul": ([(3, 4), (4, 2)], {}),
     "sum": ([(3, 4)], {"dim": None, "keepdim": False}),
+    "mean": ([(3, 4)], {"dim": None, "keepdim": False}),
     "permute": ([(3, 4)], {"dims": (1, 0)}),
     "expand": ([(4,)], {"shape": (3, 4)}),
     "clip": ([(3, 4)], {"min": -0.5, "max": 1.5}),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan import functions, ops
+from scratchgan import ops
 from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
@@ -17,7 +17,7 @@ from scratchgan.jit.context import current
 Reductions = Mapping[str, Callable[[Tensor], Tensor]]
 
 REDUCTIONS: Reductions = {
-    "mean": functions.mean,
+    "mean": ops.mean,
     "sum": ops.sum,
     "none": lambda losses: losses,
 }

@@ -38,7 +38,7 @@ def linear(
     """
     require_tensors("linear", input=input, weight=weight)
     scalars = scalars_of(activation, keywords) if keywords else ()
-    if input.ndim == 2 and bias is not None and weight.ndim == 2:
+    if input.array.ndim == 2 and bias is not None and weight.array.ndim == 2:
         return ops.linear(input, weight, bias, activation=activation, scalars=scalars)
     if bias is None or weight.ndim == 1:
         scalars = scalars or scalars_of(activation, {})

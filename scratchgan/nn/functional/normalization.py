@@ -64,9 +64,9 @@ def batch_norm(
                 "channel; in training there must be more"
             )
         dims = (0, *range(2, x.ndim))
-        mean = functions.mean(x, dims, keepdim=True)
+        mean = ops.mean(x, dim=dims, keepdim=True)
         deviations = ops.sub(x, mean)
-        variance = functions.mean(ops.square(deviations), dims, keepdim=True)
+        variance = ops.mean(ops.square(deviations), dim=dims, keepdim=True)
         with no_grad():
             _move(running_mean, mean, momentum, 1.0)
             _move(running_var, variance, momentum, count / (count - 1))
@@ -96,8 +96,8 @@ def _move(running: Tensor | None, batch: Tensor, momentum: float | Tensor, facto
 
 
 def _normalized(x: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
-    deviations = ops.sub(x, functions.mean(x, dims, keepdim=True))
-    variance = functions.mean(ops.square(deviations), dims, keepdim=True)
+    deviations = ops.sub(x, ops.mean(x, dim=dims, keepdim=True))
+    variance = ops.mean(ops.square(deviations), dim=dims, keepdim=True)
     return ops.div(deviations, ops.sqrt(ops.add(variance, eps)))
 
 
@@ -161,7 +161,7 @@ def rms_norm(
     """
     dims = _last_dims("rms_norm", input, normalized_shape, weight=weight)
     least = float(np.finfo(input.dtype).eps) if eps is None else eps
-    power = functions.mean(ops.square(input), dims, keepdim=True)
+    power = ops.mean(ops.square(input), dim=dims, keepdim=True)
     out = ops.div(input, ops.sqrt(ops.add(power, least)))
     return _scaled(out, weight, None, input.shape[input.ndim - len(dims) :])
 
@@ -254,9 +254,9 @@ def instance_norm(
     dims = tuple(range(2, input.ndim))
     if running_mean is not None or running_var is not None:
         with no_grad():
-            means = functions.mean(input, dims)
+            means = ops.mean(input, dim=dims)
             variances = functions.var(input, dims)
-            _move(running_mean, functions.mean(means, 0), momentum, 1.0)
-            _move(running_var, functions.mean(variances, 0), momentum, 1.0)
+            _move(running_mean, ops.mean(means, dim=0), momentum, 1.0)
+            _move(running_var, ops.mean(variances, dim=0), momentum, 1.0)
     out = _normalized(input, dims, eps)
     return _scaled(out, weight, bias, (1, channels, *[1] * (input.ndim - 2)))

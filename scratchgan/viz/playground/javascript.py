@@ -25,13 +25,13 @@ from scratchgan.functions import square
 from scratchgan.nn import functional
 
 #: The primitives whose forward is a kernel of ``tape.js``; their VJPs are printed.
-KERNELS = ("matmul", "sum", "permute", "expand")
+KERNELS = ("matmul", "sum", "mean", "permute", "expand")
 
 #: The functions of ``tape.js`` that stand for Python's of the same name, which look at shapes, and
 #: the primitives that they call.
 BY_HAND: dict[str, tuple[str, ...]] = {
     **{"_transposed": ("permute",), "_inverse": (), "_sum_vjp": ("expand",)},
-    "mean": ("mul", "sum"),
+    "_mean_vjp": ("expand", "mul"),
 }
 
 #: Code that looks at types or has many options in Python: here for floats, with none given.

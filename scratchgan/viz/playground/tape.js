@@ -133,6 +133,10 @@ const kernels = {
     if (dim !== null) throw new Error("sum: of all elements only");
     return new Tensor([x.data.reduce((a, b) => a + b, 0)], []);
   },
+  mean([x], { dim }) {
+    if (dim !== null) throw new Error("mean: of all elements only");
+    return new Tensor([x.data.reduce((a, b) => a + b, 0) * (1 / x.size)], []);
+  },
   permute([x], { dims }) {
     const [n, m] = x.shape;
     if (String(dims) !== "1,0") throw new Error("permute: of the two axes of a matrix only");
@@ -147,7 +151,7 @@ const byHand = {
   _transposed: (x) => op.permute(x, { dims: [1, 0] }),
   _inverse: (dims) => dims.map((_, i) => dims.indexOf(i)),
   _sum_vjp: (g, shape) => op.expand(g, { shape }),
-  mean: (x) => op.mul(op.sum(x), 1 / x.size),
+  _mean_vjp: (g, shape) => op.expand(op.mul(g, 1 / sizeOf(shape)), { shape }),
 };
 
 // --- Backward --------------------------------------------------------------------------
