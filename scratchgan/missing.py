@@ -2,7 +2,10 @@
 
 import re
 import sys
-from typing import NoReturn
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, TypeVar
+
+C = TypeVar("C", bound=type)
 
 _FLOATS = "the floating types are float32 and float64"
 _CONNECTED = "networks are fully connected here"
@@ -64,6 +67,7 @@ INSTEAD = {
     "frombuffer": "use from_numpy(numpy.frombuffer(...))",
     "range": "use arange, which leaves the end out",
     "scatter_reduce": "use scatter_add, or bincount with weights",
+    "register_backward_hook": "use register_full_backward_hook",
     "erfinv": "there is no inverse of erf",
     "lgamma": "there is no gamma function",
     "digamma": "there is no gamma function",
@@ -86,6 +90,22 @@ INSTEAD = {
     "WeightedRandomSampler": "write a Sampler that yields numpy.random's choices",
     "BatchNorm2d": "networks are fully connected here; BatchNorm1d takes (N, C) and (N, C, L)",
 }
+
+_OF_TENSORS = """
+    angle apply_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided bfloat16 cauchy_
+    cholesky coalesce conj crow_indices data_ptr dequantize det detach_ digamma eig eq_ erfinv
+    exponential_ ge_ geometric_ get_device grad_fn greater_ greater_equal_ gt_ half hardshrink
+    histogram imag inverse is_coalesced is_mkldnn is_quantized is_sparse is_sparse_csr istft le_
+    less_ less_equal_ lgamma log_normal_ logdet lstsq lt_ lu map_ matrix_exp multinomial ne_
+    not_equal_ pin_memory pinverse prelu q_per_channel_axis q_per_channel_scales
+    q_per_channel_zero_points q_scale q_zero_point qr random_ real resize_ resize_as_sparse_
+    scatter_reduce set_ share_memory_ slogdet sparse_dim sparse_mask sparse_resize_
+    sparse_resize_and_clear_ squeeze_ stft storage storage_offset stride svd swapaxes_ swapdims_ t_
+    to_dense to_mkldnn to_sparse to_sparse_bsc to_sparse_bsr to_sparse_coo to_sparse_csc
+    to_sparse_csr transpose_ unfold unsqueeze_ untyped_storage
+"""
+#: The names of PyTorch's Tensor that this one has not and on which there is advice.
+OF_TENSORS = _OF_TENSORS.split()
 
 #: Advice for names by their form; the first that fits.
 _FORMS = [
@@ -127,6 +147,45 @@ def no_such(owner: str, name: str) -> AttributeError:
     """The error for a name that ``owner`` has not."""
     advice = "" if name.startswith("_") else _advice(name)
     return AttributeError(f"{owner} has no {name!r}" + (f": {advice}" if advice else ""))
+
+
+class _Missing:
+    """An attribute that there is not; the error says what to use instead."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        advice = _advice(self.name)
+        raise AttributeError(f"{owner.__name__!r} object has no attribute {self.name!r}: {advice}")
+
+
+def lacking(names: list[str]) -> Callable[[C], C]:
+    """Decorator: the error for an attribute that a class lacks says what to use instead.
+
+    A method ``__getattr__`` could say so of every name, but up to Python 3.11 it makes the
+    attributes that the class does have slower to find.
+
+    Args:
+        names: The attributes, on all of which there is advice.
+    """
+
+    def refuse(cls: C) -> C:
+        for name in names:
+            setattr(cls, name, _Missing(name))
+        changed: Any = cls
+        changed.__dir__ = _without_missing(changed.__dir__)
+        return cls
+
+    return refuse
+
+
+def _without_missing(inherited: Callable[[Any], Iterable[str]]) -> Callable[[Any], list[str]]:
+    def __dir__(self: object) -> list[str]:
+        found = dict(item for cls in reversed(type(self).__mro__) for item in vars(cls).items())
+        return [x for x in inherited(self) if not isinstance(found.get(x), _Missing)]
+
+    return __dir__
 
 
 def refuse_others(module: str) -> None:

@@ -35,10 +35,14 @@ ADVICE = [
 ]
 
 
+def says(owner: Any) -> str:
+    is_tensor = isinstance(owner, sg.Tensor)
+    return "'Tensor' object has no attribute" if is_tensor else f"{owner.__name__} has no"
+
+
 @pytest.mark.parametrize(("owner", "name", "word"), ADVICE)
 def test_what_to_use_instead(owner: Any, name: str, word: str) -> None:
-    whose = "Tensor" if isinstance(owner, sg.Tensor) else owner.__name__
-    with pytest.raises(AttributeError, match=f"^{whose} has no '{name}': .*{re.escape(word)}"):
+    with pytest.raises(AttributeError, match=f"^{says(owner)} '{name}': .*{re.escape(word)}"):
         getattr(owner, name)
 
 
@@ -46,16 +50,35 @@ def test_what_to_use_instead(owner: Any, name: str, word: str) -> None:
     "owner", [sg, nn, nn.functional, nn.init, nn.utils, optim, autograd, data, vision, sg.zeros(2)]
 )
 def test_of_other_names_nothing_is_said(owner: Any) -> None:
-    whose = "Tensor" if isinstance(owner, sg.Tensor) else owner.__name__
     for name in ("colour", "__wrapped__", "_hidden"):
-        with pytest.raises(AttributeError, match=f"^{whose} has no '{name}'$"):
+        with pytest.raises(AttributeError, match=f"^{says(owner)} '{name}'$"):
             getattr(owner, name)
 
 
 def test_no_advice_for_what_there_is() -> None:
     places = (sg, sg.Tensor, nn, nn.functional, optim, optim.lr_scheduler, data, vision.transforms)
     for name in missing.INSTEAD:
-        assert not any(name in vars(place) for place in places), name
+        assert not any(hasattr(place, name) for place in places), name
+
+
+def test_names_that_tensors_lack_are_not_offered() -> None:
+    """Nor is one among them without a word, or one that a method took the place of."""
+    for name in missing.OF_TENSORS:
+        assert not hasattr(sg.Tensor, name)
+        assert name not in dir(sg.zeros(2))
+        with pytest.raises(AttributeError, match=f"^'Tensor' object has no attribute '{name}': "):
+            getattr(sg.zeros(2), name)
+
+
+def test_a_class_may_have_what_the_one_above_it_lacks() -> None:
+    class Wide(sg.Tensor):
+        def half(self) -> str:
+            return "half"
+
+    wide = Wide(sg.zeros(2).array)
+    assert wide.half() == "half"
+    assert "half" in dir(wide)
+    assert "grad_fn" not in dir(wide)
 
 
 def test_advice_names_what_there_is() -> None:

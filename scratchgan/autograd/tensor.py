@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from scratchgan.backend import Array, devices
-from scratchgan.missing import no_such
+from scratchgan.missing import OF_TENSORS, lacking
 
 Hook = Callable[[Any], Any]
 F = TypeVar("F")
@@ -28,6 +28,7 @@ gradient_watch: ContextVar[Any] = ContextVar("gradient_watch", default=None)
 clock = itertools.count(1)
 
 
+@lacking(OF_TENSORS)
 class Tensor:
     """An array that remembers how it was made, so that gradients can be taken through it.
 
@@ -243,11 +244,6 @@ class Tensor:
         if self._version is None:
             self._version = [0]
         return self._version
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            raise no_such("Tensor", name)
 
     if TYPE_CHECKING:  # Operators and methods, which method() attaches where they are defined.
         item: Callable[[], Any]

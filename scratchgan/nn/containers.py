@@ -30,7 +30,7 @@ class _Container(Module):
             return vars(self)[name]
         if name in names:
             return modules[names.index(name)]
-        return super().__getattr__(name)  # type: ignore[misc]
+        return super().__getattribute__(name)  # which raises the error
 
     def __setattr__(self, name: str, value: Any) -> None:
         names, modules = self._lists()

@@ -1,21 +1,16 @@
 """Holder: an object whose parameters, buffers and modules are found by their names."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from scratchgan.autograd.tensor import Tensor
+from scratchgan.missing import lacking
 from scratchgan.nn.parameter import Parameter
 
 T = TypeVar("T")
 
-#: Names that PyTorch's modules have and these have not, and what to do instead.
-_ELSEWHERE = {
-    "register_backward_hook": "it sees the gradients of the last operation alone; use "
-    "register_full_backward_hook",
-    **dict.fromkeys(("half", "bfloat16"), "the floating types here are float32 and float64"),
-}
 
-
+@lacking(["bfloat16", "half", "register_backward_hook"])
 class Holder:
     """The attributes of a :class:`scratchgan.nn.Module`, and the modules below it."""
 
@@ -47,15 +42,6 @@ class Holder:
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         self._forget_buffer(name)
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> NoReturn:
-            instead = _ELSEWHERE.get(name)
-            message = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(
-                f"{message}; {instead}" if instead else message, name=name, obj=self
-            )
 
     def _forget_buffer(self, name: str) -> None:
         if name in self._buffer_names:

@@ -22,6 +22,7 @@ from against_torch.operators import (  # noqa: E402
 )
 
 import scratchgan as sg  # noqa: E402
+from scratchgan import missing  # noqa: E402
 from scratchgan.utils import data  # noqa: E402
 
 PLACES: dict[str, tuple[Any, Any]] = {
@@ -53,11 +54,18 @@ def names_of(place: Any) -> list[str]:
 @pytest.mark.parametrize("place", PLACES)
 def test_every_name_is_here_or_the_error_names_it(place: str) -> None:
     theirs, mine = PLACES[place]
-    owner = mine.__name__ if isinstance(mine, ModuleType) else "Tensor"
+    says = "'Tensor' object has no attribute"
+    if isinstance(mine, ModuleType):
+        says = f"{mine.__name__} has no"
     for name in names_of(theirs):
         if not hasattr(mine, name):
-            with pytest.raises(AttributeError, match=f"^{owner} has no '{name}'"):
+            with pytest.raises(AttributeError, match=f"^{says} '{name}'"):
                 getattr(mine, name)
+
+
+def test_tensors_have_a_word_on_every_name_for_which_there_is_one() -> None:
+    lacking = [x for x in names_of(torch.Tensor) if not hasattr(sg.Tensor, x)]
+    assert {x for x in lacking if missing._advice(x)} <= {*missing.OF_TENSORS}
 
 
 #: Operations of which there is a form in place, here and there.

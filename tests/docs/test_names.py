@@ -30,7 +30,8 @@ def public(module: ModuleType) -> list[str]:
 
 
 def methods() -> list[str]:
-    return [name for name in dir(sg.Tensor) if not name.startswith("_")]
+    tensor = sg.Tensor
+    return [name for name in dir(tensor) if not name.startswith("_") and hasattr(tensor, name)]
 
 
 ROOMS = {
