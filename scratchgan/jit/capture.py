@@ -323,7 +323,9 @@ class Capture:
         return {id(memory(array)[0]) for array in arrays if type(array) in kernels_for}
 
     def _guards(self) -> Guards:
-        read_anew = {id(live.source) for live in self.context.live}
+        read_anew: dict[int, set[str]] = {}
+        for live in self.context.live:
+            read_anew.setdefault(id(live.source), set()).update(live.deciding)
         changed = {id(x) for x in self.changed}
         places = []
         for place in self.places:
@@ -332,7 +334,7 @@ class Capture:
             is_number = (
                 id(holder) in read_anew
                 and isinstance(place.value, bool | int | float | tuple)
-                and place.key not in ("params", *self.scope.keys)
+                and place.key not in ("params", *self.scope.keys, *read_anew[id(holder)])
             )
             is_unused = (
                 isinstance(holder, Tensor)

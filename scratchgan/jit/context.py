@@ -21,12 +21,18 @@ class JitError(RuntimeError):
 
 
 class DynamicScalars:
-    """Keyword numbers of a kernel that are read anew before every replay, from ``source``."""
+    """Keyword numbers of a kernel that are read anew before every replay, from ``source``.
+
+    Attributes:
+        values: The numbers by name.
+        deciding: The names of those that decided what is computed: a change is recorded anew.
+    """
 
     def __init__(self, read: Callable[[], dict[str, float]], source: Mapping[str, Any]) -> None:
         self._read = read
         self.source = source
         self.values = read()
+        self.deciding: set[str] = set()
 
     def refresh(self) -> None:
         """Read them again; the dict stays the same object."""
@@ -34,9 +40,14 @@ class DynamicScalars:
 
 
 class DynamicScalar(float):
-    """One of :class:`DynamicScalars` on its way through a kernel call."""
+    """One of :class:`DynamicScalars`, called ``name`` there, on its way to a kernel call."""
 
     origin: DynamicScalars
+    name: str
+
+    def __bool__(self) -> bool:
+        self.origin.deciding.add(self.name)
+        return float(self) != 0.0
 
 
 class RecordingContext:
@@ -85,6 +96,6 @@ def dynamic_scalars(
     scalars: dict[str, float] = {}
     for name, value in origin.values.items():
         scalar = DynamicScalar(value)
-        scalar.origin = origin
+        scalar.origin, scalar.name = origin, name
         scalars[name] = scalar
     return scalars

@@ -124,22 +124,22 @@ class Program:
         if tasks is None:
             return None
         names = spec_of(call.kernel).scalars
-        live = {} if call.live is None else call.live.values
 
         def refresh() -> None:
-            tasks[-1].numbers[:] = [live.get(name, call.scalars[name]) for name in names]
+            scalars = _scalars_now(call)
+            tasks[-1].numbers[:] = [scalars[name] for name in names]
 
         refresh()
-        if call.live is not None:
+        if call.live:
             self._refreshed.append(refresh)
         return Step(self._lowering.run_of(tasks, _work(call)), call, tasks=tasks)
 
     def _called(self, call: Call, inputs: tuple[Any, ...], out: Any) -> Step:
         """A call of a kernel as it was recorded."""
-        live = {} if call.live is None else call.live.values
-        fixed = {name: x for name, x in call.scalars.items() if name not in live}
-        function = getattr(self._backend, call.kernel)
-        return Step(lambda: function(*inputs, out=out, **fixed, **live), call)
+        function = functools.partial(getattr(self._backend, call.kernel), *inputs, out=out)
+        if call.live:
+            return Step(lambda: function(**_scalars_now(call)), call)
+        return Step(functools.partial(function, **call.scalars), call)
 
     def timed(self, repeats: int) -> list[float]:
         """Median seconds of each step over ``repeats`` replays, which leave no trace."""
@@ -176,6 +176,11 @@ def run_compiled(recording: Recording, call: Call) -> bool:
     except MachineCodeError:
         return False
     return True
+
+
+def _scalars_now(call: Call) -> dict[str, Any]:
+    """The keywords of a call, those that change as they are at this moment."""
+    return call.scalars | {key: x.origin.values[x.name] for key, x in call.live.items()}
 
 
 def _work(item: Call | Fused | Loop) -> int:

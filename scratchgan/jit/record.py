@@ -18,7 +18,6 @@ from scratchgan.backend.specs import spec_of
 from scratchgan.dtypes import DType
 from scratchgan.jit.context import (
     DynamicScalar,
-    DynamicScalars,
     JitError,
     RecordingContext,
     current,
@@ -76,7 +75,7 @@ class Call:
     inputs: tuple[Operand | float, ...]
     outs: tuple[Operand, ...]
     scalars: dict[str, Any]
-    live: DynamicScalars | None = None
+    live: dict[str, DynamicScalar] = field(default_factory=dict)
     takes_tuple: bool = False
 
     @property
@@ -231,18 +230,16 @@ class RecordingBackend(Backend):
             if allocates:
                 out = kernel(*inputs, **scalars)
                 recording.made(out)
-            live = [value for value in scalars.values() if type(value) is DynamicScalar]
-            if live:  # NumPy takes them for numbers of float64, and others for weak ones
-                scalars = {
-                    key: float(x) if type(x) is DynamicScalar else x for key, x in scalars.items()
-                }
+            live = {key: x for key, x in scalars.items() if type(x) is DynamicScalar}
+            # NumPy takes them for numbers of float64, and others for weak ones.
+            scalars |= {key: float(x) for key, x in live.items()}
             outs = out if isinstance(out, tuple) else (out,)
             call = Call(
                 name,
                 tuple([recording.operand(x) if hasattr(x, "dtype") else x for x in inputs]),
                 tuple([recording.operand(x) for x in outs]),
                 scalars,
-                live[0].origin if live else None,
+                live,
                 isinstance(out, tuple),
             )
             if not allocates and not recording.runs(recording, call):

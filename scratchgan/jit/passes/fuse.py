@@ -114,7 +114,7 @@ def _fusable(call: Call) -> np.dtype[np.floating] | None:
     types = {x.dtype for x in (*call.reads, *call.outs)} - {_BOOL}
     if call.kernel == COPY and call.outs[0].dtype in _FLOATS:
         types -= {_BYTE}  # pixels become floats as they are read
-    if len(types) != 1 or call.live is not None or len(call.outs) != 1:
+    if len(types) != 1 or call.live or len(call.outs) != 1:
         return None
     dtype = types.pop()
     if dtype not in _FLOATS or (call.kernel == SUM and call.reads[0].dtype != dtype):

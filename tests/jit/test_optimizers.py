@@ -1,0 +1,66 @@
+"""Every optimizer under jit: each option means what it means eagerly, and may change on the way."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scratchgan as sg
+from scratchgan import nn, optim
+
+#: The options that come into play beside the learning rate, and others to which they change.
+OPTIONS: dict[type[optim.Optimizer], tuple[dict[str, Any], dict[str, Any]]] = {
+    optim.SGD: ({"momentum": 0.9, "weight_decay": 0.1}, {"momentum": 0.5, "weight_decay": 0.2}),
+    optim.Adam: ({"weight_decay": 0.1}, {"weight_decay": 0.2, "betas": (0.5, 0.9), "eps": 1e-3}),
+    optim.AdamW: ({"weight_decay": 0.1}, {"weight_decay": 0.2, "betas": (0.5, 0.9), "eps": 1e-3}),
+    optim.RMSprop: (
+        {"weight_decay": 0.1, "momentum": 0.9, "centered": True},
+        {"weight_decay": 0.2, "alpha": 0.5, "eps": 1e-3},
+    ),
+    optim.Adagrad: ({"weight_decay": 0.1, "lr_decay": 0.1}, {"weight_decay": 0.2, "lr_decay": 0.3}),
+}
+
+
+def trained(kind: type[optim.Optimizer], first: Any, later: Any, *, jit: bool) -> Any:
+    """A weight after a few steps, with other options from the fourth on, and the recordings."""
+    rng = np.random.default_rng(0)
+    layer = nn.Linear(20, 7)
+    layer.load_state_dict({"weight": rng.standard_normal((7, 20)), "bias": rng.random(7)})
+    optimizer: Any = kind(layer.parameters(), lr=0.01, **first)  # type: ignore[call-arg]
+
+    def step(x: sg.Tensor) -> None:
+        optimizer.zero_grad()
+        layer(x).tanh().square().mean().backward()
+        optimizer.step()
+
+    run = sg.jit(step) if jit else step
+    for i in range(6):
+        if i == 3:
+            optimizer.param_groups[0].update(lr=0.03, **later)
+        run(sg.tensor(rng.standard_normal((16, 20)).astype(np.float32)))
+    return layer.weight.detach().numpy(), len(run.recordings) if jit else None
+
+
+def test_no_optimizer_is_left_out() -> None:
+    public = [getattr(optim, name) for name in optim.__all__ if name != "Optimizer"]
+    assert {*OPTIONS} == {x for x in public if isinstance(x, type)}
+
+
+@pytest.mark.parametrize("backend", sg.backend.CPU_BACKENDS)
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_options_are_those_of_the_eager_step(kind: type[optim.Optimizer], backend: str) -> None:
+    with sg.use_backend(backend):
+        eager, _ = trained(kind, *OPTIONS[kind], jit=False)
+        replayed, recordings = trained(kind, *OPTIONS[kind], jit=True)
+    np.testing.assert_array_equal(replayed, eager)
+    assert recordings == 1
+
+
+@pytest.mark.parametrize(
+    "later", [{"momentum": 0.9}, {"centered": True}], ids=lambda later: next(iter(later))
+)
+def test_an_option_that_decides_what_is_computed_is_recorded_anew(later: dict[str, Any]) -> None:
+    eager, _ = trained(optim.RMSprop, {}, later, jit=False)
+    replayed, recordings = trained(optim.RMSprop, {}, later, jit=True)
+    np.testing.assert_array_equal(replayed, eager)
+    assert recordings == 2
