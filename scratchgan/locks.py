@@ -8,7 +8,10 @@ done, where what they guard must not be seen half done.
 import os
 import threading
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
 
 _made: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
@@ -25,6 +28,21 @@ def new_rlock() -> Any:
     lock = threading.RLock()
     _made.add(lock)
     return lock
+
+
+class computed_once(Generic[T]):
+    """Decorator: a property that is computed when it is first asked for, and kept.
+
+    ``functools.cached_property`` has a lock up to Python 3.11, which a child may find held.
+    """
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        value = vars(instance)[self._function.__name__] = self._function(instance)
+        return value
 
 
 class ForkLock:

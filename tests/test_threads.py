@@ -359,6 +359,23 @@ for _ in range(25):
 stop.set(); thread.join()
 """
 
+# All code is in the cache, but that of the other thread, which imports Numba for it.
+DURING_THE_FIRST_COMPILATION = """
+expected = compute(), compute_replayed()
+assert "numba" not in sys.modules
+def record():
+    sg.jit(lambda x: (x * 2).sin().cos().tanh().exp().sin().cos().abs().sin().sum())(sg.ones(3))
+stop, thread = busy(record)
+while "numba" not in sys.modules:
+    time.sleep(0.001)
+def all_of_it():
+    record()
+    return compute(), compute_replayed()
+for _ in range(3):
+    assert forked(all_of_it) == expected
+stop.set(); thread.join()
+"""
+
 DURING_A_COMPILATION = """
 # The cache is empty: the first call of each kernel compiles.
 reached = threading.Event()
@@ -406,6 +423,12 @@ FORKS = {
 @pytest.mark.parametrize("moment", FORKS)
 def test_a_forked_process_computes_the_same(moment, backend, tmp_path):
     run(BEGINNING + FORKS[moment], backend, tmp_path if "compilation" in moment else None)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_process_forked_while_numba_is_imported_computes_the_same(tmp_path):
+    run(BEGINNING + AFTER_WORK, "numba", tmp_path)
+    run(BEGINNING + DURING_THE_FIRST_COMPILATION, "numba", tmp_path)
 
 
 OF_MULTIPROCESSING = """

@@ -12,9 +12,10 @@ import ast
 import itertools
 import textwrap
 from collections.abc import Callable, Iterable
-from functools import cached_property
 
 import numpy as np
+
+from scratchgan.locks import computed_once
 
 #: The functions that every backend has, under the names of the ``math`` module.
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "pow", "floor")
@@ -48,7 +49,7 @@ class Definition:
         self.scalars = code.co_varnames[code.co_argcount : both]
         self._function = function
 
-    @cached_property
+    @computed_once
     def body(self) -> tuple[ast.stmt, ...]:
         """Its statements.
 
@@ -57,7 +58,7 @@ class Definition:
         """
         return _parsed(self._function)
 
-    @cached_property
+    @computed_once
     def is_real(self) -> bool:
         """Whether integers give a real number: there is a division or a function in it."""
         nodes = [node for statement in self.body for node in ast.walk(statement)]
@@ -67,13 +68,13 @@ class Definition:
             for node in nodes
         ) or any(DEFINITIONS[name].is_real for name in self.calls)
 
-    @cached_property
+    @computed_once
     def is_of_bits(self) -> bool:
         """Whether it is for integers and booleans alone: there are operators of bits in it."""
         nodes = [node for statement in self.body for node in ast.walk(statement)]
         return any(isinstance(node, _BIT_OPERATORS) for node in nodes)
 
-    @cached_property
+    @computed_once
     def calls(self) -> tuple[str, ...]:
         """Names of the other definitions that this one calls, in order of first use."""
         names = [

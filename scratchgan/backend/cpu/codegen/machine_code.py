@@ -60,12 +60,16 @@ def load(name: str, source: str) -> dict[str, int]:
 
 @functools.cache
 def _import_numba() -> None:
-    """Import what compiles, before the lock is taken.
+    """Import what compiles.
 
-    The modules that it brings have locks, which forks take too: ``logging``, say.
+    A child that was forked meanwhile would find the locks of modules held. It must come after
+    ``logging``, whose lock a fork takes, and Numba too.
     """
-    import scratchgan.backend.cpu.codegen.numba_target  # noqa: F401
-
+    with _lock:
+        import logging  # noqa: F401
+    _lock.come_first()
+    with _lock:
+        import scratchgan.backend.cpu.codegen.numba_target  # noqa: F401
     _lock.come_first()
 
 
