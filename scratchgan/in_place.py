@@ -38,8 +38,8 @@ def changed(x: Tensor, name: str) -> Array:
 def _begin_change(x: Tensor, name: str) -> None:
     if not getattr(x.array.flags, "writeable", True):
         raise RuntimeError(
-            f"{name}: this memory cannot be written (elements of an expanded tensor share it); "
-            "change a clone()"
+            f"{name}: this memory cannot be written (it is that of a read-only array, or elements "
+            "of an expanded tensor share it); change a clone()"
         )
     x.mark_changed()
 

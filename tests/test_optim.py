@@ -333,6 +333,21 @@ def test_parameters_that_cannot_be_optimized_are_refused():
     with pytest.raises(ValueError, match="the result of an operation"):
         optim.SGD([a * 2])
 
+    fixed = np.ones((2, 3), np.float32)
+    fixed.flags.writeable = False
+    with pytest.raises(ValueError, match=r"\(2, 3\) lies in memory that cannot be written"):
+        optim.SGD([a, sg.from_numpy(fixed).requires_grad_()])
+
+    optimizer = optim.Adam([a, b])
+    a.grad, b.grad = sg.ones_like(a), sg.ones_like(b)
+    b.array.flags.writeable = False
+    with pytest.raises(
+        RuntimeError, match=r"^Adam\.step: a parameter of shape .* cannot be written"
+    ):
+        optimizer.step()
+    assert not any(x.any() for state in optimizer.state.values() for x in state.values())
+    b.array.flags.writeable = True
+
     optimizer = optim.SGD([a])
     with pytest.raises(ValueError, match="given twice"):
         optimizer.add_param_group({"params": [b, a]})

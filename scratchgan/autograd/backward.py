@@ -121,6 +121,8 @@ def _accumulate(
     inputs: Tensor | Sequence[Tensor] | None,
 ) -> None:
     wanted = None if inputs is None else dict(edges_of("backward", inputs))
+    if wanted is not None and not wanted:
+        raise TapeError("backward: inputs is empty; leave it out for the gradients of all leaves")
     before = mode.get()
     mode.set(Mode(create_graph, before.watchers, before.changed))
     try:

@@ -154,11 +154,9 @@ def _operation(made: Primitive) -> Operation:
         if len(keywords) != keyword_count or (len(inputs) != count and not is_variadic):
             inputs, keywords = arguments.bound(made, inputs, given)
         arrays: list[Any] = []
-        requires_grad = False
         for x in inputs:
             if isinstance(x, Tensor):
                 arrays.append(x.array)
-                requires_grad = requires_grad or x._requires_grad
             elif type(x) in NUMBERS:
                 if len(arrays) in of_tensors:
                     arguments.require_tensors(made.name, **{made.inputs[len(arrays)]: x})
@@ -177,14 +175,15 @@ def _operation(made: Primitive) -> Operation:
             result._version = inputs[0].version
             result.may_alias = True
         now = mode.get()
-        if requires_grad and now.is_recording and out.dtype.kind == "f":
+        if now.is_recording and out.dtype.kind == "f":
             edges = list(map(edge_of, inputs))
             for position in made.constants:
                 edges[position] = None
             needs = tuple([edge is not None for edge in edges])
-            made.record(result, inputs, keywords, tuple(edges), needs)
-            if made.is_view:
-                inputs[0].may_alias = True
+            if True in needs:
+                made.record(result, inputs, keywords, tuple(edges), needs)
+                if made.is_view:
+                    inputs[0].may_alias = True
         for watcher in now.watchers:
             watcher(made, inputs, keywords, result)
         return result

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from scratchgan import dtypes, functions
@@ -241,7 +242,13 @@ class Module(Holder):
     # --- Changing everything at once ------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
-        """Behave as in training from now on, here and below; see Dropout and BatchNorm1d."""
+        """Behave as in training from now on, here and below; see Dropout and BatchNorm1d.
+
+        Raises:
+            TypeError: ``mode`` is not a boolean.
+        """
+        if not isinstance(mode, bool | np.bool_):
+            raise TypeError(f"train: mode is a boolean, not {mode!r:.80}")
         for module in self.modules():
             module.training = mode
         return self

@@ -38,8 +38,8 @@ class Optimizer:
             once and changed in place from then on.
 
     Raises:
-        ValueError: There are no parameters, one is given twice or is no leaf, or an option is
-            outside its range.
+        ValueError: There are no parameters, one is given twice, is no leaf or cannot be written,
+            or an option is outside its range.
         TypeError: ``params`` holds something else than tensors or dicts.
     """
 
@@ -51,7 +51,8 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Tensor]] = {}
-        #: For each parameter the layouts of it, its gradient and its state, when that was made.
+        #: For each parameter the layouts of its gradient, of it and of its state, in the order of
+        #: the kernel's arguments, when that was made.
         self._layouts: dict[Tensor, dict[str, Layout]] = {}
         if isinstance(params, Tensor | Mapping):
             raise TypeError(
@@ -125,11 +126,17 @@ class Optimizer:
                     f"{self._name}: a tensor of shape {parameter.shape} is the result of an "
                     "operation and cannot be optimized; give the leaf that it was made from"
                 )
+            if not _can_be_written(parameter.array):
+                raise ValueError(
+                    f"{self._name}: a parameter of shape {parameter.shape} lies in memory that "
+                    "cannot be written (a read-only array's, or an expanded tensor's); give "
+                    "x.detach().clone().requires_grad_()"
+                )
             states[parameter] = self.new_state(parameter)
         self.state.update(states)
         for parameter, state in states.items():
-            own = {"the parameter": parameter, "its gradient": parameter, **state}
-            self._layouts[parameter] = _layouts(own)
+            own = {"its gradient": parameter, "the parameter": parameter, **state}
+            self._layouts[parameter] = {name: _layout(x.array) for name, x in own.items()}
         self.param_groups.append(complete)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -159,10 +166,10 @@ class Optimizer:
             for parameter in group["params"]:
                 gradient = parameter.grad
                 if gradient is not None:
-                    array, gradient_array, *state = self._arrays(parameter, gradient)
-                    gradients, outs = alike[type(array), array.dtype]
+                    gradient_array, *out = self._arrays(parameter, gradient)
+                    gradients, outs = alike[type(gradient_array), gradient_array.dtype]
                     gradients.append(gradient_array)
-                    outs.append((array, *state))
+                    outs.append(tuple(out))
                     changed.append(parameter)
             for parameter in changed:  # before it is, for Ctrl-C may end it halfway
                 parameter.mark_changed()
@@ -171,15 +178,25 @@ class Optimizer:
         return loss
 
     def _arrays(self, parameter: Tensor, gradient: Tensor) -> list[Array]:
-        """The arrays of a parameter, its gradient and its state in the kernel's order.
+        """The arrays of a gradient, its parameter and its state, in the kernel's order.
 
         Raises:
             RuntimeError: They are not what they were when the state was made.
         """
         wanted = self._layouts[parameter]
-        tensors = {"the parameter": parameter, "its gradient": gradient, **self.state[parameter]}
-        found = _layouts(tensors)
-        if found == wanted:
+        tensors = {"its gradient": gradient, "the parameter": parameter, **self.state[parameter]}
+        arrays = [x.array for x in tensors.values()]
+        layouts = [(type(a), a.shape, a.dtype) for a in arrays]
+        is_known = layouts == [*wanted.values()] and [*tensors] == [*wanted]
+        if is_known and _can_be_written(arrays[1]):
+            return arrays
+        found = dict(zip(tensors, layouts, strict=True))
+        if not _can_be_written(arrays[1]):
+            raise RuntimeError(
+                f"{self._name}.step: a parameter of shape {arrays[1].shape} lies in memory that "
+                "cannot be written (a read-only array's, or an expanded tensor's)"
+            )
+        if found == wanted:  # in another order
             return [tensors[name].array for name in wanted]
         number = next(i for i, known in enumerate(self.state) if known is parameter)
         faults = [f"there is no {name}" for name in wanted if name not in found]
@@ -285,8 +302,12 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _layouts(tensors: Mapping[str, Tensor]) -> dict[str, Layout]:
-    return {name: (type(a := x.array), a.shape, a.dtype) for name, x in tensors.items()}
+def _layout(array: Array) -> Layout:
+    return type(array), array.shape, array.dtype
+
+
+def _can_be_written(array: Array) -> bool:
+    return getattr(array.flags, "writeable", True)  # CuPy's always can
 
 
 def _in_words(layout: Layout) -> str:

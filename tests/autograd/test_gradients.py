@@ -107,6 +107,8 @@ def test_inputs_that_nothing_depends_on_get_nothing():
     assert y.grad is None
     with pytest.raises(TapeError, match=r"^backward: input 1 does not require a gradient$"):
         (x * 2).backward(inputs=(x, x.detach()))
+    with pytest.raises(TapeError, match=r"^backward: inputs is empty; leave it out"):
+        (x * 2).backward(inputs=[])
 
 
 @pytest.mark.parametrize("given", [1.0, "text", [1.0, 1.0], np.ones(2)], ids=repr)

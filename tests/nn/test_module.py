@@ -216,6 +216,8 @@ def test_train_and_eval_reach_every_module():
     assert not any(module.training for module in net.modules())
     net.train()
     assert all(module.training for module in net.modules())
+    with pytest.raises(TypeError, match=r"^train: mode is a boolean, not 5$"):
+        net.train(5)
 
 
 def test_requires_grad_holds_parameters_fixed():
