@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchgan import dtypes
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.backend import Array, kernels_for
+from scratchgan.backend import Array, ArrayTypeError, kernels_for
 from scratchgan.backend.devices import different_devices
 from scratchgan.dtypes import DType
 
@@ -203,10 +203,10 @@ def fail(of: Signature, error: Exception, inputs: list[Any], keywords: dict[str,
     fault = different_devices(of.name, arrays)
     if fault is not None:
         raise fault from error
-    if isinstance(error, AttributeError | TypeError) and not of.is_elementwise:
+    if not of.is_elementwise:
         words = [*of.inputs, *[f"{of.variadic}[{i}]" for i in range(len(inputs))]]
         for word, x in zip(words, inputs, strict=False):
-            if type(x) in NUMBERS:
+            if type(x) in NUMBERS and _needs_an_array(error, x):
                 require_tensors(of.name, **{word: x})
     for name, value in keywords.items() if of.is_elementwise else ():
         if not isinstance(value, float | int):
@@ -215,6 +215,13 @@ def fail(of: Signature, error: Exception, inputs: list[Any], keywords: dict[str,
         raise error
     shapes = " and ".join(str(x.shape) for x in arrays)
     raise type(error)(f"{of.name} of a tensor of shape {shapes}: {error}") from error
+
+
+def _needs_an_array(error: Exception, number: float) -> bool:
+    """Whether ``error`` came of the number's being none: it has no shape, and no kernels."""
+    if isinstance(error, AttributeError):
+        return error.obj is number
+    return isinstance(error, ArrayTypeError)
 
 
 def result_of(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DType, Array]:

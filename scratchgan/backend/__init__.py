@@ -32,6 +32,10 @@ class BackendError(RuntimeError):
     """A backend cannot be used here; the message says why and what to do."""
 
 
+class ArrayTypeError(TypeError):
+    """No backend computes on arrays of a type; the message says which."""
+
+
 class MachineCodeError(RuntimeError):
     """Code cannot be compiled or loaded here; NumPy's kernel takes its place."""
 
@@ -88,7 +92,7 @@ class _KernelsFor(dict[type, Backend]):
             self[array_type] = _load("cupy")
             return self[array_type]
         if array_type is not np.ndarray:
-            raise TypeError(
+            raise ArrayTypeError(
                 f"no backend computes on arrays of type {array_type.__module__}."
                 f"{array_type.__qualname__}; convert it with numpy.asarray first"
             )
@@ -143,6 +147,7 @@ def use_backend(name: str) -> Iterator[None]:
 __all__ = [
     "CPU_BACKENDS",
     "Array",
+    "ArrayTypeError",
     "Backend",
     "BackendError",
     "Kernel",

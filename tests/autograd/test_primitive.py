@@ -9,7 +9,7 @@ import pytest
 import scratchgan as sg
 from scratchgan import Tensor, ops
 from scratchgan.autograd.observe import observe
-from scratchgan.autograd.primitive import REGISTRY, Primitive
+from scratchgan.autograd.primitive import REGISTRY, Primitive, primitive
 from scratchgan.backend import kernels_for
 from scratchgan.backend.scalar import DefinitionError
 
@@ -324,6 +324,25 @@ def test_arrays_of_no_backend_are_refused():
         kernels_for[Foreign]
     with pytest.raises(TypeError, match="exp: takes tensors, arrays and numbers, not Foreign"):
         ops.exp(Foreign())
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (lambda x, scale: x.array, "x is a tensor, not float"),
+        (lambda x, scale: kernels_for[type(x)], "x is a tensor, not float"),
+        (lambda x, scale: [].sort(scale), r"sort\(\) takes no positional"),
+        (lambda x, scale: scale.shape, "'NoneType' object has no attribute 'shape'"),
+        (lambda x, scale: x * scale, "unsupported operand"),
+    ],
+)
+def test_a_number_is_blamed_only_where_it_is_what_failed(body, message, own_primitives):
+    @primitive(x=lambda g: g)
+    def own_scaled(x, *, scale):
+        return body(x, scale)
+
+    with pytest.raises((TypeError, AttributeError), match=message):
+        own_scaled(2.0, scale=None)
 
 
 # --- Errors of kernels ----------------------------------------------------------------
