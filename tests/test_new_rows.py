@@ -10,7 +10,7 @@ from standin import cupy, emulator
 
 import scratchgan as sg
 from scratchgan import Tensor, nn, ops
-from scratchgan.backend import Array
+from scratchgan.backend import Array, kernels_for
 from scratchgan.ops import ACTIVATIONS
 from scratchgan.testing import gradcheck, gradgradcheck
 
@@ -153,14 +153,19 @@ def test_an_elementwise_primitive(device: str) -> None:
     assert gradgradcheck(own_hypot, (x, y))
 
 
-def test_a_primitive_on_arrays() -> None:
+def test_a_primitive_on_arrays(device: str) -> None:
     @sg.primitive(x=lambda g, shift: own_roll(g, shift=-shift))
     def own_roll(x: Array, *, shift: int) -> Array:
-        return np.roll(x, shift)
+        kernels = kernels_for[type(x)]
+        return kernels.from_host(np.roll(kernels.to_host(x), shift), x.dtype, like=x)
 
-    x = sg.tensor([1.0, 2.0, 3.0], "float64", requires_grad=True)
-    weights = sg.tensor([1.0, 10.0, 100.0], "float64")
+    x = sg.tensor([1.0, 2.0, 3.0], "float64", device=device, requires_grad=True)
+    weights = sg.tensor([1.0, 10.0, 100.0], "float64", device=device)
     (own_roll(x, shift=1) * weights).sum().backward()
     assert x.grad is not None and x.grad.tolist() == [10.0, 100.0, 1.0]
+    replayed = sg.jit(lambda x: own_roll(x * 2.0, shift=1) + 1.0)
+    for k in range(3):
+        assert replayed(x.detach() + k).tolist() == [7.0 + 2 * k, 3.0 + 2 * k, 5.0 + 2 * k]
+    assert len(replayed.recordings) == 1
     assert gradcheck(lambda x: own_roll(x, shift=1), (x,))
     assert gradgradcheck(lambda x: own_roll(x, shift=1), (x,))

@@ -24,6 +24,7 @@ from scratchgan.autograd.arguments import NUMBERS
 from scratchgan.autograd.tape import Edge, Node, Rule, Vjp, edge_of, mode
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array
+from scratchgan.backend.opaque import forward_of
 
 #: Every primitive by name.
 REGISTRY: dict[str, "Primitive"] = {}
@@ -138,8 +139,8 @@ def primitive(
         needs_out: From the keywords whether VJPs that name ``out`` look at it, so that it is kept.
         vjps: For each input by name, the function from the output's gradient to its own.
     """
-    options: dict[str, Any] = {"is_view": is_view, "needs_out": needs_out}
-    return lambda forward: Primitive(forward, vjps, shared, **options).function
+    as_called = (lambda forward: forward) if is_view else forward_of
+    return lambda f: Primitive(as_called(f), vjps, shared, f, is_view, needs_out).function
 
 
 def _operation(made: Primitive) -> Operation:

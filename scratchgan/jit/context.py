@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from scratchgan.backend import opaque
+
 
 class JitError(RuntimeError):
     """A step cannot be recorded; the message says which operation, and what to do instead."""
@@ -72,10 +74,11 @@ current: ContextVar[RecordingContext | None] = ContextVar("recording", default=N
 @contextmanager
 def unrecorded() -> Iterator[None]:
     """Within the ``with`` block nothing is written down."""
-    token = current.set(None)
+    token, own = current.set(None), opaque.recorder.set(None)
     try:
         yield
     finally:
+        opaque.recorder.reset(own)
         current.reset(token)
 
 
@@ -95,6 +98,9 @@ def dynamic_scalars(
     context.live.append(origin)
     scalars: dict[str, float] = {}
     for name, value in origin.values.items():
+        if not isinstance(value, float | int):
+            scalars[name] = value  # and where it was read, a change is noticed
+            continue
         scalar = DynamicScalar(value)
         scalar.origin, scalar.name = origin, name
         scalars[name] = scalar

@@ -136,7 +136,8 @@ class Program:
 
     def _called(self, call: Call, inputs: tuple[Any, ...], out: Any) -> Step:
         """A call of a kernel as it was recorded."""
-        function = functools.partial(getattr(self._backend, call.kernel), *inputs, out=out)
+        kernel = call.function or getattr(self._backend, call.kernel)
+        function = functools.partial(kernel, *inputs, out=out)
         if call.live:
             return Step(lambda: function(**_scalars_now(call)), call)
         return Step(functools.partial(function, **call.scalars), call)

@@ -6,6 +6,7 @@ each step, so that a schedule may change ``group["lr"]``.
 """
 
 import functools
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from scratchgan import dtypes
 from scratchgan.autograd import enable_grad
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.backend import Array, Backend, kernels_for
+from scratchgan.backend import Array, Backend, kernels_for, opaque
 from scratchgan.backend.scalar import define
 from scratchgan.jit import context
 
@@ -80,6 +81,8 @@ class Optimizer:
         self, kernels: Backend, gradient: Array, out: tuple[Array, ...], **scalars: float
     ) -> None:
         """Change ``out``, a parameter and its state, by its gradient.
+
+        Under jit, one of your own is called again in each replay, whatever it computes with.
 
         Args:
             kernels: What computes on these arrays.
@@ -174,8 +177,29 @@ class Optimizer:
             for parameter in changed:  # before it is, for Ctrl-C may end it halfway
                 parameter.mark_changed()
             for (kind, _), (gradients, outs) in alike.items():
-                self.update_all(kernels_for[kind], gradients, outs, **hyperparameters)
+                self._update(kind, gradients, outs, hyperparameters)
         return loss
+
+    def _update(
+        self,
+        kind: type,
+        gradients: list[Array],
+        outs: list[tuple[Array, ...]],
+        scalars: dict[str, float],
+    ) -> None:
+        """Call :meth:`update_all`; where other code's computes, jit records that as a whole."""
+        if opaque.is_own(self.update) and opaque.is_own(self.update_all):
+            self.update_all(kernels_for[kind], gradients, outs, **scalars)
+            return
+        sizes = [len(arrays) for arrays in outs]
+
+        def update(*gradients: Array, out: tuple[Array, ...], **scalars: float) -> None:
+            arrays = iter(out)
+            parts = [tuple(itertools.islice(arrays, size)) for size in sizes]
+            self.update_all(kernels_for[kind], list(gradients), parts, **scalars)
+
+        name = f"{type(self).__module__}.{self._name}.update"
+        opaque.call(name, update, tuple(gradients), tuple(itertools.chain(*outs)), scalars)
 
     def _arrays(self, parameter: Tensor, gradient: Tensor) -> list[Array]:
         """The arrays of a gradient, its parameter and its state, in the kernel's order.

@@ -37,7 +37,7 @@ COUNTS = {
     "gan": 2,
     "gradients": 9,
     "inspector": 2,
-    "jit": 5,
+    "jit": 6,
     "pytorch": 2,
 }
 #: A chapter that goes on where another ended, whose blocks run first.
