@@ -135,12 +135,12 @@ def primitive(
 
     Args:
         shared: Functions, with parameters as a VJP has, whose values several VJPs may name.
-        is_view: The result shares the memory of the first input.
+        is_view: The result shares the memory of the first input, and is no new array.
         needs_out: From the keywords whether VJPs that name ``out`` look at it, so that it is kept.
         vjps: For each input by name, the function from the output's gradient to its own.
     """
-    as_called = (lambda forward: forward) if is_view else forward_of
-    return lambda f: Primitive(as_called(f), vjps, shared, f, is_view, needs_out).function
+    computing = (lambda view: view) if is_view else forward_of  # a view computes nothing
+    return lambda f: Primitive(computing(f), vjps, shared, f, is_view, needs_out).function
 
 
 def _operation(made: Primitive) -> Operation:

@@ -1,13 +1,14 @@
-"""Functions on arrays that are no kernels: of primitives and optimizers outside of this package.
+"""Calls of a user's own code on arrays: the forward of a primitive, the update of an optimizer.
 
-They may do anything with arrays, of which jit sees nothing. So it writes a call of one down as a
-whole, and a replay makes that call again.
+It may compute with NumPy, of which jit sees nothing. So jit writes such a call down as a whole, and
+a replay makes it again.
 """
 
 import functools
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from types import FunctionType
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,65 +16,89 @@ from scratchgan.backend import Array, kernels_for
 
 _PACKAGE = __name__.partition(".")[0]
 
-#: Has the arguments of :func:`call`, which it makes in the current context and writes down.
-Recorder = Callable[
-    [str, Callable[..., Any], tuple[Any, ...], tuple[Array, ...], dict[str, Any]], Any
-]
+
+class Recorder(Protocol):
+    """Makes these calls in a context that jit records, and writes them down under their names."""
+
+    def call_new(
+        self,
+        name: str,
+        function: Callable[..., Array],
+        inputs: tuple[Any, ...],
+        keywords: dict[str, Any],
+    ) -> Array:
+        """Call a function of arrays and numbers that gives a new array."""
+
+    def call_in_place(
+        self,
+        name: str,
+        function: Callable[..., None],
+        outs: tuple[Array, ...],
+        keywords: dict[str, Any],
+    ) -> None:
+        """Call a function that changes the arrays in its keyword ``out``."""
+
 
 #: The recorder of the current context, or None.
 recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 
 
 def is_own(function: Callable[..., Any]) -> bool:
-    """Whether a function is of this package, and computes by kernels alone."""
-    return function.__module__.partition(".")[0] == _PACKAGE
+    """Whether a function is of this package, whose functions compute by kernels alone."""
+    return (function.__module__ or "").partition(".")[0] == _PACKAGE
 
 
-def call(
-    name: str,
-    function: Callable[..., Any],
-    inputs: tuple[Any, ...],
-    outs: tuple[Array, ...],
-    keywords: dict[str, Any],
-) -> Any:
-    """Call a function that is not of this package.
-
-    Args:
-        name: Its name, in full.
-        function: Gives a new array, or changes those of its keyword ``out``.
-        inputs: Arrays, and numbers.
-        outs: The arrays that are changed; none for a function that gives a new one.
-        keywords: All others.
-    """
-    record = recorder.get()
-    if record is not None:
-        return record(name, function, inputs, outs, keywords)
-    return function(*inputs, out=outs, **keywords) if outs else function(*inputs, **keywords)
+def call_in_place(
+    name: str, function: Callable[..., None], outs: tuple[Array, ...], keywords: dict[str, Any]
+) -> None:
+    """Call ``function``, of a user's, to change ``outs``, which it takes as ``out``."""
+    recording = recorder.get()
+    if recording is None:
+        function(out=outs, **keywords)
+    else:
+        recording.call_in_place(name, function, outs, keywords)
 
 
 def forward_of(forward: Callable[..., Array]) -> Callable[..., Array]:
-    """The forward of a primitive as it is called: one of other code as a whole.
+    """The function that a primitive calls for ``forward``: itself, or one that tells a recorder.
+
+    For a user's ``forward`` it gives a new array whatever that gives, NumPy's numbers and views of
+    the inputs included, and raises a TypeError where it gives no array.
 
     Raises:
-        TypeError: Later, in a call: it gives something else than an array.
+        TypeError: ``forward`` is not written in Python.
     """
+    if not isinstance(forward, FunctionType):
+        raise TypeError(
+            f"primitive: the forward is a function written in Python, for its parameters become "
+            f"the primitive's, not {forward!r}; write one that calls it"
+        )
     if is_own(forward):
         return forward
     name = f"{forward.__module__}.{forward.__qualname__}"
 
-    def array_of(*inputs: Any, **keywords: Any) -> Array:
-        array = forward(*inputs, **keywords)
-        if isinstance(array, np.ndarray | np.generic):  # NumPy's sum of all elements is a number
-            return np.asarray(array)
-        if type(array) in kernels_for:
-            return array
-        raise TypeError(
-            f"{forward.__name__}: the forward gives an array, not {type(array).__name__}; "
-            "make one with numpy.asarray"
-        )
+    def new_array(*inputs: Any, **keywords: Any) -> Array:
+        found = forward(*inputs, **keywords)
+        # NumPy gives a number for the sum of all elements.
+        array = np.asarray(found) if isinstance(found, np.ndarray | np.generic) else found
+        if type(array) is not np.ndarray and type(array) not in kernels_for:
+            raise TypeError(
+                f"{forward.__name__}: the forward gives an array, not {type(found).__name__}; "
+                "make one with numpy.asarray"
+            )
+        kernels = kernels_for[type(array)]
+        memory = kernels.memory(array)[0]
+        if any(memory is kernels.memory(x)[0] for x in inputs if type(x) is type(array)):
+            out = kernels.empty(array.shape, array.dtype, like=array)
+            kernels.copy(array, out=out)
+            return out
+        return array
 
     @functools.wraps(forward)
-    def computed(*inputs: Any, **keywords: Any) -> Array:
-        return call(name, array_of, inputs, (), keywords)
+    def call(*inputs: Any, **keywords: Any) -> Array:
+        recording = recorder.get()
+        if recording is None:
+            return new_array(*inputs, **keywords)
+        return recording.call_new(name, new_array, inputs, keywords)
 
-    return computed
+    return call

@@ -5,6 +5,7 @@ arguments           what distinguishes arguments, and the stand-ins for them
 names, scope        what code mentions, what it rests on
 places, guards      where it looks, and whether the same still stands there
 record, context     the kernel calls; what a replay must read again
+opaque_calls        a user's own code on arrays, which is called again
 gradients           who looks at ``grad``
 array_watch         who looks at arrays past the recording
 makers, outcome     what a call reads anew and leaves behind, and how that is made again

@@ -29,6 +29,7 @@ from scratchgan.jit.gradients import GradientWatch
 from scratchgan.jit.guards import Guards
 from scratchgan.jit.lower import lowering_of
 from scratchgan.jit.makers import Input, Makers, copy
+from scratchgan.jit.opaque_calls import opaque_calls_on
 from scratchgan.jit.outcome import Outcome
 from scratchgan.jit.passes.plan import changed_by, make_plan
 from scratchgan.jit.places import Place, attribute, content
@@ -138,6 +139,7 @@ class Capture:
         try:
             with (
                 recording_on(self.array_type, self.recording) as self.context,
+                opaque_calls_on(self.recording),
                 observe(watch),
                 arrays_watched(),
             ):

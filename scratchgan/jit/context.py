@@ -30,7 +30,7 @@ class DynamicScalars:
         deciding: The names of those that decided what is computed: a change is recorded anew.
     """
 
-    def __init__(self, read: Callable[[], dict[str, float]], source: Mapping[str, Any]) -> None:
+    def __init__(self, read: Callable[[], dict[str, Any]], source: Mapping[str, Any]) -> None:
         self._read = read
         self.source = source
         self.values = read()
@@ -74,17 +74,17 @@ current: ContextVar[RecordingContext | None] = ContextVar("recording", default=N
 @contextmanager
 def unrecorded() -> Iterator[None]:
     """Within the ``with`` block nothing is written down."""
-    token, own = current.set(None), opaque.recorder.set(None)
+    kernels, calls = current.set(None), opaque.recorder.set(None)
     try:
         yield
     finally:
-        opaque.recorder.reset(own)
-        current.reset(token)
+        opaque.recorder.reset(calls)
+        current.reset(kernels)
 
 
 def dynamic_scalars(
-    read: Callable[[], dict[str, float]], source: Mapping[str, Any]
-) -> dict[str, float]:
+    read: Callable[[], dict[str, Any]], source: Mapping[str, Any]
+) -> dict[str, Any]:
     """``read()``, whose numbers a replay must read again: a learning rate may change any time.
 
     Args:
@@ -96,10 +96,10 @@ def dynamic_scalars(
         return read()
     origin = DynamicScalars(read, source)
     context.live.append(origin)
-    scalars: dict[str, float] = {}
+    scalars: dict[str, Any] = {}
     for name, value in origin.values.items():
         if not isinstance(value, float | int):
-            scalars[name] = value  # and where it was read, a change is noticed
+            scalars[name] = value  # a guard notices when the option is another
             continue
         scalar = DynamicScalar(value)
         scalar.origin, scalar.name = origin, name

@@ -143,19 +143,21 @@ class Program:
         return Step(functools.partial(function, **call.scalars), call)
 
     def timed(self, repeats: int) -> list[float]:
-        """Median seconds of each step over ``repeats`` replays, which leave no trace."""
+        """Median seconds of each step over ``repeats`` replays, which leave no trace in arrays."""
         state = [m.owner for m in self.plan.memories if m.owner is not None]
         before = [_copied(owner) for owner in state]
         seconds = np.empty((repeats, len(self.steps)))
-        for row in seconds:
-            self._refresh()
-            for position, step in enumerate(self.steps):
-                begin = time.perf_counter()
-                step.run()
-                self._backend.wait()
-                row[position] = time.perf_counter() - begin
-        for owner, saved in zip(state, before, strict=True):
-            kernels_for[type(owner)].copy(saved, out=owner)
+        try:
+            for row in seconds:
+                self._refresh()
+                for position, step in enumerate(self.steps):
+                    begin = time.perf_counter()
+                    step.run()
+                    self._backend.wait()
+                    row[position] = time.perf_counter() - begin
+        finally:
+            for owner, saved in zip(state, before, strict=True):
+                kernels_for[type(owner)].copy(saved, out=owner)
         return [float(x) for x in np.median(seconds, axis=0)]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.backend import Array, Backend, kernels_for, opaque
+from scratchgan.backend import Array, Backend, kernels_for
 from scratchgan.backend.scalar import DEFINITIONS
 from scratchgan.backend.specs import spec_of
 from scratchgan.dtypes import DType
@@ -21,7 +21,6 @@ from scratchgan.jit.context import (
     JitError,
     RecordingContext,
     current,
-    unrecorded,
 )
 from scratchgan.locks import new_lock
 
@@ -70,7 +69,10 @@ class Memory:
 
 @dataclass(frozen=True)
 class Call:
-    """One kernel call. ``outs`` are written, and may be read; ``live`` scalars change."""
+    """One call, of a kernel or of a user's function, which then has its full name.
+
+    ``outs`` are written, and may be read; ``live`` scalars change.
+    """
 
     kernel: str
     inputs: tuple[Operand | float, ...]
@@ -78,7 +80,7 @@ class Call:
     scalars: dict[str, Any]
     live: dict[str, DynamicScalar] = field(default_factory=dict)
     takes_tuple: bool = False
-    #: Called in the kernel's place, if it is none: code of others, under its full name.
+    #: The user's function.
     function: Callable[..., Any] | None = None
 
     @property
@@ -144,7 +146,7 @@ class Recording:
         scalars: dict[str, Any],
         takes_tuple: bool,
     ) -> Call:
-        """The call of a kernel on these arrays."""
+        """A call on these arrays."""
         live = {key: x for key, x in scalars.items() if type(x) is DynamicScalar}
         return Call(
             name,
@@ -156,28 +158,6 @@ class Recording:
             live,
             takes_tuple,
         )
-
-    def call_opaque(
-        self,
-        name: str,
-        function: Callable[..., Any],
-        inputs: tuple[Any, ...],
-        outs: tuple[Array, ...],
-        keywords: dict[str, Any],
-    ) -> Any:
-        """Call a function that is no kernel, and write it down: see :func:`opaque.call`."""
-        call = self.call(name, inputs, outs, keywords, takes_tuple=True)
-        with unrecorded():
-            result = opaque.call(name, function, inputs, outs, call.scalars)
-        if not outs:
-            function = _into_out(name, function, self.backend)
-            array = self.backend.empty(result.shape, result.dtype, like=result)
-            self.backend.copy(result, out=array)
-            self.made(array)
-            call = replace(call, outs=(self.operand(array),), takes_tuple=False)
-            result = array
-        self.calls.append(replace(call, function=function))
-        return result
 
     def array(self, operand: Operand) -> Array:
         """The array that ``operand`` stands for."""
@@ -222,22 +202,6 @@ class Recording:
             elif memory.kind == "temporary":
                 memory.owner = None
         self._made.clear()
-
-
-def _into_out(name: str, function: Callable[..., Array], kernels: Backend) -> Callable[..., None]:
-    """A function that gives a new array, as one that writes it into ``out``."""
-
-    def computed(*inputs: Any, out: Array, **keywords: Any) -> None:
-        array = function(*inputs, **keywords)
-        if (array.shape, array.dtype) != (out.shape, out.dtype):
-            raise JitError(
-                f"jit: {name} gives an array of shape {array.shape} and type {array.dtype}; when "
-                f"it was recorded, it gave one of shape {out.shape} and type {out.dtype}. A "
-                "primitive's shape and type follow from those of its inputs"
-            )
-        kernels.copy(array, out=out)
-
-    return computed
 
 
 class RecordingBackend(Backend):
@@ -356,7 +320,7 @@ def recording_on(array_type: type, recording: Recording) -> Iterator[RecordingCo
     backends: dict[str, Backend] = {name: _OtherBackend(name, own) for name in others}
     backends[own] = RecordingBackend(recording, own)
     context = RecordingContext(backends)
-    token, own_token = current.set(context), opaque.recorder.set(recording.call_opaque)
+    token = current.set(context)
     try:
         yield context
         if not isinstance(kernels_for[array_type], _Switch):
@@ -364,7 +328,6 @@ def recording_on(array_type: type, recording: Recording) -> Iterator[RecordingCo
                 "jit: the backend was changed while a step was recorded; do that outside of it"
             )
     finally:
-        opaque.recorder.reset(own_token)
         current.reset(token)
         with _switching:
             _recordings -= 1

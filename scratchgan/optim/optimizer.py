@@ -82,7 +82,7 @@ class Optimizer:
     ) -> None:
         """Change ``out``, a parameter and its state, by its gradient.
 
-        Under jit, one of your own is called again in each replay, whatever it computes with.
+        Under jit, one of your own is called again in each replay, and may compute with NumPy.
 
         Args:
             kernels: What computes on these arrays.
@@ -185,21 +185,26 @@ class Optimizer:
         kind: type,
         gradients: list[Array],
         outs: list[tuple[Array, ...]],
-        scalars: dict[str, float],
+        scalars: dict[str, Any],
     ) -> None:
-        """Call :meth:`update_all`; where other code's computes, jit records that as a whole."""
+        """Call :meth:`update_all`; one that is a user's is called again in jit's replays."""
         if opaque.is_own(self.update) and opaque.is_own(self.update_all):
             self.update_all(kernels_for[kind], gradients, outs, **scalars)
             return
         sizes = [len(arrays) for arrays in outs]
 
-        def update(*gradients: Array, out: tuple[Array, ...], **scalars: float) -> None:
+        def update(out: tuple[Array, ...], **scalars: Any) -> None:
             arrays = iter(out)
-            parts = [tuple(itertools.islice(arrays, size)) for size in sizes]
-            self.update_all(kernels_for[kind], list(gradients), parts, **scalars)
+            gradients, *parts = (
+                list(itertools.islice(arrays, size)) for size in (len(sizes), *sizes)
+            )
+            self.update_all(kernels_for[kind], gradients, [*map(tuple, parts)], **scalars)
 
-        name = f"{type(self).__module__}.{self._name}.update"
-        opaque.call(name, update, tuple(gradients), tuple(itertools.chain(*outs)), scalars)
+        # It may change the gradients too, as it adds a decay to them.
+        changed = (*gradients, *itertools.chain(*outs))
+        opaque.call_in_place(
+            f"{type(self).__module__}.{self._name}.update", update, changed, scalars
+        )
 
     def _arrays(self, parameter: Tensor, gradient: Tensor) -> list[Array]:
         """The arrays of a gradient, its parameter and its state, in the kernel's order.

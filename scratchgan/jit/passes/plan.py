@@ -53,19 +53,24 @@ def changed_by(call: Call) -> tuple[Operand, ...]:
 
 
 def drop_dead(calls: list[Call], memories: list[Memory]) -> list[Call]:
-    """Without calls whose results nobody reads, neither a later call nor the world outside."""
+    """Without calls whose results nobody reads, neither a later call nor the world outside.
+
+    Calls of a user's function stay: it may raise an error, or do something else.
+    """
     needed = {memory.number for memory in memories if memory.kind != "temporary"}
     alive = []
     for call in reversed(calls):
-        if any(operand.memory in needed for operand in changed_by(call)):
+        if call.function or any(operand.memory in needed for operand in changed_by(call)):
             alive.append(call)
             needed.update(operand.memory for operand in (*call.reads, *call.outs))
     return alive[::-1]
 
 
 def without_empty(calls: list[Call]) -> list[Call]:
-    """Only calls that write elements; a sum of none is a zero."""
-    written = [call for call in calls if any(math.prod(out.shape) for out in call.outs)]
+    """Only calls that write elements, and those of a user's function; a sum of none is a zero."""
+    written = [
+        call for call in calls if call.function or any(math.prod(out.shape) for out in call.outs)
+    ]
     return [
         Call(FILL, (0.0,), call.outs, {})
         if call.kernel == SUM and not any(math.prod(x.shape) for x in call.reads)
