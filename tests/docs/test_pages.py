@@ -34,6 +34,7 @@ COUNTS = {
     "book/8-second-derivatives": 4,
     "book/9-jit": 5,
     "checkpoints": 1,
+    "extending": 6,
     "gan": 2,
     "gradients": 9,
     "inspector": 2,
