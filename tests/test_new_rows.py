@@ -133,6 +133,14 @@ def test_what_the_activation_takes(elu: Any) -> None:
         TypeError, match=r"'own_elu' takes the keywords \['alpha'\], not \['beta'\]"
     ):
         nn.functional.linear(x, weight, bias, "own_elu", beta=1.0)
+    ACTIVATIONS["own_relu"] = ops.relu
+    try:
+        with pytest.raises(
+            ValueError, match="'own_relu' has a row in ACTIVATIONS, but there is no"
+        ):
+            nn.functional.linear(x, weight, bias, "own_relu")
+    finally:
+        del ACTIVATIONS["own_relu"]
 
 
 # --- A primitive, elementwise and not --------------------------------------------------------

@@ -1,6 +1,7 @@
 """Optimizers beyond their golden paths: groups, states, errors."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -366,3 +367,53 @@ def test_parameters_that_cannot_be_optimized_are_refused():
 def test_schedules_that_lead_nowhere(make, message):
     with pytest.raises(ValueError, match=message):
         make(optim.SGD([sg.ones(1, requires_grad=True)], 0.1))
+
+
+def own(**methods: Any) -> type[optim.Optimizer]:
+    """An optimizer of a user's, with some methods as they are given."""
+
+    def __init__(self: Any, params: Any) -> None:
+        optim.Optimizer.__init__(self, params, {"lr": 0.1})
+
+    methods = {
+        "new_state": lambda self, parameter: {},
+        "hyperparameters": lambda self, group: {"lr": group["lr"]},
+        **methods,
+    }
+    return type("Own", (optim.Optimizer,), {"__init__": __init__, **methods})
+
+
+@pytest.mark.parametrize("state", [None, [], {"mean": np.zeros(2)}], ids=repr)
+def test_a_state_is_a_dict_of_tensors(state: Any) -> None:
+    kind = own(new_state=lambda self, parameter: state)
+    with pytest.raises(TypeError, match=r"^Own.new_state: gives a dict of tensors by name, not "):
+        kind([nn.Parameter(sg.ones(2))])
+
+
+@pytest.mark.parametrize("jit", [False, True], ids=["eager", "jit"])
+@pytest.mark.parametrize(
+    ("kind", "error", "message"),
+    [
+        (own(), NotImplementedError, "Own has neither a kernel nor an update method"),
+        (
+            own(hyperparameters=lambda self, group: 0.1, update=lambda *_: None),
+            TypeError,
+            "Own.hyperparameters: gives a dict of options by name, not 0.1",
+        ),
+        (own(kernel="own_missing"), AttributeError, "no kernel named 'own_missing'"),
+    ],
+    ids=["update", "hyperparameters", "kernel"],
+)
+def test_what_an_optimizer_of_ones_own_lacks(
+    kind: type[optim.Optimizer], error: type[Exception], message: str, jit: bool
+) -> None:
+    w = nn.Parameter(sg.ones(2))
+    optimizer = kind([w])  # type: ignore[call-arg]
+
+    def step() -> None:
+        w.sum().backward()
+        optimizer.step()
+
+    with pytest.raises(error, match=message):
+        (sg.jit(step) if jit else step)()
+    assert w.tolist() == [1.0, 1.0]

@@ -113,12 +113,17 @@ def scalars_of(activation: str, keywords: dict[str, float]) -> tuple[float, ...]
     """The keywords of an activation in their order, with its defaults.
 
     Raises:
-        ValueError: There is no such activation.
+        ValueError: There is no such activation, or no primitive of its name.
         TypeError: It has no such keyword, or lacks one.
     """
     if activation != "none" and activation not in ACTIVATIONS:
         known = ", ".join(("none", *ACTIVATIONS))
         raise ValueError(f"linear: no activation {activation!r}; choose one of {known}")
+    if activation != "none" and activation not in REGISTRY:
+        raise ValueError(
+            f"linear: the activation {activation!r} has a row in ACTIVATIONS, but there is no "
+            "primitive of this name; declare it with @elementwise"
+        )
     if not keywords and (activation == "none" or not REGISTRY[activation].keywords):
         return ()
     if activation == "none":

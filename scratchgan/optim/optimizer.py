@@ -90,6 +90,10 @@ class Optimizer:
             out: The parameter, and its state in the order of :meth:`new_state`.
             scalars: What :meth:`hyperparameters` gives.
         """
+        if not hasattr(self, "kernel"):
+            raise NotImplementedError(
+                f"{self._name} has neither a kernel nor an update method; name one, or write it"
+            )
         getattr(kernels, self.kernel)(gradient, out=out, **scalars)
 
     def update_all(
@@ -102,6 +106,16 @@ class Optimizer:
         """Do as :meth:`update` for several parameters of one type."""
         for gradient, out in zip(gradients, outs, strict=True):
             self.update(kernels, gradient, out, **scalars)
+
+    def _checked(self, state: Any) -> dict[str, Tensor]:
+        """``state``, if it is what :meth:`new_state` should give."""
+        is_state = isinstance(state, dict) and all(isinstance(x, Tensor) for x in state.values())
+        if not is_state:
+            raise TypeError(
+                f"{self._name}.new_state: gives a dict of tensors by name, not {state!r:.80}"
+            )
+        found: dict[str, Tensor] = state
+        return found
 
     def check(self, group: Group) -> None:
         """Raise a ValueError if an option of ``group`` is outside its range."""
@@ -135,7 +149,7 @@ class Optimizer:
                     "cannot be written (a read-only array's, or an expanded tensor's); give "
                     "x.detach().clone().requires_grad_()"
                 )
-            states[parameter] = self.new_state(parameter)
+            states[parameter] = self._checked(self.new_state(parameter))
         self.state.update(states)
         for parameter, state in states.items():
             own = {"its gradient": parameter, "the parameter": parameter, **state}
@@ -161,7 +175,7 @@ class Optimizer:
                 loss = closure()
         for group in self.param_groups:
             hyperparameters = context.dynamic_scalars(
-                functools.partial(self.hyperparameters, group), group
+                functools.partial(self._hyperparameters, group), group
             )
             alike: dict[Any, tuple[list[Array], list[tuple[Array, ...]]]]
             alike = defaultdict(lambda: ([], []))
@@ -179,6 +193,14 @@ class Optimizer:
             for (kind, _), (gradients, outs) in alike.items():
                 self._update(kind, gradients, outs, hyperparameters)
         return loss
+
+    def _hyperparameters(self, group: Group) -> dict[str, Any]:
+        found = self.hyperparameters(group)
+        if not isinstance(found, dict):
+            raise TypeError(
+                f"{self._name}.hyperparameters: gives a dict of options by name, not {found!r:.80}"
+            )
+        return found
 
     def _update(
         self,

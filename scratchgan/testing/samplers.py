@@ -78,16 +78,22 @@ def default_sampler(primitive: Primitive, domains: dict[str, Domain]) -> Sampler
     """For an elementwise primitive: every input from its domain, :data:`REAL` if it has none.
 
     Raises:
-        TypeError: The primitive is not elementwise, or lacks an input that ``domains`` names.
+        TypeError: The primitive is not elementwise, or lacks an input that ``domains`` names, or a
+            domain is none.
     """
     if primitive.name not in DEFINITIONS:
         raise TypeError(
             f"check_primitive: {primitive.name!r} is not elementwise, so that its inputs cannot be "
             "guessed; pass sampler=, a function from choices to Sample(inputs, keywords)"
         )
-    for name in domains:
+    for name, domain in domains.items():
         if name not in primitive.inputs:
             raise TypeError(f"check_primitive: {primitive.name!r} has no input {name!r}")
+        if not _is_domain(domain):
+            raise TypeError(
+                f"check_primitive: the domain of {name!r} is a tuple of intervals, as "
+                f"((0.5, 2.0),), not {domain!r}"
+            )
     required = [name for name in primitive.keywords if name not in primitive.defaults]
     if required:
         raise TypeError(
@@ -95,6 +101,14 @@ def default_sampler(primitive: Primitive, domains: dict[str, Domain]) -> Sampler
         )
     each = [domains.get(name, REAL) for name in primitive.inputs]
     return elementwise(*each, tensors=primitive.tensors)
+
+
+def _is_domain(domain: Any) -> bool:
+    """Whether it is made of intervals, of which none is empty."""
+    try:
+        return len(domain) > 0 and all(low <= high for low, high in domain)
+    except (TypeError, ValueError):
+        return False
 
 
 def _apart(choices: Choices) -> Sample:

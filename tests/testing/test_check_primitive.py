@@ -8,6 +8,7 @@ import pytest
 
 import scratchgan as sg
 from scratchgan import ops
+from scratchgan.autograd.primitive import Primitive
 from scratchgan.backend import kernels_for
 from scratchgan.testing import (
     GradcheckError,
@@ -79,6 +80,9 @@ def test_domains_keep_the_inputs_away_from_poles():
     check_primitive(right_reciprocal_root, domains=domains, is_analytic=True)
     with pytest.raises(TypeError, match="'right_reciprocal_root' has no input 'y'"):
         check_primitive(right_reciprocal_root, domains={"y": ((1.5, 3.0),)})
+    for domain in ((0.5, 2.0), (), ((2.0, 0.5),), ((0.5, 1.0, 2.0),), ((0.5, 1.0), 2.0), 2.0, None):
+        with pytest.raises(TypeError, match=r"the domain of 'x' is a tuple of intervals, as"):
+            check_primitive(right_reciprocal_root, domains={"x": domain})
 
 
 def test_a_kink_in_the_domain_is_called_one():
@@ -169,11 +173,18 @@ def test_rule_by_rule():
         out *= 1 + 1e-11 * (sg.get_backend() == "numba")
 
     broken(own(lambda g: g * 2.0, by_backend), "numpy and numba do not agree in float64")
+
+
+def test_a_view_that_is_not_said_to_be_one():
+    def whole(x):
+        return x[:]
+
     broken(
-        own(lambda g: g, lambda x, out: None, make=lambda x: x[:]),
+        Primitive(whole, {"x": lambda g: g}).function,
         "its result shares memory with an input, though",
     )
-    check_primitive(own(lambda g: g, lambda x, out: None, lambda x: x[:], is_view=True), copies)
+    check_primitive(sg.primitive(x=lambda g: g)(whole), copies)  # a user's is copied
+    check_primitive(sg.primitive(x=lambda g: g, is_view=True)(whole), copies)
 
 
 def test_an_asymmetric_hessian_is_noticed_by_itself():
