@@ -374,12 +374,12 @@ def _flat(tensors: Sequence[Tensor]) -> Array:
 
 
 def input_names(fn: Function, count: int) -> tuple[str, ...]:
-    """``input 0 ('x')``, with the parameter's name where there is one."""
+    """``input 0 ('x')``, with the parameter's name where there is one; of a module, forward's."""
     try:
         parameters = [
             p.name
-            for p in inspect.signature(fn).parameters.values()
-            if p.kind is not p.VAR_POSITIONAL
+            for p in inspect.signature(getattr(fn, "forward", fn)).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
         ]
     except (TypeError, ValueError):
         parameters = []

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchgan as sg
-from scratchgan import Tensor, autograd, ops
+from scratchgan import Tensor, autograd, nn, ops
 from scratchgan.testing import GradcheckError, KinkError, gradcheck, gradgradcheck
 
 random = np.random.default_rng(0)
@@ -329,3 +329,22 @@ def test_tolerances_that_make_no_sense(options):
         ValueError, match="gradcheck: eps must be above 0, atol and rtol at least 0"
     ):
         gradcheck(sg.exp, leaf([1.0]), **options)
+
+
+@pytest.mark.usefixtures("own_primitives")
+def test_the_input_of_a_module_has_the_name_that_it_has_in_forward():
+    @sg.elementwise(x=lambda g: g * 2.0)
+    def own_tripled(x):
+        return x * 3.0
+
+    class Tripled(nn.Module):
+        def forward(self, embedding):
+            return own_tripled(embedding)
+
+    def tripled(*inputs, **keywords):
+        return own_tripled(*inputs, **keywords)
+
+    x = sg.ones(2, dtype="float64", requires_grad=True)
+    for function, name in ((Tripled(), r"input 0 \('embedding'\)"), (tripled, "input 0")):
+        with pytest.raises(GradcheckError, match=f"with respect to {name} is wrong"):
+            gradcheck(function, (x,))
