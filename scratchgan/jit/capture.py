@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from operator import getitem
 from typing import Any
 
 import numpy as np
@@ -335,6 +336,7 @@ class Capture:
             # An option that an optimizer reads anew, if the function does not read it itself.
             is_number = (
                 id(holder) in read_anew
+                and place.read is getitem
                 and isinstance(place.value, bool | int | float | tuple)
                 and place.key not in ("params", *self.scope.keys, *read_anew[id(holder)])
             )

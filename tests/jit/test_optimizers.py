@@ -64,3 +64,20 @@ def test_an_option_that_decides_what_is_computed_is_recorded_anew(later: dict[st
     replayed, recordings = trained(optim.RMSprop, {}, later, jit=True)
     np.testing.assert_array_equal(replayed, eager)
     assert recordings == 2
+
+
+def test_an_option_that_is_new_is_noticed() -> None:
+    w = nn.Parameter(sg.ones(2))
+    optimizer = optim.SGD([w], lr=0.1)
+
+    @sg.jit
+    def step(x: sg.Tensor) -> sg.Tensor:
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+        return x * 2.0 if "boost" in optimizer.param_groups[0] else x
+
+    x = sg.ones(1)
+    assert step(x).item() == step(x).item() == 1.0
+    optimizer.param_groups[0]["boost"] = True
+    assert step(x).item() == 2.0
