@@ -133,14 +133,25 @@ def test_what_the_activation_takes(elu: Any) -> None:
         TypeError, match=r"'own_elu' takes the keywords \['alpha'\], not \['beta'\]"
     ):
         nn.functional.linear(x, weight, bias, "own_elu", beta=1.0)
-    ACTIVATIONS["own_relu"] = ops.relu
-    try:
-        with pytest.raises(
-            ValueError, match="'own_relu' has a row in ACTIVATIONS, but there is no"
-        ):
-            nn.functional.linear(x, weight, bias, "own_relu")
-    finally:
-        del ACTIVATIONS["own_relu"]
+
+
+def test_a_row_that_lacks_a_primitive(elu: Any) -> None:
+    x, weight, bias = operands("cpu", np.float32)
+    message = "linear: the row {0!r} of ACTIVATIONS needs two elementwise primitives, {0!r} and"
+    for name, backward in (("own_relu", ops.relu_backward), ("own_elu", ops.relu_backward)):
+        ACTIVATIONS[name] = backward
+        with pytest.raises(ValueError, match=message.format(name)):
+            nn.functional.linear(x, weight, bias, name, alpha=1.0)
+    ACTIVATIONS["own_relu"] = lambda gradient, y: gradient  # type: ignore[assignment]
+    with pytest.raises(ValueError, match=message.format("own_relu")):
+        nn.functional.linear(x, weight, bias, "own_relu")
+    del ACTIVATIONS["own_relu"]
+
+    class Misspelt(nn.layers.Activation):
+        activation = "own_eru"
+
+    with pytest.raises(ValueError, match="Misspelt: there is no primitive named 'own_eru'"):
+        nn.Sequential(nn.Linear(5, 3), Misspelt())(x)
 
 
 # --- A primitive, elementwise and not --------------------------------------------------------
@@ -159,6 +170,32 @@ def test_an_elementwise_primitive(device: str) -> None:
     np.testing.assert_allclose(replayed.numpy(), 2 * expected, rtol=1e-14)
     assert gradcheck(own_hypot, (x, y))
     assert gradgradcheck(own_hypot, (x, y))
+
+
+def test_an_elementwise_primitive_of_integers(device: str) -> None:
+    @sg.elementwise(x=lambda g: g * 0.5)
+    def own_half(x: float) -> float:
+        return x * 0.5
+
+    @sg.elementwise(x=lambda g, factor: g * factor)
+    def own_scaled(x: float, *, factor: float) -> float:
+        return x * factor
+
+    @sg.elementwise()
+    def own_step(x: float) -> float:
+        return 1 if x > 1.5 else 0  # a condition only chooses
+
+    x = sg.tensor([1, 2, 3], device=device)
+    numbers = (0.5, np.float64(0.5), np.float32(0.5), np.array(0.5))
+    for found in (own_half(x), *[own_scaled(x, factor=number) for number in numbers]):
+        assert (found.dtype, found.tolist()) == (np.float32, [0.5, 1.0, 1.5])
+    doubled = own_scaled(x, factor=2)
+    assert (doubled.dtype, doubled.tolist()) == (np.int64, [2, 4, 6])
+    assert own_half(x > 1).tolist() == [0.0, 0.5, 0.5]
+    assert own_step(x).dtype == np.int64 and own_step(x).tolist() == [0, 1, 1]
+    for keyword in ("2", None, sg.ones(1), np.complex64(1), np.ones(2)):
+        with pytest.raises(TypeError, match="own_scaled: factor is a number, not "):
+            own_scaled(x, factor=keyword)
 
 
 def test_a_primitive_on_arrays(device: str) -> None:

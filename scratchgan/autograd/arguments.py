@@ -196,6 +196,25 @@ def require_tensors(name: str, **inputs: Any) -> None:
             )
 
 
+def numbers(name: str, keywords: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of an elementwise primitive, where NumPy's numbers are Python's.
+
+    Raises:
+        TypeError: One is no number.
+    """
+    for word, value in keywords.items():
+        if type(value) not in NUMBERS:
+            number = value.item() if isinstance(value, np.generic) or _is_0d(value) else value
+            if not isinstance(number, float | int):
+                raise TypeError(f"{name}: {word} is a number, not {value!r}")
+            keywords = {**keywords, word: number}
+    return keywords
+
+
+def _is_0d(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.ndim == 0
+
+
 def fail(of: Signature, error: Exception, inputs: list[Any], keywords: dict[str, Any]) -> NoReturn:
     """Raise ``error``, which a kernel did, with the primitive's name and the shapes."""
     bound(of, tuple(inputs), keywords)  # it may be that a keyword is unknown
@@ -208,9 +227,6 @@ def fail(of: Signature, error: Exception, inputs: list[Any], keywords: dict[str,
         for word, x in zip(words, inputs, strict=False):
             if type(x) in NUMBERS and _needs_an_array(error, x):
                 require_tensors(of.name, **{word: x})
-    for name, value in keywords.items() if of.is_elementwise else ():
-        if not isinstance(value, float | int):
-            raise TypeError(f"{of.name}: {name} is a number, not {value!r}") from error
     if type(error) not in (ValueError, IndexError) or str(error).startswith(of.name + ":"):
         raise error
     shapes = " and ".join(str(x.shape) for x in arrays)

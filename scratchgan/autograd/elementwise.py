@@ -8,11 +8,11 @@ import numpy as np
 
 from scratchgan import dtypes
 from scratchgan.autograd import arguments
-from scratchgan.autograd.primitive import REGISTRY, Operation, Primitive
+from scratchgan.autograd.primitive import Operation, Primitive, require_free_name
 from scratchgan.autograd.tape import Vjp, edge_of, mode
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.backend import Array, forget, kernels_for
-from scratchgan.backend.scalar import Definition, define
+from scratchgan.backend import Array, define, kernels_for
+from scratchgan.backend.scalar import Definition
 
 #: The kinds of types that a primitive may take, by NumPy's letters, and how a refusal calls them.
 _KINDS = {
@@ -44,27 +44,29 @@ def elementwise(
     """
 
     def decorate(function: Callable[..., Any]) -> Operation:
-        _require_free_name(function)
+        require_free_name(function)
         definition = define(function)
         name = definition.name
-        forget(name)  # as a notebook's cell runs again, it may hold another body
         fixed = None if result is None else np.dtype(result)
         # Complex numbers come from the complex-step check alone, in the place of floats.
         refused = set("biufc") - set(takes) - ({"c"} if "f" in takes else set())
 
         def forward(*inputs: Any, **scalars: float) -> Array:
+            scalars = arguments.numbers(name, scalars)
             shape, dtype, array = arguments.result_of(name, inputs)
             if dtype.kind in refused:
                 raise TypeError(f"{name}: takes {_KINDS[takes]}, not {dtype}")
             kernels = kernels_for[type(array)]
             if fixed is not None:
                 dtype = fixed
-            elif dtype.kind in "iu" and not definition.is_real:
-                inputs = tuple([arguments.within(x, dtype) for x in inputs])
-            elif dtype.kind in "biu" and definition.is_real:
+            elif dtype.kind in "biu" and (
+                definition.is_real or any(isinstance(x, float) for x in scalars.values())
+            ):
                 dtype = dtypes.get_default_dtype()
                 # Left to itself, NumPy computes with bytes in half precision.
                 inputs = tuple([arguments.as_type(x, dtype) for x in inputs])
+            elif dtype.kind in "iu":
+                inputs = tuple([arguments.within(x, dtype) for x in inputs])
             out = kernels.empty(shape, dtype, like=array)
             getattr(kernels, definition.kernel)(*inputs, out=out, **scalars)
             return out
@@ -144,16 +146,3 @@ def _binary_fast_path(made: Primitive, definition: Definition) -> Callable[..., 
         return result
 
     return call
-
-
-def _require_free_name(function: Callable[..., Any]) -> None:
-    """Kernels go by name: a user's must not take the place of this package's."""
-    package = __name__.partition(".")[0]
-    if (function.__module__ or "").partition(".")[0] == package:
-        return
-    from scratchgan.backend import reference
-
-    name = function.__name__
-    taken = name in REGISTRY and REGISTRY[name].forward.__module__.startswith(package + ".")
-    if taken or hasattr(reference, name):
-        raise TypeError(f"{name}: {package} has a kernel of this name; give yours another")

@@ -23,7 +23,7 @@ from scratchgan.autograd import arguments
 from scratchgan.autograd.arguments import NUMBERS
 from scratchgan.autograd.tape import Edge, Node, Rule, Vjp, edge_of, mode
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.backend import Array
+from scratchgan.backend import Array, is_own
 from scratchgan.backend.opaque import forward_of
 
 #: Every primitive by name.
@@ -52,7 +52,7 @@ class Primitive:
         tensors: The inputs in whose place there may be no number.
 
     Raises:
-        TypeError: A VJP is given for what is no input.
+        TypeError: A VJP is given for what is no input, or the name is one of this package's.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Primitive:
         unknown = [name for name in vjps if name not in (*self.inputs, self.variadic)]
         if unknown:
             raise TypeError(f"{self.name}: a VJP is given for {unknown[0]!r}, which is no input")
+        require_free_name(self.declared)
         REGISTRY[self.name] = self
 
     def __repr__(self) -> str:
@@ -122,6 +123,15 @@ class Primitive:
             saved = rule.save(result, inputs, keywords)
             result.node = Node(rule, edges, saved, result.array)
             result._requires_grad = True
+
+
+def require_free_name(function: Callable[..., Any]) -> None:
+    """Raise a TypeError if a user's primitive would take the place of one of this package's."""
+    known = REGISTRY.get(function.__name__)
+    if known is not None and is_own(known.declared) and not is_own(function):
+        raise TypeError(
+            f"{function.__name__}: scratchgan has a primitive of this name; give yours another"
+        )
 
 
 def primitive(

@@ -6,6 +6,7 @@ for a :class:`Backend` and calls its kernels, ``kernel(*inputs, out=..., **scala
 
 import functools
 import importlib
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.backend.scalar import DEFINITIONS
+from scratchgan.backend.scalar import DEFINITIONS, Definition
 
 #: An array of any backend. Each is typed by its own library; above the backends only `shape`,
 #: `dtype`, `ndim`, `size`, `strides` and `flags` of it may be read.
@@ -69,10 +70,35 @@ class Backend:
 _backends: list[Backend] = []
 
 
-def forget(name: str) -> None:
-    """Drop the kernels compiled from a definition that another of the same name replaces."""
-    for backend in _backends:
+def is_own(function: Callable[..., Any]) -> bool:
+    """Whether a function is of this package, and not of a user's."""
+    package = __name__.partition(".")[0]
+    return (function.__module__ or "").partition(".")[0] == package
+
+
+def define(function: Callable[..., Any]) -> Definition:
+    """Make a function of numbers a kernel of every backend, under its name.
+
+    :mod:`scratchgan.backend.scalar` says what it may contain. An older one of that name, whose
+    primitive may still be used, gets another for its kernels.
+
+    Raises:
+        TypeError: This package has a kernel of that name, and the function is not its own.
+    """
+    name = function.__name__
+    older = DEFINITIONS.get(name)
+    if not is_own(function):
+        is_taken = is_own(older.function) if older else hasattr(_load("numpy")._module, name)
+        if is_taken:
+            raise TypeError(f"{name}: scratchgan has a kernel of this name; give yours another")
+    if older is not None:
+        numbered = (f"{name}_{number}" for number in itertools.count(1))
+        older.kernel = next(key for key in numbered if key not in DEFINITIONS)
+        DEFINITIONS[older.kernel] = older
+    for backend in _backends:  # as a notebook's cell runs again, it may hold another body
         vars(backend).pop(name, None)
+    definition = DEFINITIONS[name] = Definition(function)
+    return definition
 
 
 @functools.cache
@@ -152,8 +178,9 @@ __all__ = [
     "BackendError",
     "Kernel",
     "MachineCodeError",
-    "forget",
+    "define",
     "get_backend",
+    "is_own",
     "kernels_for",
     "set_backend",
     "use_backend",

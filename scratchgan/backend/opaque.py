@@ -12,9 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from scratchgan.backend import Array, kernels_for
-
-_PACKAGE = __name__.partition(".")[0]
+from scratchgan.backend import Array, is_own, kernels_for
 
 
 class Recorder(Protocol):
@@ -41,11 +39,6 @@ class Recorder(Protocol):
 
 #: The recorder of the current context, or None.
 recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
-
-
-def is_own(function: Callable[..., Any]) -> bool:
-    """Whether a function is of this package, whose functions compute by kernels alone."""
-    return (function.__module__ or "").partition(".")[0] == _PACKAGE
 
 
 def call_in_place(

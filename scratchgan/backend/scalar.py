@@ -9,7 +9,6 @@ other definitions.
 """
 
 import ast
-import itertools
 import textwrap
 from collections.abc import Callable, Iterable
 
@@ -23,7 +22,7 @@ FUNCTIONS = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "pow"
 _BIT_OPERATORS = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift, ast.Invert)
 _REAL_FUNCTIONS = tuple(name for name in FUNCTIONS if name not in ("pow", "floor"))
 
-#: Every definition by name; :func:`define` adds to it, the backends read it.
+#: Every definition by name; :func:`scratchgan.backend.define` adds to it, the backends read it.
 DEFINITIONS: dict[str, "Definition"] = {}
 
 
@@ -37,6 +36,7 @@ class Definition:
     Attributes:
         name: The function's name.
         kernel: The name of its kernels: the same, until another definition takes that.
+        function: The function.
         inputs: Its positional parameters, elements of arrays.
         scalars: Its keyword-only parameters, numbers.
     """
@@ -47,7 +47,7 @@ class Definition:
         self.name = self.kernel = function.__name__
         self.inputs = code.co_varnames[: code.co_argcount]
         self.scalars = code.co_varnames[code.co_argcount : both]
-        self._function = function
+        self.function = function
 
     @computed_once
     def body(self) -> tuple[ast.stmt, ...]:
@@ -56,17 +56,12 @@ class Definition:
         Raises:
             DefinitionError: The source cannot be read, or uses what the language does not have.
         """
-        return _parsed(self._function)
+        return _parsed(self.function)
 
     @computed_once
     def is_real(self) -> bool:
-        """Whether integers give a real number: there is a division or a function in it."""
-        nodes = [node for statement in self.body for node in ast.walk(statement)]
-        return any(
-            isinstance(node, ast.Div)
-            or (isinstance(node, ast.Call) and _called_name(node) in _REAL_FUNCTIONS)
-            for node in nodes
-        ) or any(DEFINITIONS[name].is_real for name in self.calls)
+        """Whether integers give a real number: it divides, or computes with functions or floats."""
+        return any(map(_gives_real, self.body)) or any(DEFINITIONS[x].is_real for x in self.calls)
 
     @computed_once
     def is_of_bits(self) -> bool:
@@ -88,19 +83,18 @@ class Definition:
         return tuple(dict.fromkeys(names))
 
 
-def define(function: Callable[..., object]) -> Definition:
-    """Register ``function`` as a :class:`Definition` under its name.
-
-    An older one of that name, whose primitive may still be used, gets another for its kernels.
-    """
-    name = function.__name__
-    older = DEFINITIONS.get(name)
-    if older is not None:
-        numbered = (f"{name}_{number}" for number in itertools.count(1))
-        older.kernel = next(key for key in numbered if key not in DEFINITIONS)
-        DEFINITIONS[older.kernel] = older
-    definition = DEFINITIONS[name] = Definition(function)
-    return definition
+def _gives_real(node: ast.AST) -> bool:
+    """Whether a number that an expression computes is real even of integers."""
+    if isinstance(node, ast.Compare):
+        return False
+    if isinstance(node, ast.IfExp):  # its condition only chooses
+        return _gives_real(node.body) or _gives_real(node.orelse)
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, float)
+    if isinstance(node, ast.Call):
+        return _called_name(node) in _REAL_FUNCTIONS or any(map(_gives_real, node.args))
+    is_division = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+    return is_division or any(map(_gives_real, ast.iter_child_nodes(node)))
 
 
 def _parsed(function: Callable[..., object]) -> tuple[ast.stmt, ...]:
@@ -141,6 +135,17 @@ _LANGUAGE = (
 def _check(name: str, statement: ast.stmt, known: set[str]) -> None:
     functions = {x.func for x in ast.walk(statement) if isinstance(x, ast.Call)}
     for node in ast.walk(statement):
+        is_of_math = isinstance(node, ast.Attribute) and ast.unparse(node.value) == "math"
+        if isinstance(node, ast.Attribute) and not (is_of_math and node in functions):
+            raise DefinitionError(
+                f"{name}: its scalar definition uses {ast.unparse(node)}; it can only use "
+                f"{', '.join(f'math.{function}' for function in FUNCTIONS)}, other definitions "
+                "and numbers"
+            )
+        if isinstance(node, ast.Constant) and not isinstance(node.value, bool | int | float):
+            raise DefinitionError(
+                f"{name}: its scalar definition holds {node.value!r}; it computes with numbers"
+            )
         if (
             isinstance(node, ast.Name)
             and isinstance(node.ctx, ast.Load)

@@ -5,7 +5,7 @@ from typing import Any
 from numpy.typing import DTypeLike
 
 from scratchgan import creation, ops
-from scratchgan.autograd.primitive import REGISTRY
+from scratchgan.autograd.primitive import REGISTRY, Primitive
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.nn import functional
 from scratchgan.nn.functional.common import changed_in_place
@@ -29,7 +29,7 @@ class Activation(Module):
 
     def keywords(self) -> dict[str, float]:
         """The primitive's keywords."""
-        names = REGISTRY[self.activation].keywords
+        names = self._primitive().keywords
         return {name: getattr(self, name) for name in names} if names else {}
 
     def is_known_by_output(self) -> bool:
@@ -43,7 +43,15 @@ class Activation(Module):
         return self._computed(input)
 
     def _computed(self, x: Tensor) -> Tensor:
-        return REGISTRY[self.activation](x, **self.keywords())
+        return self._primitive()(x, **self.keywords())
+
+    def _primitive(self) -> Primitive:
+        if self.activation not in REGISTRY:
+            raise ValueError(
+                f"{type(self).__name__}: there is no primitive named {self.activation!r}; declare "
+                "it with @elementwise"
+            )
+        return REGISTRY[self.activation]
 
     def extra_repr(self) -> str:
         """The keywords."""

@@ -113,16 +113,19 @@ def scalars_of(activation: str, keywords: dict[str, float]) -> tuple[float, ...]
     """The keywords of an activation in their order, with its defaults.
 
     Raises:
-        ValueError: There is no such activation, or no primitive of its name.
+        ValueError: There is no such activation, or its row lacks a primitive.
         TypeError: It has no such keyword, or lacks one.
     """
     if activation != "none" and activation not in ACTIVATIONS:
         known = ", ".join(("none", *ACTIVATIONS))
         raise ValueError(f"linear: no activation {activation!r}; choose one of {known}")
-    if activation != "none" and activation not in REGISTRY:
+    backward = f"{activation}_backward"
+    row = getattr(ACTIVATIONS.get(activation), "primitive", None)
+    is_row = activation in REGISTRY and row is not None and row.name == backward
+    if activation != "none" and not is_row:
         raise ValueError(
-            f"linear: the activation {activation!r} has a row in ACTIVATIONS, but there is no "
-            "primitive of this name; declare it with @elementwise"
+            f"linear: the row {activation!r} of ACTIVATIONS needs two elementwise primitives, "
+            f"{activation!r} and, in the row, {backward!r}"
         )
     if not keywords and (activation == "none" or not REGISTRY[activation].keywords):
         return ()

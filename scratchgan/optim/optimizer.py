@@ -14,8 +14,7 @@ from typing import Any
 from scratchgan import dtypes
 from scratchgan.autograd import enable_grad
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.backend import Array, Backend, kernels_for, opaque
-from scratchgan.backend.scalar import define
+from scratchgan.backend import Array, Backend, define, is_own, kernels_for, opaque
 from scratchgan.jit import context
 
 Group = dict[str, Any]
@@ -210,7 +209,7 @@ class Optimizer:
         scalars: dict[str, Any],
     ) -> None:
         """Call :meth:`update_all`; one that is a user's is called again in jit's replays."""
-        if opaque.is_own(self.update) and opaque.is_own(self.update_all):
+        if is_own(self.update) and is_own(self.update_all):
             self.update_all(kernels_for[kind], gradients, outs, **scalars)
             return
         sizes = [len(arrays) for arrays in outs]

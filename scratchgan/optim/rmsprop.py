@@ -6,8 +6,7 @@ from typing import Any
 
 from scratchgan import creation
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.backend import Array, Backend
-from scratchgan.backend.scalar import define
+from scratchgan.backend import Array, Backend, define
 from scratchgan.optim.optimizer import Group, Optimizer
 
 

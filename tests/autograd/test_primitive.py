@@ -184,7 +184,22 @@ class TestOwnPrimitives:
         def outside(x):
             return x * FACTOR
 
+        @sg.elementwise()
+        def by_numpy(x):
+            return np.exp(x)
+
+        @sg.elementwise()
+        def turned(x):
+            return x * math.pi
+
+        @sg.elementwise()
+        def nothing(x):
+            return x if x > 0 else None
+
         for own, message in (
+            (by_numpy, r"by_numpy: .* uses np.exp; it can only use math.exp, math.expm1, "),
+            (turned, r"turned: .* uses math.pi; it can only use .* and numbers"),
+            (nothing, "nothing: its scalar definition holds None; it computes with numbers"),
             (outside, "outside: its scalar definition reads 'FACTOR', which is neither"),
             (looped, "looped: line 3 of its scalar definition uses For"),
             (unknown, "unknown: its scalar definition calls 'erf'"),
@@ -231,15 +246,21 @@ class TestOwnPrimitives:
             (g,) = sg.autograd.grad(double(x).sum() + triple(x).sum(), x)
         assert g.tolist() == [5.0, 5.0]
 
-    @pytest.mark.parametrize("name", ["mul", "softplus", "matmul", "normal"])
+    @pytest.mark.parametrize("name", ["mul", "softplus", "matmul", "linear"])
     def test_the_names_of_the_package_are_taken(self, name):
         def own(x):
             return x + 1
 
         own.__name__ = name
-        with pytest.raises(TypeError, match=f"{name}: scratchgan has a kernel of this name"):
+        with pytest.raises(
+            TypeError, match=f"{name}: scratchgan has a (kernel|primitive) of this name"
+        ):
             sg.elementwise()(own)
         assert (sg.ones(1) * 3.0).item() == 3.0
+        primitive = REGISTRY.get(name)
+        with pytest.raises(TypeError, match=f"{name}: scratchgan has a primitive of this name"):
+            sg.primitive(x=lambda g: g)(own)
+        assert REGISTRY.get(name) is primitive
 
     def test_definitions_may_rest_on_others(self):
         @sg.elementwise(x=lambda g, x: g * 4.0 * ops.square(x) * x)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import scratchgan as sg
-from scratchgan.backend.scalar import DEFINITIONS, as_numba, as_numpy, define
+from scratchgan.backend import CPU_BACKENDS, define, kernels_for, use_backend
+from scratchgan.backend.scalar import DEFINITIONS, as_numba, as_numpy
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -96,3 +97,46 @@ def test_sources_can_be_read():
     assert DEFINITIONS["softplus"].calls == ("abs",)
     assert DEFINITIONS["div"].is_real
     assert not DEFINITIONS["mul"].is_real
+
+
+@pytest.mark.usefixtures("own_primitives")
+@pytest.mark.parametrize(
+    "name", ["mul", "tanh", "sigmoid_backward", "decayed", "sgd", "matmul", "normal"]
+)
+def test_the_names_of_the_package_are_taken(name):
+    def own(x):
+        return x + 1
+
+    own.__name__ = name
+    before = dict(DEFINITIONS)
+    with pytest.raises(TypeError, match=f"{name}: scratchgan has a kernel of this name"):
+        define(own)
+    assert before == DEFINITIONS
+
+
+@pytest.mark.usefixtures("own_primitives")
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_a_definition_takes_the_place_of_an_older_one(backend):
+    def kernel_of(function):
+        function.__name__ = "own_moved"
+        return define(function)
+
+    with use_backend(backend):
+        kernels = kernels_for[np.ndarray]
+        x, out = np.ones(3, np.float32), np.empty(3, np.float32)
+
+        def up(x, *, step):
+            return x + step
+
+        older = kernel_of(up)
+        kernels.own_moved(x, step=2.0, out=out)
+        assert out.tolist() == [3.0, 3.0, 3.0]
+
+        def down(x, *, step):
+            return x - step
+
+        kernel_of(down)
+        kernels.own_moved(x, step=2.0, out=out)
+        assert out.tolist() == [-1.0, -1.0, -1.0]
+        getattr(kernels, older.kernel)(x, step=2.0, out=out)  # its primitive may be in use
+        assert out.tolist() == [3.0, 3.0, 3.0]

@@ -11,8 +11,7 @@ import pytest
 
 import scratchgan as sg
 from scratchgan import Tensor, nn, optim
-from scratchgan.backend import Array, kernels_for
-from scratchgan.backend.scalar import define
+from scratchgan.backend import Array, define, kernels_for
 from scratchgan.jit import JitError
 from scratchgan.testing import gradcheck
 
