@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from scratchgan.autograd.primitive import REGISTRY
 from scratchgan.backend.scalar import DEFINITIONS
+from scratchgan.ops import ACTIVATIONS
 
 # The default draws the same examples every time, so that a change is what makes a test fail. No
 # test is about time: a machine that is busy with other things must not make one fail.
@@ -26,12 +27,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 @pytest.fixture
 def own_primitives() -> Iterator[None]:
-    """A test that defines primitives leaves none behind in the registry."""
-    registry, definitions = dict(REGISTRY), dict(DEFINITIONS)
+    """A test that defines primitives and activations leaves none behind in the tables."""
+    tables: tuple[dict[str, Any], ...] = (REGISTRY, DEFINITIONS, ACTIVATIONS)
+    before = [dict(table) for table in tables]
     yield
-    for table, before in ((REGISTRY, registry), (DEFINITIONS, definitions)):
+    for table, rows in zip(tables, before, strict=True):
         table.clear()
-        table.update(before)
+        table.update(rows)
 
 
 @pytest.fixture
