@@ -1,9 +1,13 @@
 """README.md does what it says, and README.zh-CN.md says the same."""
 
 import re
+import sys
 from pathlib import Path
+from types import FrameType
 
 import pytest
+
+import scratchgan as sg
 
 ROOT = Path(__file__).parents[2]
 FILES = ("README.md", "README.zh-CN.md")
@@ -48,3 +52,26 @@ def test_make_has_its_targets() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert len(targets) == 3
     assert all(re.search(f"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_the_core_is_the_files_that_it_names() -> None:
+    core = ENGLISH.split("## Reading the core")[1].split("\n## ")[0]
+    named = {ROOT / path for path, _ in LINK.findall(core) if path.endswith(".py")}
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in named) <= 1400
+
+    seen: set[str] = set()
+
+    def see(frame: FrameType, event: str, value: object) -> None:
+        seen.add(frame.f_code.co_filename)
+
+    x, y = sg.randn(3, requires_grad=True), sg.randn(3, requires_grad=True)
+    g = sg.ones(3)
+    for _ in range(2):
+        (x * y).backward(g)  # kernels are looked up when they are first used
+    before = sys.gettrace()
+    sys.settrace(see)
+    try:
+        (x * y).backward(g)
+    finally:
+        sys.settrace(before)
+    assert {Path(file) for file in seen} <= named | {Path(__file__)}
