@@ -44,8 +44,8 @@ class MachineCodeError(RuntimeError):
 class Backend:
     """Kernels by name, as attributes.
 
-    A kernel that the backend's module holds is used as it is; any other name is looked up in
-    :data:`scratchgan.backend.scalar.DEFINITIONS` and compiled by the module's
+    A kernel that the backend's module holds is used as it is; any other name, and a user's, is
+    looked up in :data:`scratchgan.backend.scalar.DEFINITIONS` and compiled by the module's
     ``compile_elementwise`` when it is first asked for.
     """
 
@@ -55,11 +55,13 @@ class Backend:
         _backends.append(self)
 
     def __getattr__(self, name: str) -> Any:
-        kernel = getattr(self._module, name, None)
+        definition = DEFINITIONS.get(name)
+        is_users = definition is not None and not is_own(definition.function)
+        kernel = None if is_users else getattr(self._module, name, None)
         if kernel is None:
-            if name not in DEFINITIONS:
+            if definition is None:
                 raise AttributeError(f"the {self.name} backend has no kernel named {name!r}")
-            kernel = self._module.compile_elementwise(DEFINITIONS[name])
+            kernel = self._module.compile_elementwise(definition)
         setattr(self, name, kernel)  # the next look-up finds it without coming here
         return kernel
 

@@ -116,6 +116,24 @@ def test_the_names_of_the_package_are_taken(name):
 
 @pytest.mark.usefixtures("own_primitives")
 @pytest.mark.parametrize("backend", CPU_BACKENDS)
+@pytest.mark.parametrize("name", ["products", "layer_forward", "builtins", "ufunc_of", "WIDEST"])
+def test_what_a_backend_imports_takes_no_name(name, backend):
+    def own(x):
+        return x + 1
+
+    own.__name__ = name
+    with use_backend(backend):
+        kernels = kernels_for[np.ndarray]
+        vars(kernels).pop(name, None)
+        define(own)
+        out = np.empty(3, np.float32)
+        getattr(kernels, name)(np.ones(3, np.float32), out=out)
+        vars(kernels).pop(name)
+    assert out.tolist() == [2.0, 2.0, 2.0]
+
+
+@pytest.mark.usefixtures("own_primitives")
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
 def test_a_definition_takes_the_place_of_an_older_one(backend):
     def kernel_of(function):
         function.__name__ = "own_moved"
