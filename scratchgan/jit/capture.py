@@ -1,7 +1,7 @@
 """Capture: call a function once, and write down what it computes, rests on, and leaves behind."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import getitem
 from typing import Any
 
@@ -325,10 +325,19 @@ class Capture:
         memory = self.recording.backend.memory
         return {id(memory(array)[0]) for array in arrays if type(array) in kernels_for}
 
+    def _comes_to(self, group: Mapping[str, Any]) -> bool:
+        """Whether the function itself may look at a parameter group, and so at all options."""
+        return (
+            "param_groups" in self.scope.mentioned
+            or id(group) in self.scope.found_again  # a variable holds it, too
+            or any(group is shown for shown in self.context.shown)
+        )
+
     def _guards(self) -> Guards:
         read_anew: dict[int, set[str]] = {}
         for live in self.context.live:
-            read_anew.setdefault(id(live.source), set()).update(live.deciding)
+            if not self._comes_to(live.source):
+                read_anew.setdefault(id(live.source), set()).update(live.deciding)
         changed = {id(x) for x in self.changed}
         places = []
         for place in self.places:

@@ -58,12 +58,14 @@ class RecordingContext:
     Attributes:
         backends: For the name of each backend what takes its place meanwhile.
         live: The numbers that a replay reads anew.
+        shown: The options that the function has been shown, as they are.
         refusal: The first operation that cannot be recorded.
     """
 
     def __init__(self, backends: Mapping[str, Any]) -> None:
         self.backends = backends
         self.live: list[DynamicScalars] = []
+        self.shown: list[Mapping[str, Any]] = []
         self.refusal: JitError | None = None
 
 
@@ -105,3 +107,14 @@ def dynamic_scalars(
         scalar.origin, scalar.name = origin, name
         scalars[name] = scalar
     return scalars
+
+
+def shown(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``options``, which the caller hands out: what is recorded may do anything with their values.
+
+    They are the source of :func:`dynamic_scalars`, which otherwise may change without notice.
+    """
+    context = current.get()
+    if context is not None:
+        context.shown.append(options)
+    return options

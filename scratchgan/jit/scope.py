@@ -64,6 +64,7 @@ class Scope:
         arrays: The arrays that it can reach without a tensor, with their names.
         mentioned: The names of attributes in the code that is not this package's.
         keys: The texts in that code, which may be keys of dicts.
+        found_again: The ids of objects to which more than one way leads.
     """
 
     def __init__(self, roots: Iterable[tuple[str, Any]]) -> None:
@@ -76,6 +77,7 @@ class Scope:
             self._found: set[str] = set(names)
             self.mentioned: set[str] = set()
             self.keys: set[str] = set()
+            self.found_again: set[int] = set()
             self._seen: dict[int, Any] = {}
             self._looked: set[tuple[int, Any]] = set()
             self._classes: set[tuple[type, bool]] = set()
@@ -92,7 +94,9 @@ class Scope:
                 if id(value) not in self._seen:
                     self._seen[id(value)] = value
                     self._enter(name, value)
-                elif self._only.get(id(value)) is not None:
+                    continue
+                self.found_again.add(id(value))
+                if self._only.get(id(value)) is not None:
                     self._shared.add(id(value))  # other code has it too
                     self._found.add(_AGAIN)
             if self._found == names:  # else attributes may have been passed over

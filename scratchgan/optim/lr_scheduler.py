@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from scratchgan.jit import context
 from scratchgan.missing import refuse_others
 from scratchgan.optim.optimizer import Optimizer
 
@@ -55,7 +56,7 @@ class LRScheduler:
 
     def get_last_lr(self) -> list[float]:
         """The learning rates of the groups by now."""
-        return [group["lr"] for group in self.optimizer.param_groups]
+        return [context.shown(group)["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
         """All state that a later run needs to go on; functions are not in it."""
@@ -273,7 +274,7 @@ class ReduceLROnPlateau:
 
     def get_last_lr(self) -> list[float]:
         """The learning rates of the groups by now."""
-        return [group["lr"] for group in self.optimizer.param_groups]
+        return [context.shown(group)["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
         """All state that a later run needs to go on."""

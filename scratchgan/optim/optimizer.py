@@ -281,7 +281,7 @@ class Optimizer:
         number = {parameter: i for i, parameter in enumerate(self.state)}
         groups = [
             {**group, "params": [number[parameter] for parameter in group["params"]]}
-            for group in self.param_groups
+            for group in map(context.shown, self.param_groups)
         ]
         return {"state": dict(enumerate(map(dict, self.state.values()))), "param_groups": groups}
 
@@ -346,7 +346,7 @@ class Optimizer:
 
     def __repr__(self) -> str:
         lines = [f"{self._name} ("]
-        for i, group in enumerate(self.param_groups):
+        for i, group in enumerate(map(context.shown, self.param_groups)):
             lines.append(f"Parameter Group {i}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])

@@ -1,5 +1,6 @@
 """Every optimizer under jit: each option means what it means eagerly, and may change on the way."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import scratchgan as sg
 from scratchgan import nn, optim
+from scratchgan.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
 #: The options that come into play beside the learning rate, and others to which they change.
 OPTIONS: dict[type[optim.Optimizer], tuple[dict[str, Any], dict[str, Any]]] = {
@@ -81,3 +83,44 @@ def test_an_option_that_is_new_is_noticed() -> None:
     assert step(x).item() == step(x).item() == 1.0
     optimizer.param_groups[0]["boost"] = True
     assert step(x).item() == 2.0
+
+
+def rate_of(lr: float, **_: Any) -> float:
+    return lr
+
+
+def first_of(read: Callable[[], list[float]]) -> Callable[[], float]:
+    return lambda: read()[0]
+
+
+#: Ways to read an option, none of which has its name in the code.
+LOOKS: dict[str, Callable[[Any], Callable[[], float]]] = {
+    "keywords": lambda o: lambda: rate_of(**o.param_groups[0]),
+    "a loop": lambda o: lambda: max(x for x in o.param_groups[0].values() if type(x) is float),
+    "a variable": lambda o: lambda group=o.param_groups[0]: rate_of(**group),
+    "a tuple": lambda o: lambda groups=(o.param_groups[0],): rate_of(**groups[0]),
+    "a method": lambda o: lambda items=o.param_groups[0].items: rate_of(**dict(items())),
+    "its state": lambda o: lambda: rate_of(**[*o.state_dict().values()][1][0]),
+    "its text": lambda o: lambda: float(repr(o).split("lr: ")[1].split()[0]),
+    "a schedule": lambda o: first_of(StepLR(o, 9).get_last_lr),
+    "a plateau": lambda o: first_of(ReduceLROnPlateau(o).get_last_lr),
+}
+
+
+@pytest.mark.parametrize("way", LOOKS)
+def test_an_option_that_the_step_itself_reads_is_noticed(way: str) -> None:
+    w = nn.Parameter(sg.ones(2))
+    optimizer = optim.SGD([w], lr=0.25)
+    look = LOOKS[way](optimizer)
+
+    @sg.jit
+    def step(x: sg.Tensor) -> sg.Tensor:
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+        return x * look()
+
+    for lr in (0.25, 0.25, 0.5):
+        optimizer.param_groups[0]["lr"] = lr
+        assert step(sg.ones(1)).item() == lr
+    assert len(step.recordings) == 2
