@@ -105,6 +105,14 @@ def _sharing(array: Array) -> Tensor:
     return tensor
 
 
+def _constant(
+    values: np.ndarray[Any, Any], dtype: DTypeLike, requires_grad: bool, device: str | None
+) -> Tensor:
+    """A tensor of what follows from the caller's arguments alone: under jit a constant."""
+    with devices.at(device) as kernels:
+        return Tensor(kernels.constant(values, np.dtype(dtype).newbyteorder("=")), requires_grad)
+
+
 def _shape(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
     sizes = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
     if not all(isinstance(size, int | np.integer) and size >= 0 for size in sizes):
@@ -290,7 +298,7 @@ def arange(
         numbers = int(first) + int(by) * np.arange(len(numbers))
     are_whole = all(isinstance(x, int | np.integer) for x in (first, last, by))
     own = dtypes.int64 if are_whole else dtypes.get_default_dtype()
-    return tensor(numbers, dtype or own, requires_grad, device=device)
+    return _constant(numbers, dtype or own, requires_grad, device)
 
 
 def linspace(
@@ -306,16 +314,21 @@ def linspace(
     Raises:
         ValueError: ``steps`` is negative, or an end has dimensions.
     """
+    made = np.dtype(dtype or dtypes.get_default_dtype())
+    return _constant(_evenly_spaced(start, end, steps, made), made, requires_grad, device)
+
+
+def _evenly_spaced(start: Any, end: Any, steps: int, dtype: dtypes.DType) -> np.ndarray[Any, Any]:
+    """The numbers of :func:`linspace`, in float64; for integers the ends are cut off to some."""
     if steps < 0:
         raise ValueError(f"linspace: steps is {steps}; it must be 0 or more")
     for x in (start, end):
         if isinstance(x, Tensor) and x.ndim:
             raise ValueError(f"linspace: an end has the shape {x.shape}; it must be a number")
     first, last = float(start), float(end)
-    if dtype is not None and np.dtype(dtype).kind in "iu":
+    if dtype.kind in "iu":
         first, last = float(int(first)), float(int(last))
-    numbers = np.linspace(first, last, steps)
-    return tensor(numbers, dtype or dtypes.get_default_dtype(), requires_grad, device=device)
+    return np.linspace(first, last, steps)
 
 
 def eye(
@@ -332,7 +345,7 @@ def eye(
     """
     if n < 0 or (m or 0) < 0:
         raise ValueError(f"eye: the sizes are {n} and {m}; they must be 0 or more")
-    return tensor(np.eye(n, m), dtype or dtypes.get_default_dtype(), requires_grad, device=device)
+    return _constant(np.eye(n, m), dtype or dtypes.get_default_dtype(), requires_grad, device)
 
 
 def logspace(
@@ -350,24 +363,22 @@ def logspace(
         ValueError: As :func:`linspace` does.
     """
     made = np.dtype(dtype or dtypes.get_default_dtype())
-    if made.kind in "iu":
-        start, end = int(start), int(end)
-    exponents = linspace(start, end, steps, dtypes.float64).numpy()
-    return tensor(float(base) ** exponents, made, requires_grad, device=device)
+    exponents = _evenly_spaced(start, end, steps, made)
+    return _constant(float(base) ** exponents, made, requires_grad, device)
 
 
 def tril_indices(
     row: int, col: int, offset: int = 0, dtype: DTypeLike = dtypes.int64, device: str | None = None
 ) -> Tensor:
     """The places on and below a diagonal of a (row, col) matrix: (2, count), row after row."""
-    return tensor(np.stack(np.tril_indices(row, offset, col)), dtype, device=device)
+    return _constant(np.stack(np.tril_indices(row, offset, col)), dtype, False, device)
 
 
 def triu_indices(
     row: int, col: int, offset: int = 0, dtype: DTypeLike = dtypes.int64, device: str | None = None
 ) -> Tensor:
     """The places on and above a diagonal of a (row, col) matrix: (2, count), row after row."""
-    return tensor(np.stack(np.triu_indices(row, offset, col)), dtype, device=device)
+    return _constant(np.stack(np.triu_indices(row, offset, col)), dtype, False, device)
 
 
 def scalar_tensor(

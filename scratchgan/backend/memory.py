@@ -54,6 +54,14 @@ def from_host(
     return np.array(value, dtype)
 
 
+@kernel(kind="constant")
+def constant(
+    value: ArrayLike, dtype: DTypeLike | None = None, *, like: Array | None = None
+) -> Array:
+    """:func:`from_host` of what follows from a few Python numbers alone, as ``arange`` does."""
+    return np.array(value, dtype)
+
+
 @kernel(
     kind="transfer",
     refusal=(

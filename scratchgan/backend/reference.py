@@ -22,6 +22,7 @@ from scratchgan.backend.memory import (  # noqa: F401, the kernels among them ar
     Index,
     address,
     allocate,
+    constant,
     diagonal,
     empty,
     expand,

@@ -12,10 +12,11 @@ class KernelSpec:
     """The description of a kernel.
 
     Attributes:
-        kind: ``"compute"`` writes ``out``; ``"allocate"`` gives new memory; ``"view"`` gives
-            another view of its input's; ``"query"`` tells something of an array without its
-            values; ``"transfer"`` makes values of Python's, or an array whose shape depends on
-            values, which a replay could not do again.
+        kind: ``"compute"`` writes ``out``; ``"allocate"`` gives new memory, and ``"constant"``
+            new memory with the same values each time; ``"view"`` gives another view of its
+            input's; ``"query"`` tells something of an array without its values; ``"transfer"``
+            makes values of Python's, or an array whose shape depends on values, which a replay
+            could not do again.
         changes_inputs: Whether it changes its inputs too.
         scalars: Its keywords, in order.
         decomposition: What jit records in its place: a function of the kernels of a backend and of
@@ -23,7 +24,7 @@ class KernelSpec:
         refusal: For a transfer, what it does and what to do instead.
     """
 
-    kind: Literal["compute", "allocate", "view", "query", "transfer"] = "compute"
+    kind: Literal["compute", "allocate", "constant", "view", "query", "transfer"] = "compute"
     changes_inputs: bool = False
     scalars: tuple[str, ...] = ()
     decomposition: Callable[..., None] | None = None

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from scratchgan import dtypes
 from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
@@ -20,6 +23,14 @@ def filled(like: Tensor, shape: Sequence[int], value: float, dtype: DType | None
 
 @checked
 def from_host(like: Tensor, values: Any, dtype: DType | None = None) -> Tensor:
-    """Numbers, lists or an array of NumPy's, of the type of ``like`` unless another is given."""
+    """A number, lists or an array of NumPy's, of the type of ``like`` unless another is given."""
+    if isinstance(values, int | float):
+        return filled(like, (), values, dtype)
     kernels = kernels_for[type(like.array)]
     return Tensor(kernels.from_host(values, dtype or like.dtype, like=like.array))
+
+
+def places_beside(like: Tensor, places: np.ndarray[Any, Any]) -> Tensor:
+    """Integers to index with, which follow from shapes and numbers alone: under jit a constant."""
+    kernels = kernels_for[type(like.array)]
+    return Tensor(kernels.constant(places, dtypes.int64, like=like.array))

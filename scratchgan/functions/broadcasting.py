@@ -10,8 +10,7 @@ import numpy as np
 from scratchgan import dtypes, ops
 from scratchgan.autograd.arguments import checked, common_shape, may_be_named, tensors_of
 from scratchgan.autograd.tensor import Tensor, method
-from scratchgan.backend import kernels_for
-from scratchgan.functions.beside import filled, from_host
+from scratchgan.functions.beside import filled, from_host, places_beside
 from scratchgan.functions.shapes import reshape, sizes_of, transpose
 
 # --- Without a copy ----------------------------------------------------------------------
@@ -178,8 +177,8 @@ def repeat_interleave(
     if counts.ndim and counts.size not in (1, x.shape[dim]):
         raise ValueError(f"repeat_interleave: {counts.size} repeats for {x.shape[dim]} slices")
     places = np.repeat(np.arange(x.shape[dim]), counts.reshape(-1))
-    kernels = kernels_for[type(x.array)]
-    index = Tensor(kernels.from_host(places, dtypes.int64, like=x.array))
+    # Many numbers may be data, of which jit must know.
+    index = from_host(x, places, dtypes.int64) if counts.ndim else places_beside(x, places)
     return ops.gather(x, index, template=(*[slice(None)] * dim, "array"))
 
 
@@ -218,7 +217,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         return filled(input, (0,), 0)
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     places = np.array([*choose(range(input.numel()), r)], np.int64).reshape(-1, r)
-    return ops.gather(input, from_host(input, places, dtypes.int64), template=("array",))
+    return ops.gather(input, places_beside(input, places), template=("array",))
 
 
 # --- Summed back -------------------------------------------------------------------------

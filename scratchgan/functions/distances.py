@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from scratchgan import dtypes, ops
+from scratchgan import ops
 from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
-from scratchgan.functions.beside import from_host
+from scratchgan.functions.beside import places_beside
 from scratchgan.functions.gather_scatter import index_select
 from scratchgan.functions.reductions import norm
 from scratchgan.functions.shapes import unsqueeze
@@ -59,7 +59,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if input.ndim != 2:
         raise ValueError(f"pdist: takes points (N, M), not the shape {input.shape}")
     pairs = np.triu_indices(input.shape[0], 1)
-    first, second = (from_host(input, places, dtypes.int64) for places in pairs)
+    first, second = (places_beside(input, places) for places in pairs)
     return _lengths(ops.sub(index_select(input, 0, first), index_select(input, 0, second)), p)
 
 

@@ -7,7 +7,7 @@ from scratchgan import dtypes, ops
 from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.arithmetic import clamp
-from scratchgan.functions.beside import filled, from_host
+from scratchgan.functions.beside import filled
 from scratchgan.functions.elementwise import floor_divide, lerp
 from scratchgan.functions.gather_scatter import gather
 from scratchgan.functions.joining import narrow, select
@@ -175,8 +175,9 @@ def _quantile(
 ) -> Tensor:
     if input.dtype.kind != "f":
         raise TypeError(f"{name}: takes floating point elements, not {input.dtype}")
-    if not isinstance(q, Tensor):
-        q = from_host(input, float(q))
+    number = None if isinstance(q, Tensor) else float(q)
+    if number is not None:
+        q = filled(input, (), number)
     if q.dtype != input.dtype or q.ndim > 1:
         raise TypeError(
             f"{name}: q is a number or a vector of {input.dtype}, not of {q.dtype} and of shape "
@@ -195,8 +196,11 @@ def _quantile(
         rows = movedim(input, dim, -1)
     if not rows.shape[-1]:
         raise ValueError(f"{name}: of no elements there is none; the shape is {input.shape}")
-    if not bool(((q >= 0) & (q <= 1)).all()):
-        raise ValueError(f"{name}: q is {q.tolist()}; it must lie in [0, 1]")
+    are_shares = bool(((q >= 0) & (q <= 1)).all()) if number is None else 0 <= number <= 1
+    if not are_shares:
+        raise ValueError(
+            f"{name}: q is {q.tolist() if number is None else number}; it must lie in [0, 1]"
+        )
     found = _at_ranks(rows, reshape(q, -1), interpolation, skips_nan=name == "nanquantile")
     result = movedim(found, -1, 0)
     if keepdim:

@@ -108,6 +108,8 @@ class Recording:
     runs: Callable[["Recording", Call], bool]
     calls: list[Call] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)
+    #: Arrays whose values are the same in each replay.
+    constants: list[Array] = field(default_factory=list)
     _numbers: dict[int, int] = field(default_factory=dict)
     #: Where in its memory an owner begins that is only a part of it.
     _starts: dict[int, int] = field(default_factory=dict)
@@ -187,6 +189,7 @@ class Recording:
             JitError: An array that was read is none of those.
         """
         left = {operand.memory for operand in results}
+        known = {*known, *[id(self.backend.memory(x)[0]) for x in self.constants]}
         for memory in self.memories:
             if memory.kind == "captured" and id(memory.owner) not in known:
                 assert memory.owner is not None
@@ -227,6 +230,8 @@ class RecordingBackend(Backend):
                 recorded = kernel
             elif spec.kind == "allocate":
                 recorded = self._allocating(kernel)
+            elif spec.kind == "constant":
+                recorded = self._copying(kernel)
             else:
                 recorded = self._noting(name, kernel)
         setattr(self, name, recorded)
@@ -245,6 +250,18 @@ class RecordingBackend(Backend):
             return array
 
         return empty
+
+    def _copying(self, kernel: Callable[..., Array]) -> Callable[..., Array]:
+        """The step may change or return a constant: each replay copies it to new memory."""
+
+        def constant(*arguments: Any, **keywords: Any) -> Array:
+            made = kernel(*arguments, **keywords)
+            self._recording.constants.append(made)
+            out = self.empty(made.shape, made.dtype, like=made)
+            self.copy(made, out=out)
+            return out
+
+        return constant
 
     def _noting(self, name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
         recording = self._recording

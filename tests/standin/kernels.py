@@ -10,8 +10,8 @@ from standin.arrays import ndarray, new
 
 #: What the backend does without a kernel, or with CuPy's own.
 _KEPT = (
-    *("empty", "fill", "from_host", "to_host", "wait", "memory", "allocate", "part", "address"),
-    *("is_contiguous", "reshape", "permute", "expand", "diagonal", "view"),
+    *("empty", "fill", "from_host", "constant", "to_host", "wait", "memory", "allocate", "part"),
+    *("address", "is_contiguous", "reshape", "permute", "expand", "diagonal", "view"),
     *("nonzero", "scatter_add", "put", "argmax"),
 )
 

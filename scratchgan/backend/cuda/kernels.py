@@ -48,6 +48,9 @@ def from_host(
         return cupy.array(np.asarray(value, dtype))
 
 
+constant = from_host
+
+
 def to_host(x: Array) -> np.ndarray[Any, Any]:
     """``x`` as a NumPy array; this waits until the GPU has computed it."""
     host: np.ndarray[Any, Any] = cupy.asnumpy(x)

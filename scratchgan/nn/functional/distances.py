@@ -7,7 +7,7 @@ import numpy as np
 from scratchgan import functions, ops
 from scratchgan.autograd.arguments import common_shape, require_tensors
 from scratchgan.autograd.tensor import Tensor
-from scratchgan.backend import kernels_for
+from scratchgan.functions.beside import places_beside
 from scratchgan.nn.functional.common import require_floats
 
 
@@ -84,9 +84,8 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         raise ValueError(f"pdist: the input is a matrix, not of shape {input.shape}")
     if not p >= 0:
         raise ValueError(f"pdist: p is {p}; it must be 0 or more")
-    kernels = kernels_for[type(input.array)]
     first, second = (
-        ops.gather(input, Tensor(kernels.from_host(rows, like=input.array)), template=("array",))
+        ops.gather(input, places_beside(input, rows), template=("array",))
         for rows in np.triu_indices(input.shape[0], 1)
     )
     return _norm(ops.sub(first, second), p, 1, False)

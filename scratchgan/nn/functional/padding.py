@@ -9,6 +9,7 @@ from scratchgan import functions, ops
 from scratchgan.autograd.arguments import require_tensors
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import kernels_for
+from scratchgan.functions.beside import places_beside
 
 #: NumPy's words for the modes that repeat elements of the tensor.
 _MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -103,5 +104,5 @@ def _with_own(x: Tensor, dim: int, sides: tuple[int, int], mode: str) -> Tensor:
     before, after = sides
     order = np.pad(np.arange(length), [max(n, 0) for n in sides], _MODES[mode])
     order = order[max(-before, 0) : len(order) - max(-after, 0)]
-    places = Tensor(kernels_for[type(x.array)].from_host(order, like=x.array))
+    places = places_beside(x, order)
     return ops.gather(x, places, template=(*[slice(None)] * dim, "array"))
