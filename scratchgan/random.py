@@ -19,7 +19,8 @@ from scratchgan.autograd.arguments import checked, common_shape, may_be_named
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.counter_rng import GAMMA, splitmix64
-from scratchgan.creation import empty, empty_like, tensor
+from scratchgan.creation import empty, empty_like
+from scratchgan.functions import argsort
 
 # --- Streams --------------------------------------------------------------------------------
 
@@ -160,9 +161,9 @@ def randperm(
     """
     if n < 0:
         raise ValueError(f"randperm: n is {n}; it must be 0 or more")
-    keys = rand(n, dtype=dtypes.float64, generator=generator)
-    order = np.argsort(keys.array, kind="stable")
-    return tensor(order, dtype or dtypes.int64, device=device)
+    keys = rand(n, dtype=dtypes.float64, generator=generator, device=device)
+    order: Tensor = argsort(keys).to(dtype or dtypes.int64)
+    return order
 
 
 def normal(

@@ -336,19 +336,13 @@ def test_derivatives(name: str) -> None:
     assert gradgradcheck(function, leaves)
 
 
-#: What they do depends on values, or places are made on the host: jit refuses, and says so.
-LOOK_AT_VALUES = ("quantile", "nanquantile", "masked_scatter", "pdist", "combinations")
-
-
-@pytest.mark.parametrize("name", LOOK_AT_VALUES)
-def test_jit_refuses_what_it_cannot_replay(name: str) -> None:
-    function, inputs = DIFFERENTIABLE[name]
-    with pytest.raises(sg.JitError):
-        sg.jit(function)(*inputs)
+def test_jit_refuses_to_count_values() -> None:
+    with pytest.raises(sg.JitError, match="reads a value"):
+        sg.jit(DIFFERENTIABLE["masked_scatter"][0])(X, Y)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
-@pytest.mark.parametrize("name", [name for name in DIFFERENTIABLE if name not in LOOK_AT_VALUES])
+@pytest.mark.parametrize("name", sorted({*DIFFERENTIABLE} - {"masked_scatter"}))
 def test_jit(name: str, backend: str) -> None:
     function, inputs = DIFFERENTIABLE[name]
     with sg.use_backend(backend):

@@ -80,6 +80,17 @@ def test_gradients_pass_by_a_constant() -> None:
     assert len(step.recordings) == 1
 
 
+def test_a_permutation_is_another_in_each_replay() -> None:
+    shuffled = sg.jit(lambda x: x[sg.randperm(50)])
+    x = sg.arange(50.0)
+    sg.manual_seed(3)
+    found = [shuffled(x).tolist() for _ in range(3)]
+    sg.manual_seed(3)
+    assert found == [sg.randperm(50).tolist() for _ in range(3)]
+    assert len({tuple(order) for order in found}) == 3
+    assert len(shuffled.recordings) == 1
+
+
 @pytest.mark.parametrize(
     "read",
     [
