@@ -174,13 +174,13 @@ def test_gradcheck_itself():
 def classes(x):
     """Two, where ``x`` lies."""
     index = sg.tensor([2, 0])
-    return as_opaque(index) if isinstance(x.array, Opaque) else index
+    return as_opaque(index) if isinstance(x.array, Opaque) else index.to(x.device)
 
 
 def columns(x):
     """A permutation of each row's columns, where ``x`` lies."""
     index = sg.tensor([[2, 0, 1], [1, 2, 0]])
-    return as_opaque(index) if isinstance(x.array, Opaque) else index
+    return as_opaque(index) if isinstance(x.array, Opaque) else index.to(x.device)
 
 
 def targets(x):

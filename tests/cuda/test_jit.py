@@ -58,6 +58,19 @@ def test_more_sums_than_fit_into_one_kernel() -> None:
         np.testing.assert_allclose(a, b.numpy(), rtol=1e-13, atol=1e-13)
 
 
+def test_constants_lie_beside_the_argument() -> None:
+    def step(x: Tensor) -> list[Tensor]:
+        made = {"device": x.device, "dtype": x.dtype}
+        products = [x * sg.arange(4, **made), x @ sg.eye(4, 3, **made)]
+        return [*products, x.repeat_interleave(2, 1), sg.pdist(x), x.quantile(0.3, 1)]
+
+    jitted = sg.jit(step)
+    for x in (gpu(5, 4), gpu(5, 4, seed=1)):
+        for got, expected in zip(jitted(x), step(x), strict=True):
+            np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-13)
+    assert len(jitted.recordings) == 1
+
+
 def test_noise_moves_on() -> None:
     drop = nn.Dropout(0.5)
     outcomes = []

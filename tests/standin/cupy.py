@@ -99,6 +99,7 @@ def module() -> ModuleType:
         ndarray=arrays.ndarray,
         empty=arrays.ndarray,
         zeros=lambda shape, dtype: arrays.new(np.zeros(shape, dtype)),
+        arange=lambda count: arrays.new(np.arange(count)),
         array=arrays.new,
         asarray=lambda x: x.__cuda_array_interface__["owner"],
         asnumpy=arrays.asnumpy,

@@ -84,6 +84,12 @@ def part(owner: Array, *, offset: int, shape: Axis, strides: Axis, dtype: np.dty
     return cupy.ndarray(shape, dtype, memptr=owner.data + offset, strides=strides)
 
 
+@on_one_gpu
+def arange(*, out: Array) -> None:
+    """``out = [0, 1, 2, ...]``, of one dimension."""
+    out[...] = cupy.arange(out.size)
+
+
 # --- Elementwise ----------------------------------------------------------------------
 
 
