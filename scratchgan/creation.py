@@ -58,7 +58,7 @@ def _as_host(data: Any, dtype: DTypeLike | None) -> Array:
         if is_python and array.dtype == np.uint64:
             raise TypeError(f"tensor: {array.max()} is beyond int64; give a dtype")
         dtype = dtypes.get_default_dtype() if is_python and array.dtype.kind == "f" else array.dtype
-    return array.astype(np.dtype(dtype).newbyteorder("="), copy=False)
+    return array.astype(dtypes.of("tensor", dtype), copy=False)
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
@@ -80,7 +80,12 @@ def as_tensor(data: Any, dtype: DTypeLike | None = None, *, device: str | None =
     """``data`` as a tensor, without a copy where its memory can be shared.
 
     Arrays of other libraries on a GPU come through ``__cuda_array_interface__``.
+
+    Raises:
+        TypeError: As :func:`tensor` does.
     """
+    if dtype is not None:
+        dtype = dtypes.of("as_tensor", dtype)
     on_gpu = None if isinstance(data, Tensor) else devices.shared(data)
     if isinstance(data, Tensor):
         result = data
@@ -94,8 +99,14 @@ def as_tensor(data: Any, dtype: DTypeLike | None = None, *, device: str | None =
 
 
 def from_dlpack(source: Any) -> Tensor:
-    """A tensor that shares the memory of another library's array, through DLPack."""
-    return _sharing(devices.from_dlpack(source))
+    """A tensor that shares the memory of another library's array, through DLPack.
+
+    Raises:
+        TypeError: Its elements are not real numbers.
+    """
+    array = devices.from_dlpack(source)
+    dtypes.of("from_dlpack", array.dtype)
+    return _sharing(array)
 
 
 def _sharing(array: Array) -> Tensor:
@@ -106,11 +117,11 @@ def _sharing(array: Array) -> Tensor:
 
 
 def _constant(
-    values: np.ndarray[Any, Any], dtype: DTypeLike, requires_grad: bool, device: str | None
+    values: np.ndarray[Any, Any], dtype: dtypes.DType, requires_grad: bool, device: str | None
 ) -> Tensor:
     """A tensor of what follows from the caller's arguments alone: under jit a constant."""
     with devices.at(device) as kernels:
-        return Tensor(kernels.constant(values, np.dtype(dtype).newbyteorder("=")), requires_grad)
+        return Tensor(kernels.constant(values, dtype), requires_grad)
 
 
 def _shape(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -118,6 +129,19 @@ def _shape(name: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
     if not all(isinstance(size, int | np.integer) and size >= 0 for size in sizes):
         raise TypeError(f"{name}: a shape is made of integers from 0 on, not {sizes}")
     return sizes
+
+
+def uninitialized(
+    name: str,
+    shape: tuple[Any, ...],
+    dtype: DTypeLike | None,
+    device: str | None,
+    kinds: str = "biuf",
+) -> Tensor:
+    """A tensor whose elements the function ``name`` writes; ``kinds``: as of ``dtypes.of``."""
+    wanted = dtypes.of(name, dtype, kinds=kinds)
+    with devices.at(device) as kernels:
+        return Tensor(kernels.empty(_shape(name, shape), wanted))
 
 
 def _filled(
@@ -129,9 +153,9 @@ def _filled(
     device: str | None,
 ) -> Tensor:
     with devices.at(device) as kernels:
-        out = kernels.empty(_shape(name, shape), dtype or dtypes.get_default_dtype())
-        kernels.fill(dtypes.within(value, out.dtype), out=out)
-    return Tensor(out, requires_grad)
+        made = uninitialized(name, shape, dtype, device)
+        kernels.fill(dtypes.within(value, made.dtype), out=made.array)
+    return made.requires_grad_(requires_grad)
 
 
 @may_be_named
@@ -178,19 +202,21 @@ def empty(
     device: str | None = None,
 ) -> Tensor:
     """A tensor whose elements are whatever its memory held before."""
-    with devices.at(device) as kernels:
-        out = kernels.empty(_shape("empty", size), dtype or dtypes.get_default_dtype())
-    return Tensor(out, requires_grad)
+    return uninitialized("empty", size, dtype, device).requires_grad_(requires_grad)
 
 
 # --- Like another tensor --------------------------------------------------------------------
 
 
-def _empty_like(input: Tensor, dtype: DTypeLike | None, device: str | None) -> Tensor:
+def uninitialized_like(
+    name: str, input: Tensor, dtype: DTypeLike | None, device: str | None, kinds: str = "biuf"
+) -> Tensor:
+    """As :func:`uninitialized`, of the shape and type of ``input`` and where that lies."""
+    wanted = dtypes.of(name, dtype, input.array.dtype, kinds)
     if device is not None and devices.full_name(device) != devices.device_of(input.array):
-        return empty(input.shape, dtype=dtype or input.dtype, device=device)
+        return uninitialized(name, input.shape, wanted, device, kinds)
     kernels = kernels_for[type(input.array)]
-    return Tensor(kernels.empty(input.array.shape, dtype or input.array.dtype, like=input.array))
+    return Tensor(kernels.empty(input.array.shape, wanted, like=input.array))
 
 
 @checked
@@ -201,7 +227,8 @@ def empty_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of the shape and type of ``input``, whose elements are whatever was there before."""
-    return _empty_like(input, dtype, device).requires_grad_(requires_grad)
+    made = uninitialized_like("empty_like", input, dtype, device)
+    return made.requires_grad_(requires_grad)
 
 
 @checked
@@ -213,10 +240,20 @@ def full_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """A tensor of the shape and type of ``input`` with every element ``fill_value``."""
-    made = _empty_like(input, dtype, device)
-    value = dtypes.within(fill_value, made.dtype)
-    kernels_for[type(made.array)].fill(value, out=made.array)
-    return made.requires_grad_(requires_grad) if requires_grad else made
+    return _filled_like("full_like", input, fill_value, dtype, device, requires_grad)
+
+
+def _filled_like(
+    name: str,
+    input: Tensor,
+    value: float,
+    dtype: DTypeLike | None,
+    device: str | None,
+    requires_grad: bool,
+) -> Tensor:
+    made = uninitialized_like(name, input, dtype, device)
+    kernels_for[type(made.array)].fill(dtypes.within(value, made.dtype), out=made.array)
+    return made.requires_grad_(requires_grad)
 
 
 @checked
@@ -227,7 +264,7 @@ def zeros_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """Zeros of the shape and type of ``input``."""
-    return full_like(input, 0, dtype, device, requires_grad)
+    return _filled_like("zeros_like", input, 0, dtype, device, requires_grad)
 
 
 @method()
@@ -239,7 +276,7 @@ def ones_like(
     requires_grad: bool = False,
 ) -> Tensor:
     """Ones of the shape and type of ``input``."""
-    return full_like(input, 1, dtype, device, requires_grad)
+    return _filled_like("ones_like", input, 1, dtype, device, requires_grad)
 
 
 def _new(name: str, make: Callable[..., Tensor]) -> None:
@@ -288,17 +325,16 @@ def arange(
     elif end is None:
         start, end = 0, start
     first, last, by = (x.item() if isinstance(x, Tensor) else x for x in (start, end, step))
-    kind = None if dtype is None else np.dtype(dtype)
-    if kind == dtypes.int64:
+    are_whole = all(isinstance(x, int | np.integer) for x in (first, last, by))
+    made = dtypes.of("arange", dtype, dtypes.int64 if are_whole else None)
+    if dtype is not None and made == dtypes.int64:
         first, last, by = int(first), int(last), int(by)
     if by == 0 or (last - first) * by < 0:
         raise ValueError(f"arange: from {first} to {last} in steps of {by} leads nowhere")
     numbers = np.arange(first, last, by)
-    if kind is not None and kind.kind in "iu":  # counted with fractions, and then without
+    if made.kind in "iu":  # counted with fractions, and then without
         numbers = int(first) + int(by) * np.arange(len(numbers))
-    are_whole = all(isinstance(x, int | np.integer) for x in (first, last, by))
-    own = dtypes.int64 if are_whole else dtypes.get_default_dtype()
-    return _constant(numbers, dtype or own, requires_grad, device)
+    return _constant(numbers, made, requires_grad, device)
 
 
 def linspace(
@@ -314,7 +350,7 @@ def linspace(
     Raises:
         ValueError: ``steps`` is negative, or an end has dimensions.
     """
-    made = np.dtype(dtype or dtypes.get_default_dtype())
+    made = dtypes.of("linspace", dtype)
     return _constant(_evenly_spaced(start, end, steps, made), made, requires_grad, device)
 
 
@@ -345,7 +381,7 @@ def eye(
     """
     if n < 0 or (m or 0) < 0:
         raise ValueError(f"eye: the sizes are {n} and {m}; they must be 0 or more")
-    return _constant(np.eye(n, m), dtype or dtypes.get_default_dtype(), requires_grad, device)
+    return _constant(np.eye(n, m), dtypes.of("eye", dtype), requires_grad, device)
 
 
 def logspace(
@@ -362,7 +398,7 @@ def logspace(
     Raises:
         ValueError: As :func:`linspace` does.
     """
-    made = np.dtype(dtype or dtypes.get_default_dtype())
+    made = dtypes.of("logspace", dtype)
     exponents = _evenly_spaced(start, end, steps, made)
     return _constant(float(base) ** exponents, made, requires_grad, device)
 
@@ -371,18 +407,20 @@ def tril_indices(
     row: int, col: int, offset: int = 0, dtype: DTypeLike = dtypes.int64, device: str | None = None
 ) -> Tensor:
     """The places on and below a diagonal of a (row, col) matrix: (2, count), row after row."""
-    return _constant(np.stack(np.tril_indices(row, offset, col)), dtype, False, device)
+    places = np.stack(np.tril_indices(row, offset, col))
+    return _constant(places, dtypes.of("tril_indices", dtype), False, device)
 
 
 def triu_indices(
     row: int, col: int, offset: int = 0, dtype: DTypeLike = dtypes.int64, device: str | None = None
 ) -> Tensor:
     """The places on and above a diagonal of a (row, col) matrix: (2, count), row after row."""
-    return _constant(np.stack(np.triu_indices(row, offset, col)), dtype, False, device)
+    places = np.stack(np.triu_indices(row, offset, col))
+    return _constant(places, dtypes.of("triu_indices", dtype), False, device)
 
 
 def scalar_tensor(
     s: float, dtype: DTypeLike | None = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor without dimensions of the number ``s``, in the default floating type."""
-    return tensor(s, dtype or dtypes.get_default_dtype(), requires_grad, device=device)
+    return tensor(s, dtypes.of("scalar_tensor", dtype), requires_grad, device=device)

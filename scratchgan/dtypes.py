@@ -40,6 +40,34 @@ _NUMBERS = {bool: bool_, int: int64}
 _default: DType = float32
 
 
+def of(
+    name: str, dtype: DTypeLike | None, default: DType | None = None, kinds: str = "biuf"
+) -> DType:
+    """The type that a caller's ``dtype`` stands for, in this machine's byte order.
+
+    Args:
+        name: The function's that errors are about.
+        dtype: A type, or its name.
+        default: The type where ``dtype`` is None; if None too, the default floating type.
+        kinds: The kinds of types that it may be of, by NumPy's letters.
+
+    Raises:
+        TypeError: It is no type, or not of these kinds.
+    """
+    if dtype is None:
+        return default or _default
+    numbers, some = "real numbers", "float32, float64, int64, uint8 or bool"
+    if kinds == "f":
+        numbers, some = "floating point numbers", "float32 or float64"
+    try:
+        found = np.dtype(dtype)
+    except TypeError as error:
+        raise TypeError(f"{name}: {dtype!r} is no data type; take scratchgan.{some}") from error
+    if found.kind not in kinds:
+        raise TypeError(f"{name}: {found} is no type of {numbers}; take scratchgan.{some}")
+    return found.newbyteorder("=")
+
+
 def get_default_dtype() -> DType:
     """The floating type of tensors made from Python numbers: float32 unless changed."""
     return _default
@@ -52,7 +80,7 @@ def set_default_dtype(dtype: DTypeLike) -> None:
         TypeError: ``dtype`` is not float32 or float64.
     """
     global _default
-    chosen = np.dtype(dtype)
+    chosen = of("set_default_dtype", dtype)
     if chosen not in (float32, float64):
         raise TypeError(f"set_default_dtype: {chosen} is neither float32 nor float64")
     _default = chosen
@@ -60,7 +88,7 @@ def set_default_dtype(dtype: DTypeLike) -> None:
 
 def promote_types(type1: DTypeLike, type2: DTypeLike) -> DType:
     """The smallest type that holds what an operation on tensors of both gives."""
-    return promote([np.empty(1, dtype) for dtype in (type1, type2)])
+    return promote([np.empty(1, of("promote_types", dtype)) for dtype in (type1, type2)])
 
 
 def within(number: Any, dtype: DType) -> Any:

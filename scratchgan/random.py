@@ -19,7 +19,7 @@ from scratchgan.autograd.arguments import checked, common_shape, may_be_named
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, kernels_for
 from scratchgan.backend.counter_rng import GAMMA, splitmix64
-from scratchgan.creation import empty, empty_like
+from scratchgan.creation import uninitialized, uninitialized_like
 from scratchgan.functions import argsort
 
 # --- Streams --------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def rand(
     device: str | None = None,
 ) -> Tensor:
     """Uniform random numbers in [0, 1), the same on every device."""
-    return _drawn("uniform", size, dtype, requires_grad, generator, device)
+    return _drawn("rand", "uniform", size, dtype, requires_grad, generator, device)
 
 
 @may_be_named
@@ -83,7 +83,7 @@ def randn(
     device: str | None = None,
 ) -> Tensor:
     """Standard normal random numbers, the same on every device."""
-    return _drawn("normal", size, dtype, requires_grad, generator, device)
+    return _drawn("randn", "normal", size, dtype, requires_grad, generator, device)
 
 
 @checked
@@ -95,8 +95,7 @@ def rand_like(
     generator: Generator | None = None,
 ) -> Tensor:
     """Uniform random numbers in [0, 1), of the shape and type of ``input``."""
-    made = empty_like(input, dtype, device)
-    return _draw("uniform", made, generator).requires_grad_(requires_grad)
+    return _drawn_like("rand_like", "uniform", input, dtype, device, generator, requires_grad)
 
 
 @checked
@@ -108,8 +107,7 @@ def randn_like(
     generator: Generator | None = None,
 ) -> Tensor:
     """Standard normal random numbers, of the shape and type of ``input``."""
-    made = empty_like(input, dtype, device)
-    return _draw("normal", made, generator).requires_grad_(requires_grad)
+    return _drawn_like("randn_like", "normal", input, dtype, device, generator, requires_grad)
 
 
 def randint(
@@ -132,9 +130,9 @@ def randint(
         low, high = 0, low
     if high <= low:
         raise ValueError(f"randint: from {low} up to but without {high} there is no integer")
+    made = dtypes.of("randint", dtype, dtypes.int64)
     draws = rand(*size, dtype=dtypes.float64, generator=generator, device=device)
-    drawn = (draws * (high - low)).to(dtypes.int64) + low
-    wanted: Tensor = drawn if dtype is None else drawn.to(dtype)
+    wanted: Tensor = ((draws * (high - low)).to(dtypes.int64) + low).to(made)
     return wanted.requires_grad_(requires_grad)
 
 
@@ -143,9 +141,8 @@ def randint_like(
     input: Tensor, low: int, high: int | None = None, dtype: DTypeLike | None = None
 ) -> Tensor:
     """Uniform random integers ``low <= n < high``, or from 0 on, in the shape of ``input``."""
-    drawn = randint(low, high, input.shape, device=input.device)
-    wanted: Tensor = drawn.to(dtype or input.dtype)
-    return wanted
+    made = dtypes.of("randint_like", dtype, input.array.dtype)
+    return randint(low, high, input.shape, dtype=made, device=input.device)
 
 
 def randperm(
@@ -161,8 +158,9 @@ def randperm(
     """
     if n < 0:
         raise ValueError(f"randperm: n is {n}; it must be 0 or more")
+    made = dtypes.of("randperm", dtype, dtypes.int64)
     keys = rand(n, dtype=dtypes.float64, generator=generator, device=device)
-    order: Tensor = argsort(keys).to(dtype or dtypes.int64)
+    order: Tensor = argsort(keys).to(made)
     return order
 
 
@@ -185,7 +183,7 @@ def normal(
     shape = tuple(size or ()) if not given else common_shape("normal", *[x.shape for x in given])
     kind = dtype or (given[0].dtype if given else None)
     place = device or (given[0].device if given else None)
-    drawn: Tensor = randn(*shape, dtype=kind, generator=generator, device=place) * std + mean
+    drawn: Tensor = _drawn("normal", "normal", shape, kind, False, generator, place) * std + mean
     return drawn
 
 
@@ -203,6 +201,7 @@ def bernoulli(input: Tensor, generator: Generator | None = None) -> Tensor:
 
 
 def _drawn(
+    name: str,
     kernel: str,
     shape: tuple[Any, ...],
     dtype: DTypeLike | None,
@@ -210,7 +209,23 @@ def _drawn(
     generator: Generator | None,
     device: str | None,
 ) -> Tensor:
-    made = empty(*shape, dtype=dtype, device=device)
+    made = uninitialized(name, shape, dtype, device, kinds="f")
+    return _draw(kernel, made, generator).requires_grad_(requires_grad)
+
+
+def _drawn_like(
+    name: str,
+    kernel: str,
+    input: Tensor,
+    dtype: DTypeLike | None,
+    device: str | None,
+    generator: Generator | None,
+    requires_grad: bool,
+) -> Tensor:
+    own = input.array.dtype
+    if dtype is not None or own.kind != "c":  # the complex-step check's tensors are complex
+        dtype = dtypes.of(name, own if dtype is None else dtype, kinds="f")
+    made = uninitialized_like(name, input, dtype, device)
     return _draw(kernel, made, generator).requires_grad_(requires_grad)
 
 

@@ -149,7 +149,7 @@ def lifted(name: str, x: Any) -> Any:
     """An array among the inputs becomes a constant tensor.
 
     Raises:
-        TypeError: It is neither a tensor, nor an array, nor a number.
+        TypeError: It is neither a tensor, nor an array of real numbers, nor a number.
     """
     if isinstance(x, Tensor) or type(x) in NUMBERS:
         return x
@@ -157,8 +157,8 @@ def lifted(name: str, x: Any) -> Any:
         return x.item()
     if isinstance(x, float | int):  # of a class derived from these, as an enumeration's
         return float(x) if isinstance(x, float) else int(x)
-    if type(x) in kernels_for or isinstance(x, np.ndarray):
-        return Tensor(x)
+    if _is_array(x):
+        return _constant(name, x)
     raise TypeError(
         f"{name}: takes tensors, arrays and numbers, not {type(x).__name__}; "
         "make one with scratchgan.tensor(...)"
@@ -181,9 +181,19 @@ def tensors_of(name: str, tensors: Any) -> list[Tensor]:
 
 def _tensor(name: str, word: str, x: Any) -> Tensor:
     """``x``, or the constant tensor of an array; ``word`` is the argument's in the error."""
-    tensor = Tensor(x) if type(x) in kernels_for or isinstance(x, np.ndarray) else x
+    tensor = _constant(name, x) if _is_array(x) else x
     require_tensors(name, **{word: tensor})
     return tensor
+
+
+def _is_array(x: Any) -> bool:
+    return type(x) in kernels_for or isinstance(x, np.ndarray)
+
+
+def _constant(name: str, array: Array) -> Tensor:
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: takes arrays of real numbers, not of {array.dtype}")
+    return Tensor(array)
 
 
 def require_tensors(name: str, **inputs: Any) -> None:

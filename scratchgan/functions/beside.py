@@ -13,6 +13,15 @@ from scratchgan.dtypes import DType
 
 
 @checked
+def converted(name: str, x: Tensor, dtype: Any, kinds: str = "biuf") -> Tensor:
+    """``x`` with elements of the type that the caller of ``name`` asks for; of None, itself.
+
+    ``kinds``: as of :func:`scratchgan.dtypes.of`.
+    """
+    result: Tensor = x if dtype is None else x.to(dtypes.of(name, dtype, kinds=kinds))
+    return result
+
+
 def filled(like: Tensor, shape: Sequence[int], value: float, dtype: DType | None = None) -> Tensor:
     """``value`` in every place of a shape, of the type of ``like`` unless another is given."""
     kernels = kernels_for[type(like.array)]

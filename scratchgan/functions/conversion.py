@@ -39,7 +39,8 @@ def to(
     flags = [target for target in targets if isinstance(target, bool)]
     copy = copy or flags[1:2] == [True]
     places = [target for target in targets if not isinstance(target, bool)]
-    device, wanted = destination(places, device, dtype)
+    kinds = "biuf" + x.array.dtype.kind  # the complex-step check's tensors are complex
+    device, wanted = destination(places, device, dtype, kinds)
     given = x
     if wanted is not None and x.array.dtype != wanted:
         x = ops.cast(x, dtype=wanted)
@@ -51,9 +52,12 @@ def to(
 
 
 def destination(
-    targets: Sequence[Any], device: str | None, dtype: DTypeLike | None
+    targets: Sequence[Any], device: str | None, dtype: DTypeLike | None, kinds: str = "biuf"
 ) -> tuple[str | None, dtypes.DType | None]:
-    """The device, by its full name, and the type that the arguments of :func:`to` name."""
+    """The device, by its full name, and the type that the arguments of :func:`to` name.
+
+    ``kinds``: as of :func:`scratchgan.dtypes.of`.
+    """
     for target in targets:
         if isinstance(target, Tensor):
             device, dtype = devices.device_of(target.array), target.dtype
@@ -62,11 +66,12 @@ def destination(
         else:
             dtype = target
     try:
-        wanted = None if dtype is None else np.dtype(dtype)
+        named = None if dtype is None else np.dtype(dtype)
     except TypeError as error:
         raise TypeError(
             f"to: {dtype!r} is neither a device ('cpu', 'cuda', 'cuda:1') nor a type"
         ) from error
+    wanted = None if named is None else dtypes.of("to", named, kinds=kinds)
     return device and devices.full_name(device), wanted
 
 
@@ -106,9 +111,11 @@ def of_type(input: Tensor, dtype: Any = None) -> Any:
     """``input`` as another type; without one the name of its own, ``"torch.FloatTensor"`` say."""
     if dtype is None:
         names = {d: n for n, d in dtypes.TENSOR_TYPES.items()}
-        return f"torch.{'cuda.' if input.is_cuda else ''}{names[input.dtype]}"
+        name = names.get(input.dtype, str(input.dtype))
+        return f"torch.{'cuda.' if input.is_cuda else ''}{name}"
     if isinstance(dtype, str):
-        return to(input, dtypes.TENSOR_TYPES[dtype.removeprefix("torch.").removeprefix("cuda.")])
+        name = dtype.removeprefix("torch.").removeprefix("cuda.")
+        dtype = dtypes.TENSOR_TYPES.get(name, dtype)
     return to(input, getattr(dtype, "dtype", dtype))
 
 

@@ -10,6 +10,7 @@ from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
 from scratchgan.functions.arithmetic import bitwise_not
+from scratchgan.functions.beside import converted
 from scratchgan.functions.gather_scatter import gather
 from scratchgan.functions.shapes import flatten, squeeze
 from scratchgan.ops import Dims
@@ -235,8 +236,9 @@ def _truth(found: Tensor, input: Tensor) -> Tensor:
 
 @method()
 @checked
-def softmax(input: Tensor, dim: int) -> Tensor:
-    """``exp(x) / sum(exp(x))`` along ``dim``; never overflows."""
+def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """``exp(x) / sum(exp(x))`` along ``dim``, converted to ``dtype`` before; never overflows."""
+    input = converted("softmax", input, dtype)
     _require_floats("softmax", input)
     return ops.exp(ops.log_softmax(input, dim=ops.dim_of("softmax", dim, input.ndim)))
 
@@ -283,7 +285,7 @@ def norm(
     """
     if input.dtype.kind != "f" and dtype is None:
         raise TypeError(f"norm: takes floating point elements, not {input.dtype}")
-    x = input if dtype is None else input.to(dtype)
+    x = converted("norm", input, dtype)
     power = 2.0 if p in ("fro", None) else p
     if not isinstance(power, int | float):
         raise ValueError(f"norm: p is {p!r}; it must be a number or 'fro'")

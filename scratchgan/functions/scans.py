@@ -13,6 +13,7 @@ from scratchgan import dtypes, ops
 from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.backend import kernels_for
+from scratchgan.functions.beside import converted
 from scratchgan.functions.elementwise import logaddexp
 from scratchgan.functions.gather_scatter import gather
 from scratchgan.functions.joining import cat, flip, narrow
@@ -51,11 +52,11 @@ def _has_nothing_to_scan(x: Tensor, dim: int) -> bool:
     return not x.ndim or not x.numel() or x.shape[dim] == 1
 
 
-def _counted(input: Tensor, dtype: Any) -> Tensor:
+def _counted(name: str, input: Tensor, dtype: Any) -> Tensor:
     """In the type that is asked for; integers and booleans in int64."""
-    if dtype is not None:
-        return input.to(dtype)
-    return input if input.dtype.kind == "f" else input.to(dtypes.int64)
+    if dtype is None and input.dtype.kind in "biu":
+        dtype = dtypes.int64
+    return converted(name, input, dtype)
 
 
 @method()
@@ -66,14 +67,14 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     Raises:
         IndexError: There is no such dimension.
     """
-    return _scan("cumsum", _counted(input, dtype), dim, ops.add)
+    return _scan("cumsum", _counted("cumsum", input, dtype), dim, ops.add)
 
 
 @method()
 @checked
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The products of all elements up to each along ``dim``; errors as :func:`cumsum`."""
-    return _scan("cumprod", _counted(input, dtype), dim, ops.mul)
+    return _scan("cumprod", _counted("cumprod", input, dtype), dim, ops.mul)
 
 
 @method()
@@ -140,7 +141,7 @@ def prod(
     Raises:
         IndexError: There is no such dimension.
     """
-    x = _counted(input, dtype)
+    x = _counted("prod", input, dtype)
     if dim is None:
         return _product(flatten(x), 0, False)
     place = ops.dim_of("prod", dim, x.ndim)

@@ -7,7 +7,7 @@ from scratchgan import dtypes, ops
 from scratchgan.autograd.arguments import checked
 from scratchgan.autograd.tensor import Tensor, method
 from scratchgan.functions.arithmetic import clamp
-from scratchgan.functions.beside import filled
+from scratchgan.functions.beside import converted, filled
 from scratchgan.functions.elementwise import floor_divide, lerp
 from scratchgan.functions.gather_scatter import gather
 from scratchgan.functions.joining import narrow, select
@@ -77,8 +77,8 @@ def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any
     """The sum over ``dim`` of the elements that are not nan."""
     dims = ops.dims_of("nansum", dim, input.ndim)
     numbers = ops.where(ops.eq(input, input), input, 0) if input.dtype.kind == "f" else input
-    wide = numbers if dtype is None else numbers.to(dtype)
-    return ops.sum(wide, dim=dims or None, keepdim=keepdim)
+    wide = converted("nansum", numbers, dtype)
+    return ops.sum(wide, dim=dims or None, keepdim=keepdim, dtype=dtype and wide.dtype)
 
 
 @method()
@@ -92,7 +92,7 @@ def nanmean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: An
     if input.dtype.kind != "f":
         raise TypeError(f"nanmean: takes floating point elements, not {input.dtype}")
     dims = ops.dims_of("nanmean", dim, input.ndim) or None
-    total = nansum(input, dims, keepdim, dtype=dtype)
+    total = nansum(converted("nanmean", input, dtype, "f"), dims, keepdim)
     count = ops.sum(ops.eq(input, input), dim=dims, keepdim=keepdim)
     return ops.div(total, ops.where(ops.eq(count, 0), math.nan, count.to(total.dtype)))
 

@@ -25,6 +25,14 @@ from scratchgan.ops.shape import (
 SMALL = 4096
 
 
+def _converted(name: str, x: Array, dtype: Any) -> Array:
+    """A copy of ``x`` with elements of the type that the caller of ``name`` asks for."""
+    kernels = kernels_for[type(x)]
+    out = kernels.empty(x.shape, dtypes.of(name, dtype), like=x)
+    kernels.copy(x, out=out)
+    return out
+
+
 def _sum_vjp(g: Any, x_shape: tuple[int, ...], dim: Dims, keepdim: bool) -> Any:
     """Each element has a part in the sum as it is."""
     repeat = expand_copy if prod(x_shape) <= SMALL else expand
@@ -33,11 +41,15 @@ def _sum_vjp(g: Any, x_shape: tuple[int, ...], dim: Dims, keepdim: bool) -> Any:
 
 @method()
 @primitive(x=_sum_vjp)
-def sum(x: Array, *, dim: Dims = None, keepdim: bool = False) -> Array:
-    """Sum of the elements over ``dim``: all, one or several."""
-    dtype = x.dtype
-    if dtype.kind in "biu":
+def sum(x: Array, *, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Array:
+    """Sum of the elements over ``dim``: all, one or several; ``dtype`` converts them before."""
+    if dtype is not None:
+        x = _converted("sum", x, dtype)
+        dtype = x.dtype
+    elif x.dtype.kind in "biu":
         dtype = dtypes.int64
+    else:
+        dtype = x.dtype
     kernels = kernels_for[type(x)]
     if dim is None and not keepdim:
         out = kernels.empty((), dtype, like=x)
@@ -56,8 +68,12 @@ def _mean_vjp(g: Any, x_shape: tuple[int, ...], dim: Dims, keepdim: bool) -> Any
 
 @method()
 @primitive(x=_mean_vjp)
-def mean(x: Array, *, dim: Dims = None, keepdim: bool = False) -> Array:
-    """Arithmetic mean over ``dim``: all dimensions, one or several; nan of no elements."""
+def mean(x: Array, *, dim: Dims = None, keepdim: bool = False, dtype: Any = None) -> Array:
+    """Arithmetic mean over ``dim``: all dimensions, one or several; nan of no elements.
+
+    ``dtype`` converts the elements before.
+    """
+    x = x if dtype is None else _converted("mean", x, dtype)
     if x.dtype.kind not in "fc":
         raise TypeError(f"mean: takes floating point elements, not {x.dtype}")
     axes = dims_of("mean", dim, x.ndim)
@@ -127,8 +143,9 @@ def _restore_axes(g: Any, shape: tuple[int, ...], dim: Dims, keepdim: bool) -> A
 
 @method()
 @primitive(x=lambda g, out, dim: g - exp(out) * sum(g, dim=dim, keepdim=True))
-def log_softmax(x: Array, *, dim: int) -> Array:
-    """``x - log(sum(exp(x)))`` along ``dim``; never overflows."""
+def log_softmax(x: Array, *, dim: int, dtype: Any = None) -> Array:
+    """``x - log(sum(exp(x)))`` along ``dim``, converted to ``dtype`` before; never overflows."""
+    x = x if dtype is None else _converted("log_softmax", x, dtype)
     dim = dim_of("log_softmax", dim, x.ndim)
     if x.dtype.kind not in "fc":
         raise TypeError(f"log_softmax: takes floating point elements, not {x.dtype}; convert first")

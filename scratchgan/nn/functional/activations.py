@@ -106,7 +106,7 @@ def softmax(
         dtype: What the input is converted to first.
     """
     dim = _dim("softmax", input, dim, _stacklevel)
-    return functions.softmax(input if dtype is None else input.to(dtype), dim)
+    return functions.softmax(input, dim, dtype=dtype)
 
 
 def log_softmax(
@@ -114,7 +114,7 @@ def log_softmax(
 ) -> Tensor:
     """``log(softmax(x))``, exact where the shares are small; arguments as of :func:`softmax`."""
     dim = _dim("log_softmax", input, dim, _stacklevel)
-    return ops.log_softmax(input if dtype is None else input.to(dtype), dim=dim)
+    return ops.log_softmax(input, dim=dim, dtype=dtype)
 
 
 def softmin(

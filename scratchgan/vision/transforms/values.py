@@ -21,7 +21,7 @@ class ConvertImageDtype(Module):
     """
 
     def __init__(self, dtype: DTypeLike) -> None:
-        self.dtype = np.dtype(dtype)
+        self.dtype = dtypes.of("ConvertImageDtype", dtype)
 
     def forward(self, image: Tensor) -> Tensor:
         """The tensor; itself if it has the type.
