@@ -68,7 +68,8 @@ def check_primitive(
         GradcheckError: A derivative is wrong.
         KinkError: The inputs drawn lie on a kink.
         PrimitiveError: Another rule is broken.
-        TypeError: The primitive is not elementwise, and no sampler was given; or it is none.
+        TypeError: The primitive is not elementwise, and no sampler was given; or it is none; or
+            a sampler gives something else than inputs and keywords.
     """
     primitive = getattr(operation, "primitive", None)
     if not isinstance(primitive, Primitive):
@@ -83,7 +84,18 @@ def check_primitive(
         row = SAMPLERS[primitive.name]
     for seed in range(examples):
         scale = min(8 * seed // examples, 3)  # an eighth of them each at scales 0, 1 and 2
-        check_sample(primitive, row.sampler(Choices(seed, scale)), row.is_analytic)
+        check_sample(primitive, _sample(row.sampler(Choices(seed, scale))), row.is_analytic)
+
+
+def _sample(drawn: Any) -> Sample:
+    """What a user's sampler drew; a plain pair will do."""
+    match drawn:
+        case [tuple() | list() as inputs, dict() as keywords]:
+            return Sample(tuple(inputs), keywords)
+    raise TypeError(
+        f"check_primitive: sampler gave {drawn!r:.80}; "
+        "it gives Sample((x, ...), {keyword: value})"
+    )
 
 
 def check_sample(primitive: Primitive, sample: Sample, is_analytic: bool = False) -> None:

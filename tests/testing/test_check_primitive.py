@@ -112,6 +112,16 @@ def test_what_is_not_elementwise_needs_a_sampler():
     check_primitive(total, sampler, is_analytic=True)
 
 
+@pytest.mark.parametrize("drawn", [sg.ones(3), (sg.ones(3),), (sg.ones(3), {}), None, "ab"])
+def test_a_sampler_that_gives_something_else_is_told_so(drawn):
+    with pytest.raises(TypeError, match=r"^check_primitive: sampler gave .*; it gives Sample"):
+        check_primitive(sg.exp, lambda choices: drawn)
+
+
+def test_a_pair_is_a_sample_too():
+    check_primitive(sg.exp, lambda choices: ((sg.tensor([0.5], "float64"),), {}))
+
+
 def test_a_keyword_without_default_needs_a_sampler():
     @sg.elementwise(x=lambda g, factor: ops.mul(g, factor))
     def scaled(x, *, factor):
