@@ -172,15 +172,15 @@ class Sequential(ModuleList):
                     and _is_plain(module, Activation.forward)
                     and module.is_known_by_output()
                 ):
-                    x = waiting(x, module.activation, **module.keywords())
+                    x = waiting.forward(x, module.activation, **module.keywords())
                     waiting = None
                     continue
-                x, waiting = waiting(x), None
+                x, waiting = waiting.forward(x), None
             if isinstance(module, Linear) and _is_plain(module, Linear.forward):
                 waiting = module
             else:
                 x = module(x)
-        return x if waiting is None else waiting(x)
+        return x if waiting is None else waiting.forward(x)
 
 
 def _is_plain(module: Module, forward: Callable[..., Any]) -> bool:

@@ -116,25 +116,21 @@ def scalars_of(activation: str, keywords: dict[str, float]) -> tuple[float, ...]
         ValueError: There is no such activation, or its row lacks a primitive.
         TypeError: It has no such keyword, or lacks one.
     """
-    if activation != "none" and activation not in ACTIVATIONS:
-        known = ", ".join(("none", *ACTIVATIONS))
-        raise ValueError(f"linear: no activation {activation!r}; choose one of {known}")
-    backward = f"{activation}_backward"
-    row = getattr(ACTIVATIONS.get(activation), "primitive", None)
-    is_row = activation in REGISTRY and row is not None and row.name == backward
-    if activation != "none" and not is_row:
-        raise ValueError(
-            f"linear: the row {activation!r} of ACTIVATIONS needs two elementwise primitives, "
-            f"{activation!r} and, in the row, {backward!r}"
-        )
-    if not keywords and (activation == "none" or not REGISTRY[activation].keywords):
-        return ()
-    if activation == "none":
-        names: tuple[str, ...] = ()
-        given = keywords
-    else:
-        names = REGISTRY[activation].keywords
-        given = {**REGISTRY[activation].defaults, **keywords}
+    names: tuple[str, ...] = ()
+    given = keywords
+    if activation != "none":
+        if activation not in ACTIVATIONS:
+            known = ", ".join(("none", *ACTIVATIONS))
+            raise ValueError(f"linear: no activation {activation!r}; choose one of {known}")
+        forward = REGISTRY.get(activation)
+        backward = getattr(ACTIVATIONS[activation], "primitive", None)
+        if forward is None or backward is None or backward.name != f"{activation}_backward":
+            raise ValueError(
+                f"linear: the row {activation!r} of ACTIVATIONS needs two elementwise primitives, "
+                f"{activation!r} and, in the row, {f'{activation}_backward'!r}"
+            )
+        names = forward.keywords
+        given = forward.defaults | keywords
     if given.keys() != set(names):
         raise TypeError(
             f"linear: the activation {activation!r} takes the keywords {list(names)}, not "

@@ -235,19 +235,15 @@ class Optimizer:
         """
         wanted = self._layouts[parameter]
         tensors = {"its gradient": gradient, "the parameter": parameter, **self.state[parameter]}
-        arrays = [x.array for x in tensors.values()]
-        layouts = [(type(a), a.shape, a.dtype) for a in arrays]
-        is_known = layouts == [*wanted.values()] and [*tensors] == [*wanted]
-        if is_known and _can_be_written(arrays[1]):
-            return arrays
-        found = dict(zip(tensors, layouts, strict=True))
-        if not _can_be_written(arrays[1]):
+        arrays = {name: x.array for name, x in tensors.items()}
+        found = {name: (type(x), x.shape, x.dtype) for name, x in arrays.items()}
+        if not _can_be_written(parameter.array):
             raise RuntimeError(
-                f"{self._name}.step: a parameter of shape {arrays[1].shape} lies in memory that "
+                f"{self._name}.step: a parameter of shape {parameter.shape} lies in memory that "
                 "cannot be written (a read-only array's, or an expanded tensor's)"
             )
-        if found == wanted:  # in another order
-            return [tensors[name].array for name in wanted]
+        if found == wanted:
+            return [arrays[name] for name in wanted]  # the state may be in another order
         number = next(i for i, known in enumerate(self.state) if known is parameter)
         faults = [f"there is no {name}" for name in wanted if name not in found]
         faults += [f"{name} is unknown" for name in found if name not in wanted]

@@ -88,7 +88,7 @@ def check_primitive(
 
 
 def _sample(drawn: Any) -> Sample:
-    """What a user's sampler drew; a plain pair will do."""
+    """The sample that a user's sampler drew; a plain pair will do."""
     match drawn:
         case [tuple() | list() as inputs, dict() as keywords]:
             return Sample(tuple(inputs), keywords)
