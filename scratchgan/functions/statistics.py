@@ -77,8 +77,8 @@ def nansum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any
     """The sum over ``dim`` of the elements that are not nan."""
     dims = ops.dims_of("nansum", dim, input.ndim)
     numbers = ops.where(ops.eq(input, input), input, 0) if input.dtype.kind == "f" else input
-    wide = converted("nansum", numbers, dtype)
-    return ops.sum(wide, dim=dims or None, keepdim=keepdim, dtype=dtype and wide.dtype)
+    made = None if dtype is None else dtypes.of("nansum", dtype)
+    return ops.sum(numbers, dim=dims or None, keepdim=keepdim, dtype=made)
 
 
 @method()
