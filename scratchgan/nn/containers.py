@@ -190,10 +190,7 @@ def _is_plain(module: Module, forward: Callable[..., Any]) -> bool:
         cls.forward is forward
         and cls.__call__ is Module.__call__
         and "forward" not in vars(module)
-        and not module._forward_hooks
-        and not module._forward_pre_hooks
-        and not module._backward_hooks
-        and not module._backward_pre_hooks
+        and not (module._hooks_by_kind and any(module._hooks_by_kind.values()))
     )
 
 

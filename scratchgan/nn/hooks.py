@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from scratchgan.autograd.hooks import HookHandle
 from scratchgan.autograd.tensor import clock
@@ -14,6 +14,10 @@ class Registered(NamedTuple):
     function: Callable[..., Any]
     with_kwargs: bool
 
+
+#: When a hook is called: before a module's forward or after it, when the gradients of its outputs
+#: are known ("backward_pre"), or those of its inputs too.
+Kind = Literal["forward_pre", "forward", "backward_pre", "backward"]
 
 #: The hooks of a module by their keys, in the order in which they are called.
 Hooks = OrderedDict[int, Registered]

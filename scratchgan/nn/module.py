@@ -49,10 +49,7 @@ class Module(Holder):
     """
 
     training: bool = True
-    _forward_hooks: hooks.Hooks | None = None
-    _forward_pre_hooks: hooks.Hooks | None = None
-    _backward_hooks: hooks.Hooks | None = None
-    _backward_pre_hooks: hooks.Hooks | None = None
+    _hooks_by_kind: dict[hooks.Kind, hooks.Hooks] | None = None
 
     def forward(self, *inputs: Any, **keywords: Any) -> Any:
         """The computation; called as ``module(...)``."""
@@ -60,16 +57,24 @@ class Module(Holder):
 
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         """Call :meth:`forward`, and the hooks before and after it."""
+        if not self._hooks_by_kind:
+            return self.forward(*inputs, **keywords)
+        own = self._hooks_by_kind
         passage: Passage | None = None
-        if self._forward_pre_hooks:
-            inputs, keywords = hooks.before_forward(self, self._forward_pre_hooks, inputs, keywords)
-        if self._backward_hooks or self._backward_pre_hooks:
-            passage = Passage(self, self._backward_hooks, self._backward_pre_hooks)
+        if "forward_pre" in own:
+            inputs, keywords = hooks.before_forward(self, own["forward_pre"], inputs, keywords)
+        if own.get("backward") or own.get("backward_pre"):
+            passage = Passage(self, own.get("backward"), own.get("backward_pre"))
             inputs = passage.enter(inputs)
         result = self.forward(*inputs, **keywords)
-        if self._forward_hooks:
-            result = hooks.after_forward(self, self._forward_hooks, inputs, keywords, result)
+        if "forward" in own:
+            result = hooks.after_forward(self, own["forward"], inputs, keywords, result)
         return result if passage is None else passage.leave(result)
+
+    def _hooks_of(self, kind: hooks.Kind) -> hooks.Hooks:
+        """The hooks of a kind, to add another."""
+        self._hooks_by_kind = self._hooks_by_kind or {}
+        return self._hooks_by_kind.setdefault(kind, OrderedDict())
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -83,9 +88,7 @@ class Module(Holder):
             prepend: Whether it is called before the hooks that are there.
             with_kwargs: Whether it is ``hook(module, args, kwargs)``, which returns both or None.
         """
-        if self._forward_pre_hooks is None:
-            self._forward_pre_hooks = OrderedDict()
-        return hooks.register(self._forward_pre_hooks, hook, prepend, with_kwargs)
+        return hooks.register(self._hooks_of("forward_pre"), hook, prepend, with_kwargs)
 
     def register_forward_hook(
         self,
@@ -113,9 +116,7 @@ class Module(Holder):
                 "register_forward_hook: always_call is not supported; catch the error around the "
                 "call instead"
             )
-        if self._forward_hooks is None:
-            self._forward_hooks = OrderedDict()
-        return hooks.register(self._forward_hooks, hook, prepend, with_kwargs)
+        return hooks.register(self._hooks_of("forward"), hook, prepend, with_kwargs)
 
     def register_full_backward_hook(
         self, hook: Callable[..., Any], prepend: bool = False
@@ -138,9 +139,7 @@ class Module(Holder):
         Raises:
             RuntimeError: In a backward: the hook returned gradients unlike those it was given.
         """
-        if self._backward_hooks is None:
-            self._backward_hooks = OrderedDict()
-        return hooks.register(self._backward_hooks, hook, prepend, with_kwargs=False)
+        return hooks.register(self._hooks_of("backward"), hook, prepend, with_kwargs=False)
 
     def register_full_backward_pre_hook(
         self, hook: Callable[..., Any], prepend: bool = False
@@ -156,9 +155,7 @@ class Module(Holder):
         Raises:
             RuntimeError: In a backward: the hook returned gradients unlike those it was given.
         """
-        if self._backward_pre_hooks is None:
-            self._backward_pre_hooks = OrderedDict()
-        return hooks.register(self._backward_pre_hooks, hook, prepend, with_kwargs=False)
+        return hooks.register(self._hooks_of("backward_pre"), hook, prepend, with_kwargs=False)
 
     # --- Saving and loading --------------------------------------------------------------
 
