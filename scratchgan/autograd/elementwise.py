@@ -9,7 +9,7 @@ import numpy as np
 from scratchgan import dtypes
 from scratchgan.autograd import arguments
 from scratchgan.autograd.primitive import Operation, Primitive, require_free_name
-from scratchgan.autograd.tape import Vjp, edge_of, mode
+from scratchgan.autograd.tape import Vjp, mode
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, define, kernels_for
 from scratchgan.backend.scalar import Definition
@@ -108,7 +108,7 @@ def _unary_fast_path(made: Primitive, definition: Definition) -> Callable[..., T
         out = kernel(a) if a.ndim else kernel(a, out=kernels.empty((), a.dtype, like=a))
         result = Tensor(out)
         if x._requires_grad and now.is_recording:
-            made.record(result, inputs, keywords, (x.node or x,), (True,))
+            made.record(result, inputs, keywords, (True,))
         return result
 
     return call
@@ -138,11 +138,9 @@ def _binary_fast_path(made: Primitive, definition: Definition) -> Callable[..., 
         kernel = getattr(kernels, definition.kernel)
         out = kernel(a, b) if a.ndim else kernel(a, b, out=kernels.empty((), a.dtype, like=a))
         result = Tensor(out)
-        if now.is_recording:
-            edges = edge_of(x), edge_of(y)
-            needs = edges[0] is not None, edges[1] is not None
-            if True in needs:
-                made.record(result, inputs, keywords, edges, needs)
+        needs = x._requires_grad, type(y) is Tensor and y._requires_grad
+        if True in needs and now.is_recording:
+            made.record(result, inputs, keywords, needs)
         return result
 
     return call

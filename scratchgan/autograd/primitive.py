@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from scratchgan.autograd import arguments
 from scratchgan.autograd.arguments import NUMBERS
-from scratchgan.autograd.tape import Edge, Node, Rule, Vjp, edge_of, mode
+from scratchgan.autograd.tape import Node, Rule, Vjp, mode
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, is_own
 from scratchgan.backend.opaque import forward_of
@@ -104,7 +104,6 @@ class Primitive:
         result: Tensor,
         inputs: tuple[Any, ...],
         keywords: dict[str, Any],
-        edges: tuple[Edge | None, ...],
         needs: tuple[bool, ...],
     ) -> None:
         """Leave the node that made ``result`` on the tape.
@@ -113,13 +112,14 @@ class Primitive:
             result: The output.
             inputs: What it was computed from.
             keywords: The forward's keywords.
-            edges: For each input where its gradient goes.
             needs: For each input whether it requires a gradient.
         """
         rule = self.rules.get(needs)
         if rule is None:
             rule = self.rules[needs] = Rule(self, needs)
         if rule.steps:
+            pairs = zip(inputs, needs, strict=True)
+            edges = tuple([(x.node or x) if need else None for x, need in pairs])
             saved = rule.save(result, inputs, keywords)
             result.node = Node(rule, edges, saved, result.array)
             result._requires_grad = True
@@ -165,13 +165,16 @@ def _operation(made: Primitive) -> Operation:
         if len(keywords) != keyword_count or (len(inputs) != count and not is_variadic):
             inputs, keywords = arguments.bound(made, inputs, given)
         arrays: list[Any] = []
+        needs: list[bool] = []
         for x in inputs:
             if isinstance(x, Tensor):
                 arrays.append(x.array)
+                needs.append(x._requires_grad)
             elif type(x) in NUMBERS:
                 if len(arrays) in of_tensors:
                     arguments.require_tensors(made.name, **{made.inputs[len(arrays)]: x})
                 arrays.append(x)
+                needs.append(False)
             else:
                 return call(*[arguments.lifted(made.name, x) for x in inputs], **keywords)
         try:
@@ -186,15 +189,12 @@ def _operation(made: Primitive) -> Operation:
             result._version = inputs[0].version
             result.may_alias = True
         now = mode.get()
-        if now.is_recording and out.dtype.kind == "f":
-            edges = list(map(edge_of, inputs))
+        if True in needs and now.is_recording and out.dtype.kind == "f":
             for position in made.constants:
-                edges[position] = None
-            needs = tuple([edge is not None for edge in edges])
-            if True in needs:
-                made.record(result, inputs, keywords, tuple(edges), needs)
-                if made.is_view:
-                    inputs[0].may_alias = True
+                needs[position] = False
+            made.record(result, inputs, keywords, tuple(needs))
+            if made.is_view:
+                inputs[0].may_alias = True
         for watcher in now.watchers:
             watcher(made, inputs, keywords, result)
         return result

@@ -86,7 +86,7 @@ class Rule:
         name: The primitive's.
         steps: The VJPs.
         shared: What is computed once for several of them.
-        inputs: The inputs that a node saves: their names and positions.
+        inputs: The inputs that a node saves: their names, and positions or, of ``*inputs``, slices.
         shapes: The inputs whose shapes it saves.
         keywords: The keywords that it saves.
         saves_out: Whether it saves the result.
@@ -121,8 +121,9 @@ class Rule:
                     f"{self.name}: a VJP has the parameter {name!r}, which is neither g, out, an "
                     "input, a shape, a keyword nor shared"
                 )
-        self.inputs = [(name, positions[name]) for name in asked if name in positions]
-        self.shapes = [(name, shapes[name]) for name in asked if name in shapes]
+        where = [*range(first), slice(first, None)]
+        self.inputs = [(name, where[positions[name]]) for name in asked if name in positions]
+        self.shapes = [(name, where[shapes[name]]) for name in asked if name in shapes]
         self.keywords = [name for name in primitive.keywords if name in asked]
         self.saves_out = "out" in asked
 
@@ -130,19 +131,15 @@ class Rule:
         self, out: Tensor, inputs: tuple[Any, ...], keywords: dict[str, Any]
     ) -> dict[str, Any]:
         """The values of one call that its VJPs ask for, by name."""
-        first = self.variadic
         saved: dict[str, Any] = {}
-        for name, i in self.inputs:
-            saved[name] = inputs[i] if i < first else inputs[i:]
-        for name, i in self.shapes:
-            saved[name] = shape_of(inputs[i]) if i < first else tuple(map(shape_of, inputs[i:]))
+        for name, where in self.inputs:
+            saved[name] = inputs[where]
+        for name, where in self.shapes:
+            saved[name] = shape_of(inputs[where])
         for name in self.keywords:
             saved[name] = keywords[name]
-        if self.saves_out and not self.needs_out(keywords):
-            saved["out"] = None
-        elif self.saves_out:  # not `out` itself: with its node it would form a cycle
-            saved["out"] = again = Tensor(out.array)
-            again._version = out.version
+        if self.saves_out:  # not `out` itself: with its node it would form a cycle
+            saved["out"] = out.detach() if self.needs_out(keywords) else None
         return saved
 
 
@@ -267,9 +264,11 @@ class Node:
 Edge = Node | Tensor  #: Where a gradient goes, told by the node or the leaf at that end.
 
 
-def shape_of(x: Any) -> tuple[int, ...]:
-    """The shape of an input, which may be a number."""
-    return x.array.shape if isinstance(x, Tensor) else ()
+def shape_of(x: Any) -> tuple[Any, ...]:
+    """The shape of an input, which may be a number; of several inputs in a tuple, their shapes."""
+    if isinstance(x, Tensor):
+        return x.array.shape  # type: ignore[no-any-return]
+    return tuple(map(shape_of, x)) if isinstance(x, tuple) else ()
 
 
 def edge_of(x: Any) -> Edge | None:
