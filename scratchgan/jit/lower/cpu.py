@@ -121,7 +121,5 @@ def run_of(tasks: list[Task], work: int) -> Callable[[], None]:
         work: About how many numbers they compute.
     """
     table = Tasks(tasks)
-    if work < WORTH_SHARING:
-        return lambda: thread_pool().run_alone(table)
-    pace = Pace()
+    pace = Pace() if work >= WORTH_SHARING else None
     return lambda: thread_pool().run(table, pace)

@@ -74,10 +74,7 @@ class BoundCall:
         self._fill_in(places, 0, *arguments)
         if numbers:
             scalars[:] = numbers
-        if work >= WORTH_SHARING:
-            thread_pool().run(tasks, paces[work.bit_length()])
-        else:
-            thread_pool().run_alone(tasks)
+        thread_pool().run(tasks, paces[work.bit_length()] if work >= WORTH_SHARING else None)
 
 
 class _OwnTasks(threading.local):
@@ -137,30 +134,25 @@ class ThreadPool:
                 target=self._work, name=name, args=(thread, semaphore), daemon=True
             ).start()
 
-    def run(self, tasks: Tasks, pace: Pace) -> None:
-        """Run ``tasks`` with ``pace.threads`` threads; all are done when this returns."""
+    def run(self, tasks: Tasks, pace: Pace | None) -> None:
+        """Run ``tasks`` with ``pace.threads`` threads; all are done when this returns.
+
+        Without a pace this thread runs them, because they are too small to be worth a barrier.
+        """
         with self._lock:
             if self._is_over:  # the caller got hold of this pool before another took its place
-                self._run_in_one(tasks)
-                return
-            if pace.most != self.most:  # it is new, or the pool is
+                pace = None
+            if pace is not None and pace.most != self.most:  # it is new, or the pool is
                 pace.start(self.most)
             begin = time.perf_counter()
-            if pace.threads == 1:
-                self._run_in_one(tasks)
+            if pace is None or pace.threads == 1:
+                request = self._request
+                request[1], request[2] = tasks.address, tasks.count
+                self._run(0, 1, self._scratch, self._address, None)
             else:
                 self._run_together(tasks, pace.threads)
-            pace.took(time.perf_counter() - begin)
-
-    def run_alone(self, tasks: Tasks) -> None:
-        """Run ``tasks`` in this thread, because they are too small to be worth a barrier."""
-        with self._lock:
-            self._run_in_one(tasks)
-
-    def _run_in_one(self, tasks: Tasks) -> None:
-        request = self._request
-        request[1], request[2] = tasks.address, tasks.count
-        self._run(0, 1, self._scratch, self._address, None)
+            if pace is not None:
+                pace.took(time.perf_counter() - begin)
 
     def _run_together(self, tasks: Tasks, threads: int) -> None:
         request = self._request
