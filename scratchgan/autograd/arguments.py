@@ -176,7 +176,10 @@ def tensors_of(name: str, tensors: Any) -> list[Tensor]:
     except TypeError:
         given = type(tensors).__name__
         raise TypeError(f"{name}: takes a list or tuple of tensors, not {given}") from None
-    return [_tensor(name, f"tensors[{i}]", x) for i, x in enumerate(found)]
+    return [
+        x if isinstance(x, Tensor) else _tensor(name, f"tensors[{i}]", x)
+        for i, x in enumerate(found)
+    ]
 
 
 def _tensor(name: str, word: str, x: Any) -> Tensor:

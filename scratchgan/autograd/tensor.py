@@ -220,7 +220,7 @@ class Tensor:
         Raises:
             RuntimeError: The elements are not floating point, or this is no leaf.
         """
-        if requires_grad and self.dtype.kind != "f":
+        if requires_grad and self.array.dtype.kind != "f":
             raise RuntimeError(
                 f"requires_grad: only floating types have gradients, not {self.dtype}"
             )

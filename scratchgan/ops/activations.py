@@ -119,24 +119,27 @@ def scalars_of(activation: str, keywords: dict[str, float]) -> tuple[float, ...]
     names: tuple[str, ...] = ()
     given = keywords
     if activation != "none":
-        if activation not in ACTIVATIONS:
-            known = ", ".join(("none", *ACTIVATIONS))
-            raise ValueError(f"linear: no activation {activation!r}; choose one of {known}")
         forward = REGISTRY.get(activation)
-        backward = getattr(ACTIVATIONS[activation], "primitive", None)
+        backward = getattr(ACTIVATIONS.get(activation), "primitive", None)
         if forward is None or backward is None or backward.name != f"{activation}_backward":
-            raise ValueError(
-                f"linear: the row {activation!r} of ACTIVATIONS needs two elementwise primitives, "
-                f"{activation!r} and, in the row, {f'{activation}_backward'!r}"
-            )
-        names = forward.keywords
-        given = forward.defaults | keywords
+            raise ValueError(f"linear: {_fault_of(activation)}")
+        names, given = forward.keywords, forward.defaults | keywords
     if given.keys() != set(names):
         raise TypeError(
             f"linear: the activation {activation!r} takes the keywords {list(names)}, not "
             f"{list(keywords)}"
         )
-    return tuple(given[name] for name in names)
+    return tuple(map(given.__getitem__, names))
+
+
+def _fault_of(activation: str) -> str:
+    """The message for an activation that has no row, or an incomplete one."""
+    if activation in ACTIVATIONS:
+        return (
+            f"the row {activation!r} of ACTIVATIONS needs two elementwise primitives, "
+            f"{activation!r} and, in the row, {f'{activation}_backward'!r}"
+        )
+    return f"no activation {activation!r}; choose one of {', '.join(('none', *ACTIVATIONS))}"
 
 
 def by_name(activation: str, scalars: tuple[float, ...]) -> dict[str, Any]:

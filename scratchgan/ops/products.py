@@ -58,13 +58,12 @@ def _linear_backward(
         if activation != "none":
             before = ACTIVATIONS[activation](g, out, **by_name(activation, scalars))
         return before, sum(before, dim=0)
-    kernels = kernels_for[type(g.array)]
-    before = kernels.empty(g.shape, g.dtype, like=g.array)
-    bias = kernels.empty(g.shape[1:], g.dtype, like=g.array)
-    seen = g if out is None else out  # what nobody looks at, if there is no activation
-    kernels.linear_backward(
-        g.array, seen.array, activation=activation, scalars=scalars, out=(before, bias)
-    )
+    array = g.array
+    seen = array if out is None else out.array  # what nobody looks at without an activation
+    kernels = kernels_for[type(array)]
+    before = kernels.empty(array.shape, array.dtype, like=array)
+    bias = kernels.empty(array.shape[1:], array.dtype, like=array)
+    kernels.linear_backward(array, seen, activation=activation, scalars=scalars, out=(before, bias))
     return Tensor(before), Tensor(bias)
 
 

@@ -62,8 +62,7 @@ def sum(x: Array, *, dim: Dims = None, keepdim: bool = False, dtype: Any = None)
 
 
 def _mean_vjp(g: Any, x_shape: tuple[int, ...], dim: Dims, keepdim: bool) -> Any:
-    share = _share(x_shape, dims_of("mean", dim, len(x_shape)))
-    return _sum_vjp(g * share, x_shape, dim, keepdim)
+    return _sum_vjp(g * _share(prod(x_shape), prod(g.shape)), x_shape, dim, keepdim)
 
 
 @method()
@@ -84,14 +83,13 @@ def mean(x: Array, *, dim: Dims = None, keepdim: bool = False, dtype: Any = None
         kernels.sum(x, axis=axes, keepdims=keepdim, out=total)
     else:
         kernels.sum_all(x, out=total)
-    kernels.mul(total, _share(x.shape, axes), out=out)
+    kernels.mul(total, _share(x.size, out.size), out=out)
     return out
 
 
-def _share(shape: tuple[int, ...], axes: tuple[int, ...]) -> float:
-    """The part that each element has in the mean over ``axes``."""
-    count = prod([shape[axis] for axis in axes])
-    return 1.0 / count if count else nan
+def _share(size: int, means: int) -> float:
+    """The part that each of ``size`` elements has in its mean, where there are ``means`` means."""
+    return means / size if size else nan
 
 
 def _largest_vjp(g: Any, x: Any, out: Any, dim: Dims, keepdim: bool) -> Any:

@@ -235,15 +235,14 @@ class Optimizer:
         """
         wanted = self._layouts[parameter]
         tensors = {"its gradient": gradient, "the parameter": parameter, **self.state[parameter]}
-        arrays = {name: x.array for name, x in tensors.items()}
-        found = {name: (type(x), x.shape, x.dtype) for name, x in arrays.items()}
+        found = {name: (type(x.array), x.array.shape, x.array.dtype) for name, x in tensors.items()}
         if not _can_be_written(parameter.array):
             raise RuntimeError(
                 f"{self._name}.step: a parameter of shape {parameter.shape} lies in memory that "
                 "cannot be written (a read-only array's, or an expanded tensor's)"
             )
         if found == wanted:
-            return [arrays[name] for name in wanted]  # the state may be in another order
+            return [tensors[name].array for name in wanted]  # the state may be in another order
         number = next(i for i, known in enumerate(self.state) if known is parameter)
         faults = [f"there is no {name}" for name in wanted if name not in found]
         faults += [f"{name} is unknown" for name in found if name not in wanted]

@@ -35,15 +35,15 @@ def dense_addresses(
     """
     found = []
     for x in reads:
-        if not (isinstance(x, np.ndarray) and x.shape == shape and x.flags.c_contiguous):
+        if not (isinstance(x, np.ndarray) and x.shape == shape and x.dtype == dtype):
             return None
-        if x.dtype is not dtype and x.dtype != dtype:
+        if not x.flags.c_contiguous:
             return None
         found.append(begin_of(x))
     for x in writes:
-        if not (isinstance(x, np.ndarray) and x.shape == shape and x.flags.carray):
+        if not (isinstance(x, np.ndarray) and x.shape == shape and x.dtype == dtype):
             return None
-        if x.dtype is not dtype and x.dtype != dtype:
+        if not x.flags.carray:
             return None
         found.append(begin_of(x))
     return found

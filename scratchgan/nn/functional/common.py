@@ -43,14 +43,14 @@ def reduction_of(name: str, size_average: Any, reduce: Any, reduction: str) -> s
     Raises:
         TypeError: One is neither a boolean nor None.
     """
+    if size_average is None and reduce is None:
+        return reduction
     for word, value in (("size_average", size_average), ("reduce", reduce)):
         if value is not None and not isinstance(value, bool):
             raise TypeError(
                 f"{name}: {word} is a boolean (a word that reduction replaces), not {value!r:.80}; "
                 "say what is meant by keyword, as in reduction='sum'"
             )
-    if size_average is None and reduce is None:
-        return reduction
     found = "none" if reduce is False else "sum" if size_average is False else "mean"
     warnings.warn(
         f"{name}: size_average and reduce are deprecated; say reduction={found!r}", stacklevel=3
@@ -66,9 +66,10 @@ def reduced(name: str, losses: Tensor, reduction: str) -> Tensor:
 
 def require_floats(name: str, **inputs: Any) -> None:
     """Raise a TypeError if an input is no tensor of floating point elements."""
-    require_tensors(name, **inputs)
     for word, x in inputs.items():
-        if x.dtype.kind not in "fc":
+        if not isinstance(x, Tensor):
+            require_tensors(name, **{word: x})
+        if x.array.dtype.kind not in "fc":
             raise TypeError(f"{name}: {word} has floating point elements, not {x.dtype}")
 
 

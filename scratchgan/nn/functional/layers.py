@@ -36,7 +36,8 @@ def linear(
     Raises:
         ValueError: The shapes do not fit together, or there is no such activation.
     """
-    require_tensors("linear", input=input, weight=weight)
+    if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
+        require_tensors("linear", input=input, weight=weight)
     scalars = scalars_of(activation, keywords) if keywords else ()
     if input.array.ndim == 2 and bias is not None and weight.array.ndim == 2:
         return ops.linear(input, weight, bias, activation=activation, scalars=scalars)
