@@ -7,7 +7,6 @@ Adam and noise (``loops``).
 """
 
 import builtins
-import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -85,29 +84,13 @@ def compile_elementwise(definition: Definition) -> Callable[..., Array]:
 # --- Copies, sums, products, layers, optimizers -----------------------------------------
 
 
-def _or_reference(kernel: Callable[..., None]) -> Callable[..., None]:
-    """Decorator: the reference's kernel computes where machine code cannot be had."""
-    simple = getattr(reference, kernel.__name__)
-
-    @functools.wraps(kernel)
-    def computing(*inputs: Any, **keywords: Any) -> None:
-        try:
-            kernel(*inputs, **keywords)
-        except MachineCodeError:
-            simple(*inputs, **keywords)
-
-    return computing
-
-
 def copy(x: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.copy`."""
     dtype, size = out.dtype, out.size
     if size >= LARGE_COPY and dtype in FLOATS and not np.may_share_memory(x, out):
         places = dense_addresses(out.shape, dtype, reads=(x,), writes=(out,))
-        if places is not None:
-            with contextlib.suppress(MachineCodeError):
-                _run("copy", dtype, *places, size, work=size)
-                return
+        if places is not None and _run("copy", dtype, *places, size, work=size):
+            return
     out[...] = x
 
 
@@ -131,7 +114,6 @@ def sum_all(x: Array, *, out: Array) -> None:
         sum(x, axis=tuple(range(x.ndim)), keepdims=False, out=out)
 
 
-@_or_reference
 def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.sum`."""
     size, kept, dtype = x.size, out.size, x.dtype
@@ -139,23 +121,22 @@ def sum(x: Array, *, axis: tuple[int, ...], keepdims: bool, out: Array) -> None:
         source = dense_addresses(x.shape, dtype, reads=(x,))
         target = dense_addresses(out.shape, dtype, writes=(out,))
         if source is not None and target is not None:
-            if axis == tuple(range(x.ndim - len(axis), x.ndim)):
-                _run("sum_rows", dtype, *source, *target, kept, size // kept, work=size)
+            places, n = (*source, *target), size // kept
+            are_rows = axis == tuple(range(x.ndim - len(axis), x.ndim))
+            if are_rows and _run("sum_rows", dtype, *places, kept, n, work=size):
                 return
-            if axis == tuple(range(len(axis))):
-                _run("sum_columns", dtype, *source, *target, size // kept, kept, work=size)
+            are_columns = axis == tuple(range(len(axis)))
+            if are_columns and _run("sum_columns", dtype, *places, n, kept, work=size):
                 return
     reference.sum(x, axis=axis, keepdims=keepdims, out=out)
 
 
-@_or_reference
 def matmul(a: Array, b: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.matmul`."""
     if not products.multiply(a, b, out):
         reference.matmul(a, b, out=out)
 
 
-@_or_reference
 def linear(
     x: Array,
     weight: Array,
@@ -166,52 +147,48 @@ def linear(
     out: Array,
 ) -> None:
     """See :func:`scratchgan.backend.reference.linear`."""
-    transposed = weight.T
+    transposed, forward = weight.T, None
     plan = products.plan_of(x, transposed, out)
     place = dense_addresses(out.shape[1:], out.dtype, reads=(bias,))
-    if plan is None or place is None or not out.flags.c_contiguous:
+    if plan is not None and place is not None and out.flags.c_contiguous:
+        forward = layer_forward(plan.function, out.dtype, activation, DEFINITIONS.get(activation))
+    if plan is None or place is None or forward is None:
         reference.linear(x, weight, bias, activation=activation, scalars=scalars, out=out)
         return
-    forward = layer_forward(plan.function, out.dtype, activation, DEFINITIONS.get(activation))
     arguments = plan.arguments(x, transposed, out)
     forward.run(*arguments, *place, numbers=scalars, work=plan.work)
 
 
-@_or_reference
 def linear_backward(
     g: Array, y: Array, *, activation: str, scalars: tuple[float, ...], out: tuple[Array, Array]
 ) -> None:
     """See :func:`scratchgan.backend.reference.linear_backward`."""
-    dtype, shape = y.dtype, y.shape
+    dtype, shape, backward = y.dtype, y.shape, None
     before, bias_gradient = out
     places = dense_addresses(shape, dtype, reads=(g, y), writes=(before,))
     sums = dense_addresses(shape[1:], dtype, writes=(bias_gradient,))
-    if places is None or sums is None or dtype not in FLOATS or shape[1] > WIDEST:
+    if dtype in FLOATS and shape[1] <= WIDEST:
+        backward = layer_backward(dtype, activation, DEFINITIONS.get(f"{activation}_backward"))
+    if places is None or sums is None or backward is None:
         reference.linear_backward(g, y, activation=activation, scalars=scalars, out=out)
         return
-    backward = layer_backward(dtype, activation, DEFINITIONS.get(f"{activation}_backward"))
     backward.run(*places, *sums, *shape, numbers=scalars, work=y.size)
 
 
-@_or_reference
 def adam(*gradients: Array, out: tuple[Array, ...], **settings: float) -> None:
     """See :func:`scratchgan.backend.reference.adam`."""
     arguments = _arguments_of_adam(gradients, out)
-    if arguments is None:
-        reference.adam(*gradients, out=out, **settings)
-        return
     numbers = [settings[name] for name in spec_of("adam").scalars]
     work = builtins.sum(x.size for x in gradients)
-    _run("adam", out[0].dtype, *arguments, numbers=numbers, work=work)
+    if arguments is None or not _run("adam", out[0].dtype, *arguments, numbers=numbers, work=work):
+        reference.adam(*gradients, out=out, **settings)
 
 
-@_or_reference
 def uniform(state: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.uniform`."""
     _draw("uniform", state, out)
 
 
-@_or_reference
 def normal(state: Array, *, out: Array) -> None:
     """See :func:`scratchgan.backend.reference.normal`."""
     _draw("normal", state, out)
@@ -219,10 +196,8 @@ def normal(state: Array, *, out: Array) -> None:
 
 def _draw(name: str, state: Array, out: Array) -> None:
     arguments = _arguments_of_noise(state, out)
-    if arguments is None:
+    if arguments is None or not _run(name, out.dtype, *arguments, work=out.size):
         getattr(reference, name)(state, out=out)
-    else:
-        _run(name, out.dtype, *arguments, work=out.size)
 
 
 def _arguments_of_noise(state: Array, out: Array) -> list[int] | None:
@@ -277,14 +252,20 @@ def _code_of(kernel: str, dtype: np.dtype[Any]) -> list[Any]:
 
 def _run(
     kernel: str, dtype: np.dtype[Any], *arguments: int, numbers: Sequence[float] = (), work: int
-) -> None:
-    """Run a kernel's tasks; see :meth:`BoundCall.run`."""
-    _prepared(kernel, dtype, len(arguments)).run(*arguments, numbers=numbers, work=work)
+) -> bool:
+    """Run a kernel's tasks (see :meth:`BoundCall.run`); False where there is no machine code."""
+    prepared = _prepared(kernel, dtype, len(arguments))
+    if prepared is not None:
+        prepared.run(*arguments, numbers=numbers, work=work)
+    return prepared is not None
 
 
 @functools.cache
-def _prepared(kernel: str, dtype: np.dtype[Any], arguments: int) -> BoundCall:
-    return BoundCall(_code_of(kernel, dtype), arguments, _numbers_of(kernel))
+def _prepared(kernel: str, dtype: np.dtype[Any], arguments: int) -> BoundCall | None:
+    try:
+        return BoundCall(_code_of(kernel, dtype), arguments, _numbers_of(kernel))
+    except MachineCodeError:
+        return None
 
 
 # --- Kernels as tasks, which a replay runs again and again on the same arrays -------------

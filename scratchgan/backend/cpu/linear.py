@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchgan.backend import MachineCodeError
 from scratchgan.backend.cpu.codegen import machine_code
 from scratchgan.backend.cpu.threads.pool import BoundCall
 from scratchgan.backend.scalar import DEFINITIONS, Definition, all_called_by, as_numba
@@ -82,32 +83,36 @@ def finish(thread, threads, scratch, arguments, numbers):
 @functools.cache
 def layer_forward(
     product: int, dtype: np.dtype[Any], activation: str, definition: Definition | None
-) -> BoundCall:
-    """The tasks of a layer with an activation, or ``"none"``.
+) -> BoundCall | None:
+    """The tasks of a layer with an activation, or ``"none"``; None without machine code.
 
     They take the arguments of the task ``product``, which multiplies matrices of type ``dtype``
     into contiguous ones, and the address of the bias; their numbers are the activation's scalars.
     """
+    code = _code(dtype, activation)
     count = len(definition.scalars) if definition else 0
-    return BoundCall([product, _code(dtype, activation)["forward"]], 13, count)
+    return BoundCall([product, code["forward"]], 13, count) if code else None
 
 
 @functools.cache
 def layer_backward(
     dtype: np.dtype[Any], activation: str, definition: Definition | None
-) -> BoundCall:
-    """The tasks of its backward.
+) -> BoundCall | None:
+    """The tasks of its backward; None without machine code.
 
     They take the addresses of the gradient of y, of y, of the gradient before the activation and
     of the bias's, then rows and columns; their numbers are the activation's scalars.
     """
     code = _code(dtype, activation)
     count = len(definition.scalars) if definition else 0
-    return BoundCall([code["backward"], code["finish"]], 6, count)
+    return BoundCall([code["backward"], code["finish"]], 6, count) if code else None
 
 
-def _code(dtype: np.dtype[Any], activation: str) -> dict[str, int]:
-    return machine_code.load(f"layer_{activation}", source_of(dtype.name, activation))
+def _code(dtype: np.dtype[Any], activation: str) -> dict[str, int] | None:
+    try:
+        return machine_code.load(f"layer_{activation}", source_of(dtype.name, activation))
+    except MachineCodeError:
+        return None
 
 
 def source_of(dtype: str, activation: str) -> str:

@@ -53,8 +53,8 @@ def plan_of(a: Array, b: Array, out: Array) -> Plan | None:
 
     Returns:
         None if these are not matrices of NumPy's of one floating type, their sizes do not fit, the
-        rows of ``out`` are not contiguous or cannot be written, or a stride is no multiple of a
-        number's size.
+        rows of ``out`` are not contiguous or cannot be written, a stride is no multiple of a
+        number's size, or there is no machine code.
     """
     return _plan_of(
         (type(a), a.dtype, a.shape, a.strides),
@@ -83,7 +83,10 @@ def _plan_of(a: tuple[Any, ...], b: tuple[Any, ...], out: tuple[Any, ...]) -> Pl
     a_row, a_step, b_row, b_column, c_row = (
         stride // nbytes for stride in (*a_strides, *b_strides, out_strides[0])
     )
-    plain = machine_code.load_for("gemm.microkernel", dtype.name)["product"]
+    try:
+        plain = machine_code.load_for("gemm.microkernel", dtype.name)["product"]
+    except MachineCodeError:
+        return None
     function = plain
     if min(m, n, k) >= SMALLEST and m * n * k >= WORTH_SPLITTING and dtype == np.float32:
         function = on_matrix_unit() or plain
