@@ -46,12 +46,13 @@ class Activation(Module):
         return self._primitive()(x, **self.keywords())
 
     def _primitive(self) -> Primitive:
-        if self.activation not in REGISTRY:
+        primitive = REGISTRY.get(self.activation)
+        if primitive is None:
             raise ValueError(
                 f"{type(self).__name__}: there is no primitive named {self.activation!r}; declare "
                 "it with @elementwise"
             )
-        return REGISTRY[self.activation]
+        return primitive
 
     def extra_repr(self) -> str:
         """The keywords."""

@@ -123,7 +123,9 @@ def scalars_of(activation: str, keywords: dict[str, float]) -> tuple[float, ...]
         backward = getattr(ACTIVATIONS.get(activation), "primitive", None)
         if forward is None or backward is None or backward.name != f"{activation}_backward":
             raise ValueError(f"linear: {_fault_of(activation)}")
-        names, given = forward.keywords, forward.defaults | keywords
+        names, given = forward.keywords, {**forward.defaults, **keywords}
+    if not (names or given):
+        return ()
     if given.keys() != set(names):
         raise TypeError(
             f"linear: the activation {activation!r} takes the keywords {list(names)}, not "

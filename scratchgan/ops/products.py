@@ -49,10 +49,11 @@ def matmul(x: Array, y: Array) -> Array:
 
 
 def _linear_backward(
-    g: Any, out: Any | None, activation: str, scalars: tuple[float, ...]
+    g: Any, out: Any | None, activation: str, scalars: tuple[float, ...] | None
 ) -> tuple[Any, Any]:
     """The gradient before the activation, and its sum over rows, which is the bias's."""
-    scalars = scalars or scalars_of(activation, {})
+    if scalars is None:
+        scalars = scalars_of(activation, {})
     if is_grad_enabled():  # each on the tape, so that it can be differentiated again
         before = g
         if activation != "none":
@@ -80,7 +81,7 @@ def linear(
     bias: Array,
     *,
     activation: str = "none",
-    scalars: tuple[float, ...] = (),
+    scalars: tuple[float, ...] | None = None,
 ) -> Array:
     """``activation(x @ weight.T + bias)``: a layer in one pass over its output.
 
@@ -89,7 +90,7 @@ def linear(
         weight: (out_features, in_features).
         bias: (out_features,).
         activation: ``"none"``, or a row of :data:`scratchgan.ops.activations.ACTIVATIONS`.
-        scalars: The activation's keywords, in their order; none stand for its defaults.
+        scalars: The activation's keywords, in their order; None stands for its defaults.
 
     Returns:
         (N, out_features).
@@ -103,7 +104,8 @@ def linear(
         raise ValueError(
             f"linear: a bias of shape {bias.shape} does not fit a weight of shape {weight.shape}"
         )
-    scalars = scalars or scalars_of(activation, {})
+    if scalars is None:
+        scalars = scalars_of(activation, {})
     dtype = x.dtype
     if weight.dtype is not dtype or bias.dtype is not dtype:
         dtype = dtypes.promote((x, weight, bias))

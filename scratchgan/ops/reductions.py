@@ -50,12 +50,17 @@ def sum(x: Array, *, dim: Dims = None, keepdim: bool = False, dtype: Any = None)
         dtype = dtypes.int64
     else:
         dtype = x.dtype
+    return _summed("sum", x, dim, keepdim, dtype)
+
+
+def _summed(name: str, x: Array, dim: Dims, keepdim: bool, dtype: Any) -> Array:
+    """The sum over ``dim`` in a type that ``x`` may be summed in; ``name`` is for messages."""
     kernels = kernels_for[type(x)]
     if dim is None and not keepdim:
         out = kernels.empty((), dtype, like=x)
         kernels.sum_all(x, out=out)
         return out
-    axes = dims_of("sum", dim, x.ndim)
+    axes = dims_of(name, dim, x.ndim)
     out = kernels.empty(_shrunk(x.shape, axes, keepdim), dtype, like=x)
     kernels.sum(x, axis=axes, keepdims=keepdim, out=out)
     return out
@@ -75,14 +80,9 @@ def mean(x: Array, *, dim: Dims = None, keepdim: bool = False, dtype: Any = None
     x = x if dtype is None else _converted("mean", x, dtype)
     if x.dtype.kind not in "fc":
         raise TypeError(f"mean: takes floating point elements, not {x.dtype}")
-    axes = dims_of("mean", dim, x.ndim)
+    total = _summed("mean", x, dim, keepdim, x.dtype)
     kernels = kernels_for[type(x)]
-    shape = _shrunk(x.shape, axes, keepdim)
-    total, out = kernels.empty(shape, x.dtype, like=x), kernels.empty(shape, x.dtype, like=x)
-    if shape:
-        kernels.sum(x, axis=axes, keepdims=keepdim, out=total)
-    else:
-        kernels.sum_all(x, out=total)
+    out = kernels.empty(total.shape, x.dtype, like=x)
     kernels.mul(total, _share(x.size, out.size), out=out)
     return out
 

@@ -94,7 +94,7 @@ def extremes(x: Tensor) -> tuple[float, float]:
 
 def has_nan(x: Tensor) -> bool:
     """Whether an element is nan. Past the tape."""
-    return math.isnan(x.item() if x.numel() == 1 else extremes(x)[0])
+    return math.isnan(x.item() if x.array.size == 1 else extremes(x)[0])
 
 
 def changed_in_place(name: str, x: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:

@@ -38,11 +38,10 @@ def linear(
     """
     if not (isinstance(input, Tensor) and isinstance(weight, Tensor)):
         require_tensors("linear", input=input, weight=weight)
-    scalars = scalars_of(activation, keywords) if keywords else ()
+    scalars = scalars_of(activation, keywords)
     if input.array.ndim == 2 and bias is not None and weight.array.ndim == 2:
         return ops.linear(input, weight, bias, activation=activation, scalars=scalars)
     if bias is None or weight.ndim == 1:
-        scalars = scalars or scalars_of(activation, {})
         product = functions.matmul(input, weight.T)
         if bias is not None:
             product = ops.add(product, bias)

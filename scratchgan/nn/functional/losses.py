@@ -37,7 +37,7 @@ def _require_target(name: str, input: Any, target: Any) -> None:
         return
     require_floats(name, target=target)
     # A prediction (N, 1) and a target (N,) would broadcast to (N, N): never what is meant.
-    if target.shape != input.shape:
+    if target.array.shape != input.array.shape:
         raise ValueError(
             f"{name}: the target's shape {target.shape} is not the prediction's {input.shape}"
         )
@@ -86,7 +86,7 @@ def binary_cross_entropy(
     name = "binary_cross_entropy"
     reduction = reduction_of(name, size_average, reduce, reduction)
     _require_target(name, input, target)
-    may_check = may_read() and input.numel() and input.dtype.kind == "f"
+    may_check = may_read() and input.array.size and input.array.dtype.kind == "f"
     if may_check and mode.get().watchers:  # who watches would complain about the nan first
         _require_probabilities(name, input)
     loss = _weighted(name, ops.binary_cross_entropy(input, target), weight, reduction)
