@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from scratchgan.autograd import arguments
 from scratchgan.autograd.arguments import NUMBERS
-from scratchgan.autograd.tape import Node, Rule, Vjp, mode
+from scratchgan.autograd.tape import Node, Rule, Vjp, edge_of, mode
 from scratchgan.autograd.tensor import Tensor
 from scratchgan.backend import Array, is_own
 from scratchgan.backend.opaque import forward_of
@@ -118,10 +118,11 @@ class Primitive:
         if rule is None:
             rule = self.rules[needs] = Rule(self, needs)
         if rule.steps:
-            pairs = zip(inputs, needs, strict=True)
-            edges = tuple([(x.node or x) if need else None for x, need in pairs])
+            edges = list(map(edge_of, inputs))
+            for position in self.constants:
+                edges[position] = None
             saved = rule.save(result, inputs, keywords)
-            result.node = Node(rule, edges, saved, result.array)
+            result.node = Node(rule, tuple(edges), saved, result.array)
             result._requires_grad = True
 
 
@@ -190,8 +191,6 @@ def _operation(made: Primitive) -> Operation:
             result.may_alias = True
         now = mode.get()
         if True in needs and now.is_recording and out.dtype.kind == "f":
-            for position in made.constants:
-                needs[position] = False
             made.record(result, inputs, keywords, tuple(needs))
             if made.is_view:
                 inputs[0].may_alias = True

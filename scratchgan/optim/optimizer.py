@@ -235,14 +235,16 @@ class Optimizer:
         """
         wanted = self._layouts[parameter]
         tensors = {"its gradient": gradient, "the parameter": parameter, **self.state[parameter]}
-        found = {name: (type(x.array), x.array.shape, x.array.dtype) for name, x in tensors.items()}
         if not _can_be_written(parameter.array):
             raise RuntimeError(
                 f"{self._name}.step: a parameter of shape {parameter.shape} lies in memory that "
                 "cannot be written (a read-only array's, or an expanded tensor's)"
             )
-        if found == wanted:
-            return [tensors[name].array for name in wanted]  # the state may be in another order
+        if tensors.keys() == wanted.keys():  # the state may be in another order
+            arrays = [tensors[name].array for name in wanted]
+            if [(type(x), x.shape, x.dtype) for x in arrays] == [*wanted.values()]:
+                return arrays
+        found = {name: _layout(x.array) for name, x in tensors.items()}
         number = next(i for i, known in enumerate(self.state) if known is parameter)
         faults = [f"there is no {name}" for name in wanted if name not in found]
         faults += [f"{name} is unknown" for name in found if name not in wanted]

@@ -32,10 +32,10 @@ from scratchgan.nn.functional.common import (
 
 def _require_target(name: str, input: Any, target: Any) -> None:
     """Raise an error unless the target is a number, or a tensor like the prediction."""
-    require_floats(name, input=input)
-    if isinstance(target, int | float):
+    if isinstance(target, (int, float)):
+        require_floats(name, input=input)
         return
-    require_floats(name, target=target)
+    require_floats(name, input=input, target=target)
     # A prediction (N, 1) and a target (N,) would broadcast to (N, N): never what is meant.
     if target.array.shape != input.array.shape:
         raise ValueError(

@@ -42,10 +42,8 @@ class Plan(NamedTuple):
 
     def arguments(self, a: Array, b: Array, out: Array) -> tuple[int, ...]:
         """The task's arguments for ``out = a @ b``."""
-        return (
-            *(begin_of(a), *self.a_strides, begin_of(b), *self.b_strides),
-            *(begin_of(out), *self.rest),
-        )
+        a_begin, b_begin = begin_of(a), begin_of(b)
+        return (a_begin, *self.a_strides, b_begin, *self.b_strides, begin_of(out), *self.rest)
 
 
 def plan_of(a: Array, b: Array, out: Array) -> Plan | None:
