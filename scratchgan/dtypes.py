@@ -65,7 +65,7 @@ def of(
         raise TypeError(f"{name}: {dtype!r} is no data type; take scratchgan.{some}") from error
     if found.kind not in kinds:
         raise TypeError(f"{name}: {found} is no type of {numbers}; take scratchgan.{some}")
-    return found.newbyteorder("=")
+    return np.dtype(found.type)  # NumPy's one object for it: newbyteorder would make another
 
 
 def get_default_dtype() -> DType:

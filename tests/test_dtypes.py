@@ -147,6 +147,14 @@ def test_a_result_is_of_the_type_that_is_asked_for(name, dtype):
     assert X.to(dtype).dtype == wanted
 
 
+@pytest.mark.parametrize("dtype", [*"?bBhHiIlLqQefdg", ">f4", "<f4", ">i8", "<u2"])
+def test_a_type_is_numpys_own_object_whatever_the_byte_order(dtype):
+    # NumPy compares the types of two arrays by identity before anything else, and so do others.
+    found = dtypes.of("f", dtype)
+    assert found is np.dtype(found.type)
+    assert found == np.dtype(dtype).newbyteorder("=")
+
+
 def test_an_array_of_other_than_real_numbers_is_no_input():
     for array in (np.ones(3, complex), np.array(["a", "b", "c"]), np.ones(3, object)):
         for call in (lambda a: X * a, lambda a: sg.where(X > 0, X, a), sg.std, sg.from_dlpack):

@@ -263,7 +263,7 @@ def result_of(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DTyp
             if type(x) not in NUMBERS:
                 array, shape, dtype = x, x.shape, x.dtype
         elif type(x) is type(array):
-            if x.dtype is not dtype or x.shape != shape:
+            if x.dtype != dtype or x.shape != shape:
                 return _broadcast(name, inputs)
         elif type(x) not in NUMBERS:
             return _broadcast(name, inputs)
@@ -286,7 +286,7 @@ def _broadcast(name: str, inputs: tuple[Any, ...]) -> tuple[tuple[int, ...], DTy
 
 def within(x: Any, dtype: DType) -> Any:
     """An input of integers, which a number or an array without dimensions does not widen."""
-    has_no_dims = hasattr(x, "dtype") and not x.ndim and x.dtype is not dtype
+    has_no_dims = hasattr(x, "dtype") and not x.ndim and x.dtype != dtype
     return as_type(x, dtype) if has_no_dims else dtypes.within(x, dtype)
 
 

@@ -127,7 +127,7 @@ def _binary_fast_path(made: Primitive, definition: Definition) -> Callable[..., 
             return general(x, y)
         if type(y) is Tensor:
             b = y.array
-            is_alike = type(b) is type(a) and b.shape == a.shape and b.dtype is a.dtype
+            is_alike = type(b) is type(a) and b.shape == a.shape and b.dtype == a.dtype
             if not is_alike or not b.flags.c_contiguous:
                 return general(x, y)
         elif takes_numbers and (type(y) is float or type(y) is int):

@@ -213,7 +213,7 @@ class Node:
                 gradient = vjp(*asked)
                 takes = edge if isinstance(edge, Node) else edge.array
                 array = getattr(gradient, "array", None)
-                if array is None or array.shape != takes.shape or array.dtype is not takes.dtype:
+                if array is None or array.shape != takes.shape or array.dtype != takes.dtype:
                     gradient = self._fitted(gradient, edge, name)
                 found.append((edge, gradient))
         return found

@@ -103,7 +103,7 @@ def _read(stream: io.BufferedIOBase, most: int) -> NDArray[Any]:
     if read < size or stream.read(1):
         held = f"ends after {read}" if read < size else "holds more"
         raise DataError(f"{declared}, but the file {held}")
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    return array.astype(dtype.type, copy=False)
 
 
 def _read_header(stream: io.BufferedIOBase) -> tuple[np.dtype[Any], tuple[int, ...]]:

@@ -41,7 +41,7 @@ def matmul(x: Array, y: Array) -> Array:
             raise ValueError(
                 f"matmul: the leading axes of {x.shape} and {y.shape} do not broadcast"
             ) from error
-    dtype = x.dtype if x.dtype is y.dtype else dtypes.promote((x, y))
+    dtype = x.dtype if x.dtype == y.dtype else dtypes.promote((x, y))
     kernels = kernels_for[type(x)]
     out = kernels.empty(shape, dtype, like=x)
     kernels.matmul(x, y, out=out)
@@ -107,7 +107,7 @@ def linear(
     if scalars is None:
         scalars = scalars_of(activation, {})
     dtype = x.dtype
-    if weight.dtype is not dtype or bias.dtype is not dtype:
+    if weight.dtype != dtype or bias.dtype != dtype:
         dtype = dtypes.promote((x, weight, bias))
     kernels = kernels_for[type(x)]
     out = kernels.empty((x.shape[0], weight.shape[0]), dtype, like=x)
