@@ -306,7 +306,7 @@ class Capture:
         except MachineCodeError:
             plan = make_plan(recording, self.makers.operands(), fuses=False)
             program = Program(plan, recording.backend, self.context.live, self.like)
-        for given in outcome.all_inputs():
+        for given in outcome.all_inputs:
             if given.operand is not None:  # it may have become part of another array
                 given.stand_in.array = program.array(given.operand)
         written = {x.memory for call in recording.calls for x in changed_by(call)}

@@ -4,8 +4,9 @@ What it leaves behind is what can be reached from the value that it returns, fro
 leaves, and from memory that it changed in place.
 """
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from scratchgan.autograd.tensor import Tensor, clock
@@ -42,40 +43,59 @@ class Gradient:
         return arguments[self.leaf] if isinstance(self.leaf, int) else self.leaf
 
 
-@dataclass
 class Outcome:
     """The values that a function reads anew, and the changes that it leaves behind.
 
-    Attributes:
+    Args:
         inputs: The tensors among the arguments.
         gradients: Those that it reads or leaves.
         versions: Of the tensors from outside that it changes in place.
         result: The value returned, with a :class:`Maker` in the place of each tensor.
+
+    Attributes:
+        all_inputs: The tensors among the arguments, and the gradients that are read.
         lock: Held while a replay runs, or its memory is read: callers from several threads take
             turns.
     """
 
-    inputs: list[Input]
-    gradients: list[Gradient]
-    versions: list[list[int]]
-    result: Any
-    lock: Any = field(default_factory=new_rlock)
-
-    def all_inputs(self) -> list[Input]:
-        """The arguments, and the gradients that are read."""
-        return [*self.inputs, *[x.input for x in self.gradients if x.input is not None]]
+    def __init__(
+        self,
+        inputs: list[Input],
+        gradients: list[Gradient],
+        versions: list[list[int]],
+        result: Any,
+    ) -> None:
+        self.gradients = gradients
+        self._read = [x for x in gradients if x.input is not None]
+        self.all_inputs = [*inputs, *[x.input for x in gradients if x.input is not None]]
+        self._versions = versions
+        self._result = result
+        self.lock = new_rlock()
 
     def current(self, arguments: Sequence[Tensor]) -> list[Tensor]:
-        """The tensors of this time, for :meth:`all_inputs`."""
-        read: list[Any] = [x.of(arguments)._gradient() for x in self.gradients if x.input]
+        """The tensors of this time, for :attr:`all_inputs`."""
+        read: list[Any] = [x.of(arguments)._gradient() for x in self._read]
         return [*arguments, *read]
 
     def settle(self, calls: Sequence[Call]) -> None:
-        """Find out which inputs ``calls`` change."""
-        for given in self.all_inputs():
+        """Find out which inputs ``calls`` change, and which gradients can be made when asked for.
+
+        A gradient of a captured leaf lies in memory that the next replay overwrites together with
+        the leaf's gradient, so that it need not be copied before somebody asks for it.
+        """
+        for given in self.all_inputs:
             given.is_changed = given.operand is not None and any(
                 meet(out, given.operand) for call in calls for out in changed_by(call)
             )
+        self._changed = [(i, x.stand_in) for i, x in enumerate(self.all_inputs) if x.is_changed]
+        left = [x for x in self.gradients if x.is_left]
+        self._postponed = [
+            (x.leaf, x.maker, functools.partial(self._made_later, x.maker))
+            for x in left
+            if isinstance(x.leaf, Tensor) and isinstance(x.maker, Copy) and x.maker.shared is None
+        ]
+        postponed = {id(leaf) for leaf, _, _ in self._postponed}
+        self._left = [x for x in left if id(x.leaf) not in postponed]
 
     def leave(self, arguments: Sequence[Tensor], current: list[Tensor]) -> Any:
         """Do to the world what the function does, and give what it returns.
@@ -84,36 +104,21 @@ class Outcome:
             arguments: The tensors among the arguments.
             current: Those and the gradients that were read.
         """
-        for version in self.versions:
+        for version in self._versions:
             version[0] = next(clock)
-        for given, tensor in zip(self.all_inputs(), current, strict=True):
-            if given.is_changed and given.operand is not None:
-                copy(given.stand_in.array, tensor.array)
-                tensor.mark_changed()
+        for position, stand_in in self._changed:
+            copy(stand_in.array, current[position].array)
+            current[position].mark_changed()
         make = Make(current)
-        result = mapped(self.result, Maker, make)
-        for gradient in self.gradients:
-            if gradient.is_left:
-                gradient.of(arguments)._grad = self._gradient(gradient, make)
+        result = mapped(self._result, Maker, make)
+        for gradient in self._left:
+            gradient.of(arguments)._grad = None if gradient.maker is None else make(gradient.maker)
+        for leaf, maker, when_asked in self._postponed:
+            leaf._grad = make.made.get(maker, when_asked)
         return result
 
-    def _gradient(self, gradient: Gradient, make: Make) -> Any:
-        """The gradient that a leaf gets.
-
-        One of a captured leaf lies in memory that the next replay overwrites together with the
-        leaf's gradient, so that it need not be copied before somebody asks for it.
-        """
-        maker = gradient.maker
-        if maker is None:
-            return None
-        is_own = isinstance(maker, Copy) and maker.shared is None and maker not in make.made
-        if not is_own or isinstance(gradient.leaf, int):
-            return make(maker)
-
-        def when_asked() -> Tensor:
-            with self.lock, unrecorded():
-                made = Make(())(maker)
-            made.may_alias = True
-            return made
-
-        return when_asked
+    def _made_later(self, maker: Maker) -> Tensor:
+        with self.lock, unrecorded():
+            made = Make(())(maker)
+        made.may_alias = True
+        return made

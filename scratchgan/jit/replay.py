@@ -37,9 +37,11 @@ class Replay:
         self.outcome = outcome
         self.guards = guards
         self.reason = reason
-        inputs = outcome.all_inputs()
+        inputs = outcome.all_inputs
         self._pattern = overlaps(spans)
         self._fixed = {i: spans[i] for i, x in enumerate(inputs) if x.operand is None}
+        #: The tensors of the recording that take the elements of the inputs.
+        self._filled = [(i, x.stand_in) for i, x in enumerate(inputs) if x.operand is not None]
         by_place = sorted(captured, key=lambda pair: pair[0][0])
         used = _Spans([span for span, _ in by_place])
         changed = _Spans([span for span, is_changed in by_place if is_changed])
@@ -74,9 +76,8 @@ class Replay:
         """Run on ``arguments``, tensors like those of the recording."""
         with self.outcome.lock:
             current = self.outcome.current(arguments)
-            for given, tensor in zip(self.outcome.all_inputs(), current, strict=True):
-                if given.operand is not None:
-                    copy(tensor.array, given.stand_in.array)
+            for position, stand_in in self._filled:
+                copy(current[position].array, stand_in.array)
             self.program()
             return self.outcome.leave(arguments, current)
 

@@ -51,9 +51,9 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Tensor]] = {}
-        #: For each parameter the layouts of its gradient, of it and of its state, in the order of
-        #: the kernel's arguments, when that was made.
-        self._layouts: dict[Tensor, dict[str, Layout]] = {}
+        #: For each parameter the names and layouts of its gradient, of it and of its state, in the
+        #: order of the kernel's arguments, when that was made.
+        self._layouts: dict[Tensor, tuple[tuple[str, Layout], ...]] = {}
         if isinstance(params, Tensor | Mapping):
             raise TypeError(
                 f"{self._name}: params is one {type(params).__name__}; put it in a list"
@@ -152,7 +152,7 @@ class Optimizer:
         self.state.update(states)
         for parameter, state in states.items():
             own = {"its gradient": parameter, "the parameter": parameter, **state}
-            self._layouts[parameter] = {name: _layout(x.array) for name, x in own.items()}
+            self._layouts[parameter] = tuple([(name, _layout(x.array)) for name, x in own.items()])
         self.param_groups.append(complete)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -233,7 +233,7 @@ class Optimizer:
         Raises:
             RuntimeError: They are not what they were when the state was made.
         """
-        wanted = self._layouts[parameter]
+        wanted = dict(self._layouts[parameter])
         tensors = {"its gradient": gradient, "the parameter": parameter, **self.state[parameter]}
         if not _can_be_written(parameter.array):
             raise RuntimeError(
