@@ -2,7 +2,7 @@
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence
 from typing import Any, Self, cast, overload
 
 from scratchgan.nn.activations import Activation
@@ -164,34 +164,30 @@ class Sequential(ModuleList):
     def forward(self, input: Any) -> Any:
         """``input`` through all modules; without any, ``input`` itself."""
         x = input
-        waiting: Linear | None = None  # for an activation to go with
-        for module in self._modules:
-            if waiting is not None:
-                if (
-                    isinstance(module, Activation)
-                    and _is_plain(module, Activation.forward)
-                    and module.is_known_by_output()
-                ):
-                    x = waiting.forward(x, module.activation, **module.keywords())
-                    waiting = None
-                    continue
-                x, waiting = waiting.forward(x), None
-            if isinstance(module, Linear) and _is_plain(module, Linear.forward):
-                waiting = module
+        modules = iter(self._modules)
+        following = next(modules, None)
+        while following is not None:
+            module, following = following, next(modules, None)
+            if (
+                isinstance(module, Linear)
+                and isinstance(following, Activation)
+                and _run_in_one_pass(module, following)
+            ):
+                x = module.forward(x, following.activation, **following.keywords())
+                following = next(modules, None)
             else:
                 x = module(x)
-        return x if waiting is None else waiting.forward(x)
+        return x
 
 
-def _is_plain(module: Module, forward: Callable[..., Any]) -> bool:
-    """Whether to call ``module`` is to call ``forward``: nobody wrote another, or hooked it."""
-    cls = type(module)
-    return (
-        cls.forward is forward
-        and cls.__call__ is Module.__call__
-        and "forward" not in vars(module)
-        and not (module._hooks_by_kind and any(module._hooks_by_kind.values()))
-    )
+def _run_in_one_pass(linear: Linear, activation: Activation) -> bool:
+    """Whether that computes what their calls do: nobody wrote another forward, or hooked them."""
+    for module, forward in ((linear, Linear.forward), (activation, Activation.forward)):
+        cls, hooks = type(module), module._hooks_by_kind
+        is_plain = cls.forward is forward and cls.__call__ is Module.__call__
+        if not is_plain or "forward" in vars(module) or (hooks and any(hooks.values())):
+            return False
+    return activation.is_known_by_output()
 
 
 class ModuleDict(_Container):
