@@ -78,7 +78,7 @@ class Outcome:
         return [*arguments, *read]
 
     def settle(self, calls: Sequence[Call]) -> None:
-        """Find out which inputs ``calls`` change, and which gradients can be made when asked for.
+        """Find out which inputs ``calls`` change, and which gradients need no copy in each replay.
 
         A gradient of a captured leaf lies in memory that the next replay overwrites together with
         the leaf's gradient, so that it need not be copied before somebody asks for it.

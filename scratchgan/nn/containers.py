@@ -181,7 +181,7 @@ class Sequential(ModuleList):
 
 
 def _run_in_one_pass(linear: Linear, activation: Activation) -> bool:
-    """Whether that computes what their calls do: nobody wrote another forward, or hooked them."""
+    """Whether one pass computes what two calls would: no other ``forward``, and no hooks."""
     for module, forward in ((linear, Linear.forward), (activation, Activation.forward)):
         cls, hooks = type(module), module._hooks_by_kind
         is_plain = cls.forward is forward and cls.__call__ is Module.__call__
