@@ -113,4 +113,8 @@ def _resized(picture: "Image", size: tuple[int, int]) -> "Image":
     from PIL import Image, ImageOps
 
     height, width = size
+    scale = min(width / picture.width, height / picture.height)
+    # Pillow alone leaves no pixel of a very narrow picture, or, before version 13, fails.
+    inner = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    picture = picture.resize(inner, Image.Resampling.LANCZOS)
     return ImageOps.pad(picture, (width, height), Image.Resampling.LANCZOS, color=0)

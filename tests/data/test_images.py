@@ -66,6 +66,14 @@ def test_what_is_done_to_a_picture_is_said(tmp_path):
     assert not found[:6].any()  # padded, not stretched
 
 
+@pytest.mark.parametrize("size", [(5, 262), (262, 5), (1, 400)])
+def test_a_very_narrow_picture_keeps_a_pixel(tmp_path, size):
+    Image.new("L", size, 200).save(tmp_path / "narrow.png")
+    found, _ = fitted_picture(tmp_path / "narrow.png", (7, 7))
+    assert found.shape == (7, 7)
+    assert (found == 200).sum() == 7
+
+
 def test_a_picture_of_16_bits_is_scaled(tmp_path):
     (expected,) = pixels(1)
     Image.fromarray(expected.astype(np.uint16) * 257).save(tmp_path / "deep.png")
