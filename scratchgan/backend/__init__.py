@@ -109,7 +109,11 @@ def _load(name: str) -> Backend:
         module = importlib.import_module(f"scratchgan.backend.{_MODULES[name]}")
     except ImportError as error:
         raise BackendError(f"the {name} backend is not available: {error}") from error
-    return Backend(name, module)
+    backend = Backend(name, module)
+    for kernel in DEFINITIONS:
+        if hasattr(module, kernel):  # where nothing is to be compiled, no operation looks for it
+            getattr(backend, kernel)
+    return backend
 
 
 class _KernelsFor(dict[type, Backend]):

@@ -2,6 +2,8 @@
 
 import functools
 import gc
+import os
+import subprocess
 import sys
 import traceback
 import weakref
@@ -14,7 +16,7 @@ import pytest
 import scratchgan as sg
 from scratchgan import Tensor, ops, primitive
 from scratchgan.autograd.tape import Node
-from scratchgan.backend import Array
+from scratchgan.backend import CPU_BACKENDS, Array
 
 
 def alive(make: Any) -> list[bool]:
@@ -213,6 +215,29 @@ def test_every_line_that_runs_stands_in_a_file(own_primitives: None) -> None:
             continue
         assert Path(file).is_file(), file
         assert line <= len(Path(file).read_text().splitlines())
+
+
+#: Prints how many different functions the second product of a process runs, with its backward.
+SECOND_PRODUCT = """
+import sys
+import scratchgan as sg
+
+x, y, g = sg.ones(3, requires_grad=True), sg.ones(3, requires_grad=True), sg.ones(3)
+functions = set()
+(x * y).backward(g)
+sys.settrace(lambda frame, event, argument: functions.add(frame.f_code))
+(x * y).backward(g)
+sys.settrace(None)
+print(len(functions))
+"""
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_a_product_with_its_backward_runs_few_functions(backend: str) -> None:
+    """It also adds to a gradient for the first time, for which it need not look for a kernel."""
+    environment = {**os.environ, "SCRATCHGAN_BACKEND": backend}
+    found = subprocess.check_output([sys.executable, "-c", SECOND_PRODUCT], env=environment)
+    assert int(found) <= 15
 
 
 @pytest.mark.usefixtures("own_primitives")
