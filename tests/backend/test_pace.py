@@ -39,6 +39,14 @@ def test_all_threads_work_where_that_is_quickest(most: int, turn: float) -> None
     assert turns > 0.98 / work(most, 0)  # what trying costs
 
 
+def test_a_trial_that_promises_nothing_ends_soon() -> None:
+    def work(threads: int, now: float) -> float:
+        return 1e-4 / threads
+
+    turns, _ = worked(started(2), work, 2)  # trials are most frequent at first
+    assert turns > 0.99 / work(2, 0)
+
+
 @pytest.mark.parametrize("most", [2, 8])
 def test_one_works_where_others_hinder_each_other(most: int) -> None:
     def work(threads: int, now: float) -> float:

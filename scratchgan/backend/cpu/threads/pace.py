@@ -1,8 +1,9 @@
 """With how many threads work is done quickest, found out while it is done."""
 
 #: Seconds of work that are averaged: some turns of a scheduler. Whether more threads are quicker is
-#: watched for so many of these windows, since for a moment the cores may happen to be free.
-WINDOW, WINDOWS_OF_MORE = 0.02, 3
+#: watched for so many of these windows, since for a moment the cores may happen to be free. A trial
+#: first runs for a part of one, and ends there if it promises nothing, as most do.
+WINDOW, WINDOWS_OF_MORE, PART_OF_A_WINDOW = 0.02, 3, 0.2
 #: Seconds of work from one trial to the next, which double as long as trials change nothing.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.25, 4.0
 #: A window that takes this many times what the one before it took calls for a trial of fewer.
@@ -35,7 +36,8 @@ class Pace:
         self._pause = SHORTEST_PAUSE
         self._until_trial = 0.0
         self._tries_more = self._tries_half = False
-        self._turns, self._seconds, self._windows = 0, 0.0, 0
+        self._turns, self._seconds = 0, 0.0
+        self._windows: float = 0  # that the turns are watched for
 
     def took(self, seconds: float) -> None:
         """Note how long a turn with :attr:`threads` threads took."""
@@ -66,15 +68,19 @@ class Pace:
         self._tries_more = self._settled < self.most and (
             self._settled == 1 or not (fewer or self._tries_more)
         )
+        self._windows = PART_OF_A_WINDOW
         if self._tries_more:
             self.threads = min(self.most, 2 * self._settled)
-            self._windows = WINDOWS_OF_MORE
         else:
             self._tries_half = not self._tries_half
             self.threads = max(1, self._settled // 2) if self._tries_half else 1
 
     def _end_trial(self, mean: float) -> None:
-        if mean < WORTH_A_CHANGE * self._mean:
+        is_worth_it = mean < WORTH_A_CHANGE * self._mean
+        if is_worth_it and self._windows == PART_OF_A_WINDOW:
+            self._windows = WINDOWS_OF_MORE if self._tries_more else 1
+            return
+        if is_worth_it:
             self._settled, self._mean = self.threads, mean
             self._pause = SHORTEST_PAUSE
         else:

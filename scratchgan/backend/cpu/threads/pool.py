@@ -140,19 +140,23 @@ class ThreadPool:
         Without a pace this thread runs them, because they are too small to be worth a barrier.
         """
         with self._lock:
-            if self._is_over:  # the caller got hold of this pool before another took its place
-                pace = None
-            if pace is not None and pace.most != self.most:  # it is new, or the pool is
+            # It is over if the caller got hold of it before another pool took its place.
+            if pace is None or self._is_over:
+                self._run_alone(tasks)
+                return
+            if pace.most != self.most:  # it is new, or the pool is
                 pace.start(self.most)
             begin = time.perf_counter()
-            if pace is None or pace.threads == 1:
-                request = self._request
-                request[1], request[2] = tasks.address, tasks.count
-                self._run(0, 1, self._scratch, self._address, None)
+            if pace.threads == 1:
+                self._run_alone(tasks)
             else:
                 self._run_together(tasks, pace.threads)
-            if pace is not None:
-                pace.took(time.perf_counter() - begin)
+            pace.took(time.perf_counter() - begin)
+
+    def _run_alone(self, tasks: Tasks) -> None:
+        request = self._request
+        request[1], request[2] = tasks.address, tasks.count
+        self._run(0, 1, self._scratch, self._address, None)
 
     def _run_together(self, tasks: Tasks, threads: int) -> None:
         request = self._request
