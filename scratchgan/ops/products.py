@@ -17,9 +17,13 @@ from scratchgan.ops.shape import permute
 
 
 def _transposed(x: Any) -> Any:
-    """The last two axes exchanged."""
-    axes = range(x.array.ndim)
-    return permute(x, dims=(*axes[:-2], axes[-1], axes[-2]))
+    """The last two axes exchanged; past the tape where nothing is recorded."""
+    array = x.array
+    axes = range(array.ndim)
+    dims = (*axes[:-2], axes[-1], axes[-2])
+    if is_grad_enabled():
+        return permute(x, dims=dims)
+    return Tensor(kernels_for[type(array)].permute(array, axes=dims))
 
 
 @primitive(

@@ -54,6 +54,20 @@ def test_a_saved_tensor_changed_in_place_is_noticed(view, change):
         z.sum().backward()
 
 
+@pytest.mark.usefixtures("own_primitives")
+@pytest.mark.parametrize("several", [False, True])
+def test_a_tensor_that_was_saved_as_a_keyword_is_noticed_too(several: bool) -> None:
+    @sg.primitive(x=lambda g, masks: g * masks[0])
+    def own_masked(x, *, masks):
+        return x * masks[0].array
+
+    mask = sg.tensor([0.0, 1.0])
+    y = own_masked(sg.ones(2, requires_grad=True), masks=(mask, mask) if several else mask[None])
+    mask.fill_(1.0)
+    with pytest.raises(TapeError, match="'own_masked' needs 'masks' as it was"):
+        y.sum().backward()
+
+
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 def test_a_view_that_was_saved_notices_a_change_of_the_whole(view):
     x = leaf([1.0, 2.0], [3.0, 4.0])
