@@ -131,7 +131,9 @@ def _accumulate(
         watch = gradient_watch.get()
         for edge, gradient in found.items():
             leaf: Any = edge if wanted is None else wanted[edge]
-            known = leaf._grad if watch is None and not callable(leaf._grad) else leaf.grad
+            known = leaf._grad
+            if watch is not None or callable(known):
+                known = leaf.grad
             if watch is not None:
                 watch.set(leaf)
             if known is not None:

@@ -138,9 +138,10 @@ def _binary_fast_path(made: Primitive, definition: Definition) -> Callable[..., 
         kernel = getattr(kernels, definition.kernel)
         out = kernel(a, b) if a.ndim else kernel(a, b, out=kernels.empty((), a.dtype, like=a))
         result = Tensor(out)
-        needs = x._requires_grad, type(y) is Tensor and y._requires_grad
-        if True in needs and now.is_recording:
-            made.record(result, inputs, keywords, needs)
+        if now.is_recording:
+            needs = x._requires_grad, type(y) is Tensor and y._requires_grad
+            if True in needs:
+                made.record(result, inputs, keywords, needs)
         return result
 
     return call
