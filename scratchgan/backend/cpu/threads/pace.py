@@ -77,7 +77,7 @@ class Pace:
 
     def _end_trial(self, mean: float) -> None:
         is_worth_it = mean < WORTH_A_CHANGE * self._mean
-        if is_worth_it and self._windows == PART_OF_A_WINDOW:
+        if is_worth_it and self._windows == PART_OF_A_WINDOW:  # it is watched for longer
             self._windows = WINDOWS_OF_MORE if self._tries_more else 1
             return
         if is_worth_it:
