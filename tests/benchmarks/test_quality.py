@@ -131,18 +131,31 @@ def test_it_goes_on_where_it_was_and_a_failure_stops_nothing(tmp_path, trainings
     assert trainings == all_but_hinge[1:3]  # what was cut short, and what had other settings
 
 
+@pytest.fixture
+def doubles():
+    torch = pytest.importorskip("torch")
+    sg.set_default_dtype(np.float64)
+    torch.set_default_dtype(torch.float64)
+    yield
+    sg.set_default_dtype(np.float32)
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("conditional", [False, True], ids=["free", "conditional"])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_step_of_the_twin_is_a_step_of_the_game(recipe, conditional):
-    """From the same weights, images and noise, and without what is drawn by chance."""
-    torch = pytest.importorskip("torch")
+def test_a_step_of_the_twin_is_a_step_of_the_game(doubles, recipe, conditional):
+    """From the same weights, images and noise, and without what is drawn by chance.
+
+    Where a gradient is 0 but for rounding, as those of the last bias of a critic and of a bias
+    before a batch norm are, Adam makes a whole step of float32's rounding. Float64's is far below
+    its epsilon.
+    """
+    import torch
+
     from benchmarks.quality.with_torch import Twin
     from scratchgan.gan import Config
 
-    # Adam's first steps are as long for a gradient that is 0 but for rounding: they are kept short.
-    config = Config.from_recipe(
-        recipe, batch_size=16, dropout=0.0, lr=2e-5, conditional=conditional
-    )
+    config = Config.from_recipe(recipe, batch_size=16, dropout=0.0, conditional=conditional)
     if config.penalty == "gradient":  # its places are drawn
         config = replace(config, penalty="r1")
     sg.manual_seed(0)
@@ -157,9 +170,9 @@ def test_a_step_of_the_twin_is_a_step_of_the_game(recipe, conditional):
     rng = np.random.default_rng(0)
     size = config.batch_size * config.discriminator_steps
     for _ in range(3):
-        real = rng.uniform(-1, 1, (size, 784)).astype(np.float32)
-        d_noise = rng.standard_normal((size, config.latent_dim), np.float32)
-        g_noise = rng.standard_normal((config.batch_size, config.latent_dim), np.float32)
+        real = rng.uniform(-1, 1, (size, 784))
+        d_noise = rng.standard_normal((size, config.latent_dim))
+        g_noise = rng.standard_normal((config.batch_size, config.latent_dim))
         labels = rng.integers(0, 10, size)
         here = game.step(
             sg.tensor(real.reshape(-1, 1, 28, 28)),
@@ -167,11 +180,8 @@ def test_a_step_of_the_twin_is_a_step_of_the_game(recipe, conditional):
             sg.tensor(labels) if conditional else None,
         )
         there = twin.step(*map(torch.from_numpy, (real, d_noise, g_noise, labels)))
-        assert here.discriminator_loss.item() == pytest.approx(there[0].item(), rel=1e-4, abs=1e-5)
-        assert here.generator_loss.item() == pytest.approx(there[1].item(), rel=1e-4, abs=1e-5)
+        losses = [here.discriminator_loss.item(), here.generator_loss.item()]
+        assert losses == pytest.approx([x.item() for x in there], rel=1e-6, abs=1e-9)
     for ours, theirs in zip(game.average.parameters(), twin.average.parameters(), strict=True):
-        # Adam's steps are about as long as its learning rate; those of a bias before a batch norm,
-        # whose gradient is 0 but for rounding, go anywhere.
-        if ours.ndim == 2:
-            apart = np.abs(ours.numpy(force=True) - theirs.detach().numpy())
-            assert apart.mean() < 0.01 * config.lr
+        apart = np.abs(ours.numpy(force=True) - theirs.detach().numpy())
+        assert apart.max() < 0.01 * config.lr
